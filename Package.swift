@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours: warnings are errors, unsafe code is marked, and what Embedded Swift cannot compile is refused.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// Code that also runs inside the guest, where the plug-in compiles it with Embedded Swift.
+let guest: [SwiftSetting] = strict + [.treatWarning("EmbeddedRestrictions", as: .error)]
+
+let tests: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "xokvm",
+  products: [.executable(name: "xokvm", targets: ["xokvm"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+  ],
+  targets: [
+    // The host: a KVM virtual machine monitor.
+    .systemLibrary(name: "CKVM", path: "Sources/CKVM"),
+    .target(
+      name: "Hypervisor",
+      dependencies: [
+        "CKVM", "VirtioLayout", "InternetStack",
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/Hypervisor", exclude: ["VirtioLayout"], swiftSettings: strict),
+    .target(
+      name: "VirtioLayout", path: "Sources/Hypervisor/VirtioLayout", swiftSettings: guest),
+
+    // The exokernel, guest ring 0.
+    .target(name: "ExokernelABI", path: "Sources/Exokernel/ABI", swiftSettings: guest),
+    .target(name: "DownloadedCode", path: "Sources/Exokernel/DownloadedCode", swiftSettings: guest),
+    .target(
+      name: "ExokernelCore", dependencies: ["ExokernelABI", "DownloadedCode", "VirtioLayout"],
+      path: "Sources/Exokernel/Core", swiftSettings: guest),
+    .systemLibrary(name: "CMachine", path: "Sources/Exokernel/CMachine"),
+    .target(
+      name: "ExokernelMachine", dependencies: ["ExokernelCore", "CMachine"],
+      path: "Sources/Exokernel/Machine", exclude: ["boot"], swiftSettings: guest),
+
+    // Library operating systems and their programs, guest ring 3.
+    .systemLibrary(name: "CLibOS", path: "Sources/GuestLibOS/CEntry"),
+    .target(
+      name: "LibOS", dependencies: ["ExokernelABI", "CLibOS"], path: "Sources/GuestLibOS/Runtime",
+      exclude: ["start"], swiftSettings: guest),
+    .target(name: "InternetStack", path: "Sources/GuestLibOS/Network", swiftSettings: guest),
+    .target(name: "FileSystems", path: "Sources/GuestLibOS/FileSystems", swiftSettings: guest),
+    .target(
+      name: "HTTP", dependencies: ["FileSystems"], path: "Sources/GuestLibOS/HTTP",
+      swiftSettings: guest),
+    .target(
+      name: "HelloApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Hello",
+      swiftSettings: guest),
+    .target(
+      name: "WebApp", dependencies: ["LibOS", "InternetStack", "FileSystems", "HTTP"],
+      path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),
+
+    // Guest images: compiled for the guest by the plug-in, carried inside the command.
+    .executableTarget(
+      name: "GuestBuilder", path: "Sources/xokvm/GuestBuilder",
+      swiftSettings: [.treatAllWarnings(as: .error)]),
+    .plugin(
+      name: "BuildGuestImages", capability: .buildTool(), dependencies: ["GuestBuilder"],
+      path: "Sources/xokvm/BuildGuestImages"),
+    .target(
+      name: "GuestImages", path: "Sources/xokvm/GuestImages", swiftSettings: strict,
+      plugins: ["BuildGuestImages"]),
+    .executableTarget(
+      name: "xokvm",
+      dependencies: [
+        "Hypervisor", "GuestImages",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/xokvm/Command",
+      swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+
+    // Tests, one target per module.
+    .testTarget(
+      name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout"], swiftSettings: tests),
+    .testTarget(
+      name: "ExokernelCoreTests", dependencies: ["ExokernelCore", "ExokernelABI"], swiftSettings: tests),
+    .testTarget(name: "DownloadedCodeTests", dependencies: ["DownloadedCode"], swiftSettings: tests),
+    .testTarget(name: "InternetStackTests", dependencies: ["InternetStack"], swiftSettings: tests),
+    .testTarget(name: "FileSystemsTests", dependencies: ["FileSystems"], swiftSettings: tests),
+    .testTarget(name: "HTTPTests", dependencies: ["HTTP", "FileSystems"], swiftSettings: tests),
+    .testTarget(
+      name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "xokvm"], swiftSettings: tests),
+  ]
+)
