@@ -40,13 +40,6 @@ CKVM_REQUEST(SET_GUEST_DEBUG);
 CKVM_REQUEST(GET_VCPU_EVENTS);
 CKVM_REQUEST(GET_MP_STATE);
 CKVM_REQUEST(GET_STATS_FD);
+CKVM_REQUEST(GET_TSC_KHZ);
 
 #undef CKVM_REQUEST
-
-// A kvm_cpuid2 with room for every leaf KVM reports today (it reports well under a hundred).
-#define CKVM_CPUID_CAPACITY 256
-struct ckvm_cpuid {
-  __u32 nent;
-  __u32 padding;
-  struct kvm_cpuid_entry2 entries[CKVM_CPUID_CAPACITY];
-};
