@@ -24,10 +24,11 @@ let package = Package(
   targets: [
     // The host: a KVM virtual machine monitor.
     .systemLibrary(name: "CKVM", path: "Sources/CKVM"),
+    .systemLibrary(name: "CLinux", path: "Sources/CKVM/CLinux"),
     .target(
       name: "Hypervisor",
       dependencies: [
-        "CKVM", "VirtioLayout", "InternetStack",
+        "CKVM", "CLinux", "VirtioLayout", "InternetStack",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -63,7 +63,7 @@ public protocol NetworkReceiver: AnyObject, Sendable {
 
   /// Lets `read` put one packet straight into the guest's buffers, header first (`readv` from a TAP device with a header of 12
   /// bytes). `read` is not called when there are no buffers; it returns the bytes stored, header included, or 0 or less
-  /// when there was no packet. The room suffices for any packet the guest agreed to.
+  /// when there was no packet. The room suffices for any packet the guest agreed to. `read` must not call the receiver.
   func receive(_ read: (borrowing ReceiveBuffers) -> Int) -> ReceiveOutcome
 
   /// Interrupts the guest, if it wants that, for the frames since the last call. Call it after each burst of frames.

@@ -1,0 +1,297 @@
+import SystemPackage
+import VirtioLayout
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A disk on the virtio bus (VIRTIO 1.3, section 5.2) whose sectors are those of a `DiskImage`.
+///
+/// Reads, writes and flushes go through an io_uring where the host has one, so that a slow disk does not hold up the device
+/// thread; otherwise, and for discard and write-zeroes, they are done at once on that thread.
+public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
+  private static let queueSize: UInt16 = 256
+  /// Most requests under way at a time.
+  private static let depth = 64
+  /// Requests taken before other devices have their turn.
+  private static let batch = 64
+
+  /// One request from its parsing to its completion.
+  private final class Operation {
+    let tag: UInt64
+    let chain = DescriptorChain()
+    var status: SharedByte?
+    var request = BlockRequest.flush
+    /// What the driver is told was written, on top of the status byte.
+    var byteCount = 0
+    /// Where the rest of a read or write goes on.
+    var position: Int64 = 0
+
+    init(tag: UInt64) { self.tag = tag }
+  }
+
+  private let image: DiskImage
+  private let identifier: [UInt8]
+  private let ring: IOURing?
+  private var session: VirtioSession?
+  /// By tag; made when first needed.
+  private var operations: [Operation] = []
+  private var free: [Operation] = []
+  /// Given to the ring, not yet submitted.
+  private var prepared: [Operation] = []
+  /// Submitted to the ring, not yet complete.
+  private var inFlightCount = 0
+  /// The queue may hold requests that found no free operation.
+  private var isStarved = false
+
+  /// A disk of `image`. `identifier` (at most 20 bytes are used) is what the driver reads as its serial number.
+  /// `usesIOURing` false, or a host without io_uring, makes all transfers synchronous.
+  public init(image: DiskImage, identifier: String, usesIOURing: Bool = true) {
+    self.image = image
+    self.identifier = Array(identifier.utf8.prefix(VirtioBlock.idByteCount))
+    ring = usesIOURing ? try? IOURing(depth: UInt32(Self.depth)) : nil
+  }
+
+  /// `VirtioDeviceID.block`.
+  public var deviceID: UInt32 { VirtioDeviceID.block }
+  /// "block".
+  public var name: String { "block" }
+  /// Whether an io_uring does the transfers.
+  public var usesIOURing: Bool { ring != nil }
+
+  /// Flush, sizes, topology; discard and write-zeroes unless the disk is read-only.
+  public var features: VirtioFeatures {
+    let common: VirtioFeatures = .blockSegmentMaximum | .blockSize | .blockFlush | .blockTopology
+    return common | (image.isReadOnly ? .blockReadOnly : .blockDiscard | .blockWriteZeroes)
+  }
+
+  /// One request queue.
+  public var queueSizes: [UInt16] { [Self.queueSize] }
+
+  /// Capacity and limits.
+  public var configuration: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: VirtioBlock.Configuration.byteCount)
+    bytes.store(image.sectorCount, at: VirtioBlock.Configuration.capacity)
+    // A chain without an indirect table holds the data's segments, the header and the status.
+    bytes.store(UInt32(Self.queueSize - 2), at: VirtioBlock.Configuration.segmentMaximum)
+    bytes.store(UInt32(512), at: VirtioBlock.Configuration.blockSize)
+    bytes.store(UInt8(3), at: VirtioBlock.Configuration.physicalBlockExponent)
+    bytes.store(UInt16(8), at: VirtioBlock.Configuration.minimumTransfer)
+    bytes.store(UInt16(1), at: VirtioBlock.Configuration.queueCount)
+    if !image.isReadOnly {
+      bytes.store(BlockRequest.maximumDiscardSectors, at: VirtioBlock.Configuration.discardSectorMaximum)
+      bytes.store(UInt32(BlockRequest.maximumRangeCount), at: VirtioBlock.Configuration.discardSegmentMaximum)
+      bytes.store(UInt32(8), at: VirtioBlock.Configuration.discardSectorAlignment)
+      bytes.store(BlockRequest.maximumWriteZeroesSectors, at: VirtioBlock.Configuration.writeZeroesSectorMaximum)
+      bytes.store(UInt32(BlockRequest.maximumRangeCount), at: VirtioBlock.Configuration.writeZeroesSegmentMaximum)
+      bytes.store(UInt8(1), at: VirtioBlock.Configuration.writeZeroesMayUnmap)
+    }
+    return bytes
+  }
+
+  /// Takes the driver's queue.
+  public func start(_ session: VirtioSession) {
+    self.session = session
+  }
+
+  /// Waits for the requests under way and lets go of the queue.
+  public func stop() {
+    session = nil
+    submit(nil)
+    // The host may still write to guest memory for them.
+    while inFlightCount > 0, let ring, ring.wait() { reap() }
+    free = operations
+    isStarved = false
+  }
+
+  // MARK: Requests
+
+  /// Takes and begins the requests that wait.
+  public func process(queue index: Int) throws(VirtqueueError) {
+    guard let session, let queue = session.queues[index] else { return }
+    var budget = Self.batch
+    repeat {
+      queue.disableNotifications()
+      while true {
+        guard let operation = takeOperation() else {
+          isStarved = true
+          break
+        }
+        let isTaken = try queue.pop(into: operation.chain)
+        guard isTaken else {
+          free.append(operation)
+          break
+        }
+        let parsed = try BlockRequest.parse(
+          operation.chain, sectorCount: image.sectorCount, isReadOnly: image.isReadOnly, features: session.features)
+        operation.request = parsed.request
+        operation.status = parsed.status
+        begin(operation, session)
+        budget -= 1
+        if budget == 0 { break }
+      }
+      submit(session)
+      reap()
+      session.complete(queue)
+      if budget == 0 { return session.processAgain(queue: index) }
+      // Starved with nothing freed since: a completion goes on.
+      if isStarved && free.isEmpty { return }
+      isStarved = false
+    } while try queue.enableNotifications()
+  }
+
+  /// The event of `completionDescriptor`: gives requests back that the host finished in the background. Device thread.
+  public func completionsReady() {
+    ring?.clearEvent()
+    guard let session else { return }
+    session.lock.withLock {
+      guard self.session === session, let queue = session.queues[0] else { return }
+      reap()
+      session.complete(queue)
+      if isStarved {
+        isStarved = false
+        session.processAgain(queue: 0)
+      }
+    }
+  }
+
+  /// What the event loop watches for reading, to call `completionsReady`; nil when all transfers are synchronous.
+  public var completionDescriptor: Int32? { ring?.event.rawValue }
+
+  private func takeOperation() -> Operation? {
+    if let operation = free.popLast() { return operation }
+    guard operations.count < Self.depth else { return nil }
+    let operation = Operation(tag: UInt64(operations.count))
+    operations.append(operation)
+    return operation
+  }
+
+  // MARK: Execution
+
+  private func begin(_ operation: Operation, _ session: VirtioSession) {
+    operation.byteCount = 0
+    switch operation.request {
+    case .read(let range):
+      operation.byteCount = Int(range.byteCount)
+      operation.position = range.offset
+      if !enqueue(operation) { execute(operation, session) }
+    case .write(let range):
+      operation.position = range.offset
+      // A driver that did not accept flush requests expects finished writes to be durable.
+      if !session.features.contains(.blockFlush) || !enqueue(operation) { execute(operation, session) }
+    case .flush:
+      if !enqueue(operation) { execute(operation, session) }
+    case .identify:
+      let bytes = identifier + [UInt8](repeating: 0, count: VirtioBlock.idByteCount - identifier.count)
+      // Safe: the array lives for the duration of the call.
+      unsafe bytes.withUnsafeBytes { _ = unsafe operation.chain.writable.store($0, at: 0) }
+      operation.byteCount = bytes.count
+      finish(operation, status: VirtioBlock.Status.ok)
+    case .discard, .writeZeroes:
+      execute(operation, session)
+    case .refuse(let status):
+      finish(operation, status: status)
+    }
+  }
+
+  /// Gives a read, write or flush to the ring; false when there is none or it is full.
+  private func enqueue(_ operation: Operation) -> Bool {
+    guard let ring else { return false }
+    let request: IOURing.Operation
+    switch operation.request {
+    case .read: unsafe request = .read(operation.chain.writable.vectors, offset: operation.position)
+    case .write: unsafe request = .write(operation.chain.readable.vectors, offset: operation.position)
+    case .flush: unsafe request = .synchronizeData
+    default: return false
+    }
+    // Safe: the chain's pieces are guest memory, mapped as long as the device; the list stays as it is until the completion.
+    guard unsafe ring.prepare(request, file: image.descriptor, tag: operation.tag) else { return false }
+    prepared.append(operation)
+    return true
+  }
+
+  /// Starts what was given to the ring. What the ring does not take is done here and now.
+  private func submit(_ session: VirtioSession?) {
+    guard let ring, !prepared.isEmpty else { return }
+    let refused = ring.submit()
+    inFlightCount += prepared.count - refused
+    for operation in prepared.suffix(refused) {
+      if let session { execute(operation, session) } else { finish(operation, status: VirtioBlock.Status.ioError) }
+    }
+    prepared.removeAll(keepingCapacity: true)
+  }
+
+  /// Finishes what the ring completed.
+  private func reap() {
+    ring?.reap { tag, result in
+      inFlightCount -= 1
+      guard let index = Int(exactly: tag), operations.indices.contains(index) else { return }
+      complete(operations[index], result)
+    }
+  }
+
+  private func complete(_ operation: Operation, _ result: Int32) {
+    let list: ScatterList
+    switch operation.request {
+    case .read: list = operation.chain.writable
+    case .write: list = operation.chain.readable
+    default:
+      return finish(operation, status: result < 0 ? VirtioBlock.Status.ioError : VirtioBlock.Status.ok)
+    }
+    if result > 0 {
+      list.removeFirst(Int(result))
+      operation.position += Int64(result)
+    }
+    if result > 0 && list.isEmpty {
+      finish(operation, status: VirtioBlock.Status.ok)
+    } else if let session, result > 0 || result == -EINTR || result == -EAGAIN {
+      // Short, which is rare for files: the rest is done here and now.
+      execute(operation, session)
+    } else {
+      finish(operation, status: VirtioBlock.Status.ioError)
+    }
+  }
+
+  /// Does the operation, or what is left of it, on this thread.
+  private func execute(_ operation: Operation, _ session: VirtioSession) {
+    let isDurable = !session.features.contains(.blockFlush)
+    do throws(Errno) {
+      switch operation.request {
+      case .read:
+        try image.transfer(operation.chain.writable, at: operation.position, isWrite: false)
+      case .write:
+        try image.transfer(operation.chain.readable, at: operation.position, isWrite: true)
+        if isDurable { try image.flush() }
+      case .flush:
+        try image.flush()
+      case .discard(let ranges):
+        // Where the host cannot free the range nothing happens: a discard is a hint.
+        for range in ranges { _ = try image.punch(at: range.offset, byteCount: range.byteCount) }
+      case .writeZeroes(let ranges):
+        for range in ranges {
+          if range.mayFree, try image.punch(at: range.offset, byteCount: range.byteCount) { continue }
+          try image.zero(at: range.offset, byteCount: range.byteCount)
+        }
+        if isDurable { try image.flush() }
+      case .identify, .refuse:
+        break
+      }
+      finish(operation, status: VirtioBlock.Status.ok)
+    } catch {
+      finish(operation, status: VirtioBlock.Status.ioError)
+    }
+  }
+
+  /// Stores the status and gives the request back, unless the driver is gone.
+  private func finish(_ operation: Operation, status: UInt8) {
+    if let session, let queue = session.queues[0] {
+      // The driver is told that all of a read's buffer was written; after an error the rest holds zeroes.
+      if case .read = operation.request, status != VirtioBlock.Status.ok { operation.chain.writable.fillWithZeroes() }
+      operation.status?.store(status)
+      queue.push(head: operation.chain.head, byteCount: operation.byteCount + 1)
+    }
+    free.append(operation)
+  }
+}
