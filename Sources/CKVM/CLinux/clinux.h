@@ -5,7 +5,6 @@
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
 #include <stdint.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>

@@ -1,3 +1,4 @@
+import CKVM
 import CLinux
 import Synchronization
 import SystemPackage
