@@ -52,7 +52,8 @@ let package = Package(
     .target(
       name: "LibOS", dependencies: ["ExokernelABI", "CLibOS"], path: "Sources/GuestLibOS/Runtime",
       exclude: ["start"], swiftSettings: guest),
-    .target(name: "InternetStack", path: "Sources/GuestLibOS/Network", swiftSettings: guest),
+    .target(
+      name: "InternetStack", path: "Sources/GuestLibOS/Network", exclude: ["README.md"], swiftSettings: guest),
     .target(name: "FileSystems", path: "Sources/GuestLibOS/FileSystems", swiftSettings: guest),
     .target(
       name: "HTTP", dependencies: ["FileSystems"], path: "Sources/GuestLibOS/HTTP",
