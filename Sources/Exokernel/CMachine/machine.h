@@ -1,1 +1,81 @@
+// The instructions and symbols that Swift has no word for. Every function is one or a few instructions, inlined; only guest ring 0 may
+// execute them, and on the host they are compiled but never called.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Registers that an interrupted environment gets back, and the CPU's own frame, as entry.S pushes them.
+typedef struct {
+  uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax, vector, code, instruction, codeSegment, flags, stack, stackSegment;
+} TrapFrame;
+// The CPU's frame of a kernel call: always at the top of the kernel's stack.
+typedef struct { uint64_t instruction, codeSegment, flags, stack, stackSegment; } UserFrame;
+
+#define MACHINE static inline __attribute__((always_inline))
+
+MACHINE void machine_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+MACHINE uint8_t machine_in8(uint16_t port) { uint8_t value; __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port)); return value; }
+MACHINE void machine_out8_string(uint16_t port, const void *bytes, size_t count) {
+  __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+MACHINE uint64_t machine_read_msr(uint32_t number) {
+  uint32_t low, high;
+  __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+  return (uint64_t)high << 32 | low;
+}
+MACHINE void machine_write_msr(uint32_t number, uint64_t value) {
+  __asm__ volatile("wrmsr" : : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+MACHINE uint64_t machine_time_stamp(void) {
+  uint32_t low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  return (uint64_t)high << 32 | low;
+}
+MACHINE void machine_invalidate_page(uint64_t address) { __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory"); }
+MACHINE void machine_write_root(uint64_t physical) { __asm__ volatile("mov %0, %%cr3" : : "r"(physical) : "memory"); }
+MACHINE uint64_t machine_fault_address(void) { uint64_t value; __asm__ volatile("mov %%cr2, %0" : "=r"(value)); return value; }
+MACHINE void machine_wait_for_interrupt(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
+MACHINE void machine_halt(void) { __asm__ volatile("cli; hlt" : : : "memory"); }
+MACHINE void machine_clear_page(void *page) {
+  size_t count = 512;
+  __asm__ volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(0ull) : "memory");
+}
+MACHINE void machine_copy(void *to, const void *from, size_t count) {
+  size_t words = count >> 3, bytes = count & 7;
+  __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+  __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+}
+// What is written before is seen by a device before what is written after; x86 keeps the order of stores, the compiler must too.
+MACHINE void machine_order_stores(void) { __asm__ volatile("" : : : "memory"); }
+// Stores before are seen before loads after: needed where a driver publishes, then looks at a device's flag.
+MACHINE void machine_order_all(void) { __asm__ volatile("lock; orl $0, (%%rsp)" : : : "memory"); }
+MACHINE uint32_t machine_load32(uintptr_t address) { return *(volatile uint32_t *)address; }
+MACHINE void machine_store32(uintptr_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
+MACHINE void machine_cpuid(uint32_t leaf, uint32_t *registers) {
+  __asm__ volatile("cpuid" : "=a"(registers[0]), "=b"(registers[1]), "=c"(registers[2]), "=d"(registers[3]) : "a"(leaf), "c"(0));
+}
+MACHINE uint16_t machine_load16(uintptr_t address) { return *(volatile uint16_t *)address; }
+
+extern char books[], private_state[], kernel_stack_top[], kernel_image_end[], boot_root[], exposed_table[], frame_table_directory[],
+    kernel_frame_table_directory[],
+    gate_syscall[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], probe_syscall_arrived[];
+#define MACHINE_SYMBOL(name) MACHINE uintptr_t machine_##name##_address(void) { return (uintptr_t)name; }
+MACHINE_SYMBOL(books)
+MACHINE_SYMBOL(private_state)
+MACHINE_SYMBOL(kernel_stack_top)
+MACHINE_SYMBOL(kernel_image_end)
+MACHINE_SYMBOL(boot_root)
+MACHINE_SYMBOL(exposed_table)
+MACHINE_SYMBOL(frame_table_directory)
+MACHINE_SYMBOL(kernel_frame_table_directory)
+MACHINE_SYMBOL(gate_syscall)
+MACHINE_SYMBOL(disk_rings)
+MACHINE_SYMBOL(network_rings)
+MACHINE_SYMBOL(receive_buffers)
+MACHINE_SYMBOL(entry_syscall)
+MACHINE_SYMBOL(probe_syscall_arrived)
+
+_Noreturn void machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer);
+_Noreturn void machine_probe_done(uint32_t kind);
+_Noreturn void resume_as_syscall(const void *trap_frame);
+uint32_t machine_probe_entry(void);

@@ -5,7 +5,7 @@
 /// are read-only. Below r10 are `stackByteCount` bytes of stack. `exit` ends with r0 as the verdict; a load outside the packet ends
 /// with verdict 0. `clang -target bpf -mcpu=v4 -O2 -mllvm -disable-block-placement` compiles `u64 filter(const u8 *packet, u64 length)`
 /// to such a program, its section `.text`.
-@safe public struct FilterProgram: Sendable {
+@safe @frozen public struct FilterProgram: Sendable, BitwiseCopyable {
   /// The most 64-bit words a program may have.
   public static var capacity: Int { 64 }
   /// Bytes of stack below r10.

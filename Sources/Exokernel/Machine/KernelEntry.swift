@@ -1,1 +1,65 @@
-// placeholder
+import CMachine
+import ExokernelABI
+import ExokernelCore
+
+// The boot, in order. pvh_entry in entry.S has made: long mode, the link-time tables, a stack.
+@c(kernel_main)
+public func kernelMain(_ startInfo: UInt64) -> Never {
+  SerialPort.open()
+  LocalAPIC.open()
+  guard let boot = StartInfo.read(at: startInfo) else {
+    Panic.end("this is not a PVH boot with memory map: start_info at ", startInfo)
+  }
+  guard boot.firstFree &+ (4 << 20) <= boot.memorySize else {
+    Panic.end("too little memory, give the machine more; bytes: ", boot.memorySize)
+  }
+  FrameTable.map(boot)
+  guard let clock = ParavirtualClock.read() else {
+    Panic.end("no KVM clock: this kernel runs on KVM; CPUID.1:ECX ", 0)
+  }
+  let entryKind = KernelGate.choose()
+  kernel.openBooks(boot, timeMultiplier: clock.multiplier, timeShift: clock.shift, entryKind: entryKind)
+  kernel.startAll(boot)
+  for index in 0..<kernel.header.value.diskCount { LocalAPIC.route(kernel.diskDrivers[index].interrupt) }
+  for index in 0..<kernel.header.value.interfaceCount { LocalAPIC.route(kernel.interfaceDrivers[index].interrupt) }
+  machine_out8(MachinePort.milestone, Milestone.kernelReady.rawValue)
+  if kernel.header.value.liveEnvironments != 0 { machine_out8(MachinePort.milestone, Milestone.firstEnvironment.rawValue) }
+  Dispatcher.run()
+}
+
+/// Which instruction enters the kernel: SYSCALL where it changes the privilege level, `int $4` elsewhere.
+enum KernelGate {
+  static func choose() -> UInt32 {
+    let mask: UInt64 = 0x47700  // FMASK: trap, interrupt, direction, nested task, I/O privilege, alignment check
+    machine_write_msr(0xc000_0081, 0x0023_0010_0000_0000)
+    machine_write_msr(0xc000_0084, mask)
+    machine_write_msr(0xc000_0082, UInt64(machine_probe_syscall_arrived_address()))
+    let kind = machine_probe_entry()
+    machine_write_msr(0xc000_0082, UInt64(machine_entry_syscall_address()))
+    if kind == 0 {
+      let table = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_exposed_table_address()).unsafelyUnwrapped
+      // Safe: the first entry of the exposed table is the gate page's; present, user, executable.
+      unsafe table.pointee = RingZero().physical(machine_gate_syscall_address()) | 5
+      machine_invalidate_page(AddressMap.gatePage)
+    }
+    return kind
+  }
+}
+
+/// The frame table is seen twice: read-only by environments, writable by the kernel.
+enum FrameTable {
+  /// Maps the table in both places: one entry for each 2 MiB, that is, for each 256 MiB of memory.
+  static func map(_ boot: BootInformation) {
+    let exposed = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_frame_table_directory_address()).unsafelyUnwrapped
+    let own = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_kernel_frame_table_directory_address()).unsafelyUnwrapped
+    var page = boot.frameTable
+    var index = 0
+    while page < boot.firstFree, index < 512 {
+      // Safe: both directories have 512 entries. Present, large, no execute; user or writable, never both.
+      unsafe exposed[index] = page | 0x8000_0000_0000_0085
+      unsafe own[index] = page | 0x8000_0000_0000_0083
+      page &+= 0x20_0000
+      index &+= 1
+    }
+  }
+}

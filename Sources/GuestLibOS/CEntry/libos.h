@@ -1,1 +1,34 @@
+// What start.S offers to Swift, and the few instructions that Swift has no word for.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+int64_t libos_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
+void libos_yield(void);
+void libos_sleep(uint64_t events, uint64_t deadline);
+
+static inline __attribute__((always_inline)) uint64_t libos_time_stamp(void) {
+  uint32_t low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  return (uint64_t)high << 32 | low;
+}
+// Loads and stores that the compiler must make where they stand: the kernel or another environment is on the other side.
+static inline __attribute__((always_inline)) uint64_t libos_load64(uintptr_t address) { return *(volatile uint64_t *)address; }
+static inline __attribute__((always_inline)) uint32_t libos_load32(uintptr_t address) { return *(volatile uint32_t *)address; }
+static inline __attribute__((always_inline)) uint8_t libos_load8(uintptr_t address) { return *(volatile uint8_t *)address; }
+static inline __attribute__((always_inline)) void libos_store32(uintptr_t address, uint32_t value) {
+  *(volatile uint32_t *)address = value;
+}
+static inline __attribute__((always_inline)) void libos_store64(uintptr_t address, uint64_t value) {
+  *(volatile uint64_t *)address = value;
+}
+// The spin of somebody who waits for another processor.
+static inline __attribute__((always_inline)) void libos_pause(void) { __asm__ volatile("pause" : : : "memory"); }
+static inline __attribute__((always_inline)) int libos_random(uint64_t *value) {
+  uint32_t a = 1, b, c = 0, d;
+  __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  if (!(c & 1u << 30)) return 0;
+  unsigned char good;
+  __asm__ volatile("rdrand %0; setc %1" : "=r"(*value), "=q"(good));
+  return good;
+}

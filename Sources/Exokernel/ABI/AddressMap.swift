@@ -1,0 +1,37 @@
+/// Where things are in the address spaces that the kernel makes. One page, so that nobody has to guess.
+///
+///     0x0000_0000_0040_0000  program: text, read-only data, data, bss (a program may be linked elsewhere below userEnd)
+///     0x0000_0000_005e_f000  initial stack, `initialStackPages` pages, growing down from environmentPage
+///     0x0000_0000_005f_f000  environment page: what kernel and libOS tell each other without a call
+///     0x0000_7000_0000_0000  end of what an environment may map
+///     0x0000_7f00_0000_0000  gate page, then the books, read-only
+///     0x0000_7f00_4000_0000  frame table, read-only
+///     0x0000_7f80_0000_0000  the environment's own page tables, read-only (recursive entry)
+///     0xffff_8000_0000_0000  kernel: direct map of the first 4 GiB of physical memory
+///     0xffff_ffff_8000_0000  kernel image
+public enum AddressMap {
+  /// Bytes in a page and in a frame.
+  public static let pageSize: UInt64 = 4096
+  /// First address of a program linked with the default layout.
+  public static let programBase: UInt64 = 0x40_0000
+  /// The environment page.
+  public static let environmentPage: UInt64 = 0x5f_f000
+  /// Stack pages a program finds mapped below the environment page.
+  public static let initialStackPages: UInt64 = 8
+  /// First address that an environment may not map.
+  public static let userEnd: UInt64 = 0x7000_0000_0000
+  /// The gate page: kernel calls enter here.
+  public static let gatePage: UInt64 = 0x7f00_0000_0000
+  /// The books, starting with `BooksHeader`.
+  public static let books: UInt64 = 0x7f00_0000_1000
+  /// The frame table, one `FrameRecord` per frame from frame 0.
+  public static let frameTable: UInt64 = 0x7f00_4000_0000
+  /// Index in the root table of the entry that maps the tables themselves.
+  public static let recursiveSlot: UInt64 = 255
+  /// First address of the environment's own tables: the entry of address `a` is at `selfMap + (a >> 12) * 8`.
+  public static let selfMap: UInt64 = 0x7f80_0000_0000
+  /// Kernel's direct map of physical memory; not accessible to environments.
+  public static let directMap: UInt64 = 0xffff_8000_0000_0000
+  /// Physical memory the direct map covers, in bytes.
+  public static let directMapSize: UInt64 = 4 << 30
+}

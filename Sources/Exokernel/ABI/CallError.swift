@@ -1,0 +1,48 @@
+/// Why the kernel refused a call. Nothing was changed.
+public enum CallError: Int64, Error, Sendable {
+  /// There is no call with this number.
+  case unknownCall = -1
+  /// The capability slot is empty or out of range.
+  case noSuchCapability = -2
+  /// The capability does not dominate the resource's guard, or lacks the right.
+  case notPermitted = -3
+  /// The named frame, extent, filter, disk, interface or slice position does not exist.
+  case noSuchResource = -4
+  /// The resource is taken, mapped, or in a device's hands.
+  case busy = -5
+  /// The address is not page-aligned, or not one that an environment may map or enter.
+  case badAddress = -6
+  /// There is no page table for this address; install one first.
+  case noPageTable = -7
+  /// All resources of the kind are in use, or the quota is used up.
+  case exhausted = -8
+  /// A count, length or flag is out of range.
+  case badArgument = -9
+  /// The downloaded program was refused by the verifier.
+  case badProgram = -10
+  /// The device has no room for another request now.
+  case deviceFull = -11
+}
+
+/// What a call returned: a value, or an error.
+public struct CallResult: Sendable {
+  /// The value of rax.
+  public let rawValue: Int64
+
+  /// A result as it stands in rax.
+  @inline(__always) public init(rawValue: Int64) { self.rawValue = rawValue }
+  /// A value below 2^63.
+  @inline(__always) public init(_ value: UInt64) { rawValue = Int64(bitPattern: value) }
+  /// A refusal.
+  @inline(__always) public init(_ error: CallError) { rawValue = error.rawValue }
+  /// Success of a call that has nothing to return.
+  public static var success: CallResult {
+    @inline(__always) get { CallResult(rawValue: 0) }
+  }
+
+  /// The value, or the error that the kernel gave.
+  public func value() throws(CallError) -> UInt64 {
+    if rawValue >= 0 { return UInt64(bitPattern: rawValue) }
+    throw CallError(rawValue: rawValue) ?? .unknownCall
+  }
+}

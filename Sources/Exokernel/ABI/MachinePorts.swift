@@ -1,0 +1,17 @@
+/// Ports through which the kernel speaks to the VMM; a VMM that lacks them ignores the writes.
+public enum MachinePort {
+  /// Writing a byte ends the virtual machine with that status.
+  public static let exit: UInt16 = 0x501
+  /// Writing a `Milestone` tells how far the boot has come.
+  public static let milestone: UInt16 = 0x502
+  /// ISA debug exit, as in QEMU: the status is `(value << 1) | 1`.
+  public static let debugExit: UInt16 = 0xf4
+}
+
+/// How far the boot has come.
+public enum Milestone: UInt8, Sendable {
+  /// The kernel can run environments.
+  case kernelReady = 1
+  /// The first environment is about to run.
+  case firstEnvironment = 2
+}

@@ -1,0 +1,42 @@
+import ExokernelABI
+
+/// The boot archive: programs as files of a ustar archive (POSIX.1-2017, pax, "ustar Interchange Format") in memory.
+public struct Archive {
+  let bytes: PhysicalBytes
+
+  /// Most headers that a search looks at.
+  static var limit: Int { 512 }
+
+  /// Offset and size of the file `name`, given as a range of `names`; nil where there is none, or the archive is malformed before it.
+  func find(_ name: Range<UInt64>, of names: PhysicalBytes) -> Range<UInt64>? {
+    var offset: UInt64 = 0
+    for _ in 0..<Self.limit {
+      guard offset &+ 512 <= bytes.count, bytes[offset] != 0, bytes.matches("ustar", at: offset &+ 257) else { return nil }
+      var size: UInt64 = 0
+      for digit in 124..<UInt64(135) {
+        let byte = bytes[offset &+ digit]
+        guard byte >= 0x30, byte <= 0x37 else { break }
+        size = size &<< 3 | UInt64(byte &- 0x30)
+      }
+      let data = offset &+ 512
+      guard size <= bytes.count &- data else { return nil }
+      let type = bytes[offset &+ 156]
+      if type == 0x30 || type == 0, isNamed(name, of: names, at: offset) { return data..<data &+ size }
+      offset = data &+ (size &+ 511) & ~511
+    }
+    return nil
+  }
+
+  private func isNamed(_ name: Range<UInt64>, of names: PhysicalBytes, at offset: UInt64) -> Bool {
+    // Archives made with `tar -C DIR .` say "./name".
+    let start = bytes.matches("./", at: offset) ? offset &+ 2 : offset
+    let length = name.upperBound &- name.lowerBound
+    guard length > 0, length < 98, bytes[start &+ length] == 0 else { return false }
+    var index: UInt64 = 0
+    while index < length {
+      guard bytes[start &+ index] == names[name.lowerBound &+ index] else { return false }
+      index &+= 1
+    }
+    return true
+  }
+}

@@ -1,0 +1,121 @@
+import ExokernelABI
+
+/// What the VMM tells the kernel, checked by the machine layer to be inside memory.
+public struct BootInformation {
+  /// End of the memory whose frames are given out; it starts at physical address 0.
+  public var memorySize: UInt64
+  /// Physical address of the frame table, on a 2 MiB boundary.
+  public var frameTable: UInt64
+  /// First byte after everything that the kernel and the VMM put into memory.
+  public var firstFree: UInt64
+  /// The command line.
+  public var commandLine: Range<UInt64>
+  /// The archive with the programs, empty where there is none.
+  public var archive: Range<UInt64>
+
+  /// A description of the machine.
+  public init(
+    memorySize: UInt64, frameTable: UInt64, firstFree: UInt64, commandLine: Range<UInt64>, archive: Range<UInt64>
+  ) {
+    self.memorySize = memorySize
+    self.frameTable = frameTable
+    self.firstFree = firstFree
+    self.commandLine = commandLine
+    self.archive = archive
+  }
+}
+
+extension Kernel {
+  /// Fills in the books' header. Everything else in the books starts as the zeroes in which memory arrives.
+  public func openBooks(_ boot: BootInformation, timeMultiplier: UInt64, timeShift: UInt32, entryKind: UInt32) {
+    header.value.layoutVersion = BooksHeader.currentLayoutVersion
+    header.value.currentEnvironment = BooksLayout.noEnvironment
+    let limit = boot.memorySize < AddressMap.directMapSize ? boot.memorySize : AddressMap.directMapSize
+    header.value.frameCount = UInt32(truncatingIfNeeded: limit &>> 12)
+    let first = UInt32(truncatingIfNeeded: (boot.firstFree &+ 4095) &>> 12)
+    header.value.firstFrame = first
+    header.value.frontier = first
+    header.value.freeFrames = header.value.frameCount &- first
+    header.value.timeMultiplier = timeMultiplier
+    header.value.timeShift = timeShift
+    header.value.sliceLength = timeStamps(microseconds: 10_000)
+    header.value.currentSlice = UInt32(BooksLayout.slices) &- 1
+    header.value.entryKind = entryKind
+    own.value.activeEnvironment = BooksLayout.noEnvironment
+  }
+
+  /// Time-stamp units in a number of microseconds, at most an hour's.
+  func timeStamps(microseconds: UInt64) -> UInt64 {
+    let nanoseconds = (microseconds > 3_600_000_000 ? 3_600_000_000 : microseconds) &* 1000
+    let multiplier = header.value.timeMultiplier
+    guard multiplier != 0 else { return nanoseconds }
+    let (high, low) = nanoseconds.multipliedFullWidth(by: 1 &<< UInt64(header.value.timeShift & 63))
+    guard high < multiplier else { return nanoseconds }
+    return high == 0 ? low / multiplier : nanoseconds
+  }
+
+  /// Brings up the devices and starts the programs that the command line names. A program that cannot be started is told on the console and
+  /// makes the machine's status 66 (no input) or 65 (bad data); the others run.
+  public func startAll(_ boot: BootInformation) {
+    let text = PhysicalBytes(
+      boot.commandLine.lowerBound, count: boot.commandLine.upperBound &- boot.commandLine.lowerBound, in: machine)
+    var words = CommandLine(text)
+    while let word = words.next() {
+      switch word {
+      case .device(let address, let interrupt): probeDevice(address, interrupt: interrupt)
+      case .slice(let microseconds):
+        if microseconds >= 100 { header.value.sliceLength = timeStamps(microseconds: microseconds) }
+      case .program: break
+      }
+    }
+    let archive = Archive(
+      bytes: PhysicalBytes(
+        boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: machine))
+    words = CommandLine(text)
+    while let word = words.next() {
+      guard case .program(let name, let arguments) = word else { continue }
+      startProgram(name, arguments, text, archive)
+    }
+  }
+
+  private func startProgram(
+    _ name: Range<UInt64>, _ arguments: Range<UInt64>, _ text: PhysicalBytes, _ archive: Archive
+  ) {
+    do throws(LoadError) {
+      guard let file = archive.find(name, of: text) else { throw .notFound }
+      let environment = try load(file, of: archive, quota: header.value.frameCount)
+      environments[environment].name = (packed(name, text), packed(afterEight(name), text))
+      let length = arguments.upperBound &- arguments.lowerBound
+      let told = length < EnvironmentPage.argumentsCapacity ? length : EnvironmentPage.argumentsCapacity
+      page(of: environment).value.argumentsLength = told
+      machine.copy(
+        from: text.address &+ arguments.lowerBound,
+        to: UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.argumentsOffset,
+        count: UInt32(truncatingIfNeeded: told))
+      start(
+        environment, at: environments[environment].savedInstructionPointer,
+        stack: environments[environment].savedStackPointer)
+    } catch {
+      reportLoadError(error, name, text)
+      if own.value.machineStatus == 0 { own.value.machineStatus = error == .notFound ? 66 : 65 }
+    }
+  }
+
+  private func afterEight(_ name: Range<UInt64>) -> Range<UInt64> {
+    let start = name.lowerBound &+ 8
+    return start < name.upperBound ? start..<name.upperBound : name.upperBound..<name.upperBound
+  }
+
+  /// Up to eight characters of a name, the first in the least significant byte.
+  private func packed(_ name: Range<UInt64>, _ text: PhysicalBytes) -> UInt64 {
+    var word: UInt64 = 0
+    var shift: UInt64 = 0
+    var index = name.lowerBound
+    while shift < 64, index < name.upperBound {
+      word |= UInt64(text[index]) &<< shift
+      shift &+= 8
+      index &+= 1
+    }
+    return word
+  }
+}

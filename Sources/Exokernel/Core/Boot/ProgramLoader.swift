@@ -1,0 +1,136 @@
+import ExokernelABI
+
+/// Why a program could not be started.
+public enum LoadError: Error, Sendable {
+  /// The archive has no such file.
+  case notFound
+  /// Not a 64-bit x86 ELF executable that fits its file.
+  case malformed
+  /// A segment lies where programs may not be.
+  case badAddress
+  /// Frames, page tables or environments are used up.
+  case exhausted
+
+  /// The cause as text.
+  public var text: StaticString {
+    switch self {
+    case .notFound: "no such program in the boot archive"
+    case .malformed: "not a static x86-64 ELF program"
+    case .badAddress: "a segment lies outside the addresses of programs"
+    case .exhausted: "not enough memory"
+    }
+  }
+}
+
+/// Makes an environment of an ELF program in the boot archive. Read-only pages are mapped where they lie in the archive, and shared by
+/// all environments of the program; writable ones are copied.
+extension Kernel {
+  /// Most pages that a segment may have.
+  static var segmentLimit: UInt64 { 16384 }
+
+  func load(_ file: Range<UInt64>, of archive: Archive, quota: UInt32) throws(LoadError) -> UInt32 {
+    let elf = PhysicalBytes(
+      archive.bytes.address &+ file.lowerBound, count: file.upperBound &- file.lowerBound, in: machine)
+    guard elf.load(UInt32.self, at: 0) == 0x464c_457f, elf[4] == 2, elf[5] == 1, elf.load(UInt16.self, at: 16) == 2,
+      elf.load(UInt16.self, at: 18) == 62
+    else { throw .malformed }
+    let headers = elf.load(UInt64.self, at: 32)
+    let size = UInt64(elf.load(UInt16.self, at: 54))
+    let count = UInt64(elf.load(UInt16.self, at: 56))
+    guard size >= 56, count >= 1, count <= 16, headers <= elf.count, size &* count <= elf.count &- headers else {
+      throw .malformed
+    }
+    let entry = elf.load(UInt64.self, at: 24)
+    guard entry < AddressMap.userEnd else { throw .badAddress }
+    guard let environment = createEnvironment(quota: quota) else { throw .exhausted }
+    do throws(LoadError) {
+      for index in 0..<count { try loadSegment(elf, headers &+ index &* size, into: environment) }
+      for page in 1...AddressMap.initialStackPages {
+        try mapFresh(AddressMap.environmentPage &- page &* AddressMap.pageSize, rights: .read | .write, of: environment)
+      }
+      try mapAtBoot(
+        AddressMap.environmentPage, frame: UInt64(environments[environment].environmentPage), rights: .read | .write,
+        of: environment)
+    } catch {
+      end(environment, status: 0)
+      throw error
+    }
+    environments[environment].savedInstructionPointer = entry
+    environments[environment].savedStackPointer = AddressMap.environmentPage
+    return environment
+  }
+
+  private func loadSegment(_ elf: PhysicalBytes, _ header: UInt64, into environment: UInt32) throws(LoadError) {
+    guard elf.load(UInt32.self, at: header) == 1 else { return }
+    let flags = elf.load(UInt32.self, at: header &+ 4)
+    let offset = elf.load(UInt64.self, at: header &+ 8)
+    let address = elf.load(UInt64.self, at: header &+ 16)
+    let fileSize = elf.load(UInt64.self, at: header &+ 32)
+    let memorySize = elf.load(UInt64.self, at: header &+ 40)
+    guard memorySize > 0 else { return }
+    guard offset <= elf.count, fileSize <= elf.count &- offset, fileSize <= memorySize else { throw .malformed }
+    guard address >= 0x1_0000, memorySize <= Self.segmentLimit &* AddressMap.pageSize,
+      address &+ memorySize <= AddressMap.userEnd
+    else { throw .badAddress }
+    var rights: Rights = .read
+    if flags & 1 != 0 { rights = rights | .execute }
+    if flags & 2 != 0 { rights = rights | .write }
+    let source = elf.address &+ offset
+    let inPlace = !rights.contains(.write) && (source ^ address) & 0xfff == 0
+    let end = address &+ memorySize
+    let fileEnd = address &+ fileSize
+    var page = address & ~0xfff
+    while page < end {
+      if page >= fileEnd {
+        try mapFresh(page, rights: rights, of: environment)
+      } else if inPlace {
+        // The rest of a file's last page is padding of the archive, which everybody may read.
+        try mapAtBoot(page, frame: (source &+ page &- address) &>> 12, rights: rights, of: environment)
+      } else {
+        let frame = try mapFresh(page, rights: rights, of: environment)
+        let from = page > address ? page : address
+        let to = page &+ 4096 < fileEnd ? page &+ 4096 : fileEnd
+        machine.copy(
+          from: source &+ from &- address, to: UInt64(frame) &<< 12 &+ (from & 0xfff),
+          count: UInt32(truncatingIfNeeded: to &- from))
+      }
+      page &+= 4096
+    }
+  }
+
+  @discardableResult
+  private func mapFresh(_ address: UInt64, rights: Rights, of environment: UInt32) throws(LoadError) -> UInt32 {
+    let name = CapabilityName.name(CapabilityName.environment, UInt64(environment))
+    guard environments[environment].frames < environments[environment].frameQuota,
+      let frame = takeFrame(nil, for: environment, kind: .memory, guardName: name, guardLength: 2)
+    else { throw .exhausted }
+    frames[frame].dirty = 1
+    frames[frame].references = 1
+    try mapAtBoot(address, frame: UInt64(frame), rights: rights, of: environment)
+    return frame
+  }
+
+  /// Maps a frame, making the page tables it takes.
+  private func mapAtBoot(_ address: UInt64, frame: UInt64, rights: Rights, of environment: UInt32) throws(LoadError) {
+    let name = CapabilityName.name(CapabilityName.environment, UInt64(environment))
+    var table = UInt64(environments[environment].rootTable) &<< 12
+    var shift: UInt64 = 39
+    while shift > 12 {
+      let entry = tableEntry(table, address &>> shift)
+      if entry & PageEntry.present != 0 {
+        table = entry & PageEntry.addressMask
+      } else {
+        guard let fresh = takeFrame(nil, for: environment, kind: .pageTable, guardName: name, guardLength: 2) else {
+          throw .exhausted
+        }
+        frames[fresh].dirty = 1
+        frames[fresh].references = 1
+        setTableEntry(table, address &>> shift, tablePointer(fresh))
+        table = UInt64(fresh) &<< 12
+      }
+      shift &-= 9
+    }
+    guard tableEntry(table, address &>> 12) & PageEntry.present == 0 else { throw .badAddress }
+    setTableEntry(table, address &>> 12, pageEntry(frame: UInt32(truncatingIfNeeded: frame), rights: rights))
+  }
+}

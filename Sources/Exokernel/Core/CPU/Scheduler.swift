@@ -1,0 +1,164 @@
+import ExokernelABI
+
+/// What follows the end of a slice.
+public enum SliceEnd: Sendable {
+  /// The environment runs on.
+  case goOn
+  /// The environment runs on at its epilogue.
+  case epilogue(entry: UInt64)
+  /// The environment is ended.
+  case abort
+}
+
+/// Slices: a vector of positions, each owned by an environment, run in order.
+extension Kernel {
+  /// Ticks an environment may run past its epilogue upcall before it is ended.
+  public static var overrunLimit: UInt32 { 3 }
+
+  /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's length.
+  public func nextRunnable() -> UInt32? {
+    let taken = own.value.slicesTaken
+    let after = UInt64(header.value.currentSlice) &+ 1
+    var later = after < 64 ? taken & (~0 &<< after) : 0
+    if let position = firstRunnable(&later) { return position }
+    var earlier = after < 64 ? taken & ~(~0 &<< after) : taken
+    return firstRunnable(&earlier)
+  }
+
+  @inline(__always) private func firstRunnable(_ positions: inout UInt64) -> UInt32? {
+    while positions != 0 {
+      let position = UInt32(truncatingIfNeeded: positions.trailingZeroBitCount)
+      positions &= positions &- 1
+      if canRun(slices[position] &- 1) { return position }
+    }
+    return nil
+  }
+
+  /// True where an environment is runnable, or its sleep is over.
+  @inline(__always) private func canRun(_ environment: UInt32) -> Bool {
+    let state = environments[environment].state
+    if state == EnvironmentState.runnable.rawValue { return true }
+    guard state == EnvironmentState.sleeping.rawValue else { return false }
+    if page(of: environment).value.events != environments[environment].sleepEvents { return true }
+    let deadline = environments[environment].sleepDeadline
+    return deadline != 0 && machine.timeStamp >= deadline
+  }
+
+  /// Makes the owner of `position` the running environment, with a whole slice before it.
+  public func enter(_ position: UInt32) {
+    let environment = slices[position] &- 1
+    header.value.currentSlice = position
+    header.value.currentEnvironment = environment
+    environments[environment].state = EnvironmentState.runnable.rawValue
+    environments[environment].slicesRun &+= 1
+    own.value.epiloguePending = 0
+    if own.value.activeEnvironment != environment {
+      machine.activate(root: UInt64(environments[environment].rootTable) &<< 12)
+      own.value.activeEnvironment = environment
+    }
+    machine.armTimer(after: header.value.sliceLength)
+  }
+
+  /// Nobody can run: lets the timer fire for the first sleeper that has a deadline. Bounded by the vector's length.
+  public func armForIdle() {
+    header.value.currentEnvironment = BooksLayout.noEnvironment
+    var earliest: UInt64 = 0
+    var taken = own.value.slicesTaken
+    while taken != 0 {
+      let environment = slices[UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)] &- 1
+      taken &= taken &- 1
+      let deadline = environments[environment].sleepDeadline
+      if deadline != 0, earliest == 0 || deadline < earliest { earliest = deadline }
+    }
+    guard earliest != 0 else { return machine.armTimer(after: 0) }
+    let now = machine.timeStamp
+    machine.armTimer(after: earliest > now ? earliest &- now : 1)
+  }
+
+  /// The timer fired while an environment ran at `instruction`.
+  public func sliceEnded(at instruction: UInt64) -> SliceEnd {
+    let environment = current
+    header.value.counters.sliceEnds &+= 1
+    if own.value.epiloguePending == 0 {
+      guard let next = nextRunnable(), slices[next] != environment &+ 1 else {
+        machine.armTimer(after: header.value.sliceLength)
+        environments[environment].slicesRun &+= 1
+        return .goOn
+      }
+      let entry = environments[environment].epilogueEntry
+      own.value.epiloguePending = 1
+      environments[environment].overrun = 0
+      machine.armTimer(after: header.value.sliceLength)
+      guard entry != 0 else { return .goOn }
+      page(of: environment).value.epilogueReturn = instruction
+      return .epilogue(entry: entry)
+    }
+    environments[environment].overrun &+= 1
+    guard environments[environment].overrun < Self.overrunLimit else { return .abort }
+    machine.armTimer(after: header.value.sliceLength)
+    return .goOn
+  }
+
+  /// The running environment gives up the CPU and goes on at `instruction` with `stack` when its turn comes.
+  public func giveUp(instruction: UInt64, stack: UInt64) {
+    let environment = current
+    environments[environment].savedInstructionPointer = instruction
+    environments[environment].savedStackPointer = stack
+    header.value.counters.yields &+= 1
+  }
+
+  /// `CallNumber.sleep`: false where an event already came, and the environment goes on at once.
+  public func sleep(events: UInt64, deadline: UInt64) -> Bool {
+    let environment = current
+    guard page(of: environment).value.events == events else { return false }
+    environments[environment].sleepEvents = events
+    environments[environment].sleepDeadline = deadline
+    environments[environment].state = EnvironmentState.sleeping.rawValue
+    return true
+  }
+
+  /// `CallNumber.sliceAllocate`.
+  public func sliceAllocate(slot: UInt64, position: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
+    let name = CapabilityName.name(CapabilityName.environment, UInt64(current))
+    guard capability.allows(.allocate, guardName: name, guardLength: 2) else { return CallResult(.notPermitted) }
+    let wanted: UInt32
+    if position == CallNumber.any {
+      guard let free = freeSlice() else { return CallResult(.exhausted) }
+      wanted = free
+    } else {
+      guard position < BooksLayout.slices else { return CallResult(.noSuchResource) }
+      wanted = UInt32(truncatingIfNeeded: position)
+      guard slices[wanted] == 0 else { return CallResult(.busy) }
+    }
+    takeSlice(wanted, for: current)
+    return CallResult(UInt64(wanted))
+  }
+
+  /// `CallNumber.sliceFree`. An environment keeps its last position: without one it could not even end.
+  public func sliceFree(position: UInt64) -> CallResult {
+    guard position < BooksLayout.slices else { return CallResult(.noSuchResource) }
+    let index = UInt32(truncatingIfNeeded: position)
+    guard slices[index] == current &+ 1 else { return CallResult(.notPermitted) }
+    guard environments[current].slices > 1 else { return CallResult(.busy) }
+    dropSlice(index)
+    return .success
+  }
+
+  func freeSlice() -> UInt32? {
+    let free = ~own.value.slicesTaken
+    return free == 0 ? nil : UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
+  }
+
+  func takeSlice(_ position: UInt32, for environment: UInt32) {
+    slices[position] = environment &+ 1
+    own.value.slicesTaken |= 1 &<< UInt64(position)
+    environments[environment].slices &+= 1
+  }
+
+  func dropSlice(_ position: UInt32) {
+    environments[slices[position] &- 1].slices &-= 1
+    slices[position] = 0
+    own.value.slicesTaken &= ~(1 &<< UInt64(position))
+  }
+}

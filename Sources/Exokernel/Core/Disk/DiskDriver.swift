@@ -1,0 +1,171 @@
+import ExokernelABI
+import VirtioLayout
+
+/// State of the driver of one virtio-blk device. Its rings are laid out as boot/rings.S says.
+@frozen public struct DiskDriver {
+  /// Physical address of the device's registers; 0 where there is no device.
+  public var device: UInt64
+  /// Physical address of its rings.
+  public var rings: UInt64
+  /// Bit n is set where request n is free.
+  public var freeRequests: UInt32
+  /// Used entries taken over so far.
+  public var usedSeen: UInt16
+  /// Available entries published so far.
+  public var published: UInt16
+  /// Interrupt line.
+  public var interrupt: UInt32
+  /// Zero.
+  public var reserved: UInt32
+
+  /// Requests that may be in flight.
+  public static let requests: UInt32 = 32
+  static let availableOffset: UInt64 = 2048
+  static let usedOffset: UInt64 = 2560
+  static let headersOffset: UInt64 = 4096
+  static let statusOffset: UInt64 = 4608
+  /// Bytes of rings per disk.
+  public static let ringsSize: UInt64 = 8192
+  static let queueSize: UInt32 = 128
+}
+
+/// A request in flight.
+@frozen public struct DiskRequest {
+  /// The frame it reads or writes.
+  public var frame: UInt32
+  /// Who asked.
+  public var environment: UInt8
+  /// The tag under which the result is told.
+  public var tag: UInt8
+  /// Low bits of the generation of who asked.
+  public var generation: UInt16
+}
+
+/// Disk blocks: extents are bound once, requests are checked against the extent, and the device moves the data to and from the
+/// environment's own frame.
+extension Kernel {
+  // Safe: the private layout gives each table its own range.
+  /// Drivers of the disks.
+  @inline(__always) public var diskDrivers: Table<DiskDriver> {
+    unsafe Table(machine.privateBase + PrivateLayout.diskDrivers, count: UInt32(BooksLayout.disks))
+  }
+  @inline(__always) var diskRequests: Table<DiskRequest> {
+    unsafe Table(
+      machine.privateBase + PrivateLayout.diskRequests, count: UInt32(BooksLayout.disks) &* DiskDriver.requests)
+  }
+
+  /// `CallNumber.extentBind`.
+  public func extentBind(slot: UInt64, disk: UInt64, first: UInt64, count: UInt64, rights: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
+    guard disk < UInt64(header.value.diskCount) else { return CallResult(.noSuchResource) }
+    let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 3)
+    let name = CapabilityName.name(CapabilityName.disk, disk)
+    guard !wanted.isEmpty, capability.allows(wanted, guardName: name, guardLength: 2) else {
+      return CallResult(.notPermitted)
+    }
+    let record = disks[UInt32(truncatingIfNeeded: disk)]
+    guard record.readOnly == 0 || !wanted.contains(.write) else { return CallResult(.notPermitted) }
+    guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return CallResult(.badArgument) }
+    for index in 0..<extents.count where extents[index].count == 0 {
+      extents[index] = ExtentRecord(
+        first: first, count: count, owner: current, disk: UInt16(truncatingIfNeeded: disk),
+        rights: UInt16(truncatingIfNeeded: wanted.rawValue))
+      return CallResult(UInt64(index))
+    }
+    return CallResult(.exhausted)
+  }
+
+  /// `CallNumber.blockSubmit`.
+  public func blockSubmit(extent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64) -> CallResult {
+    guard extent < BooksLayout.extents else { return CallResult(.noSuchResource) }
+    let environment = current
+    let binding = extents[UInt32(truncatingIfNeeded: extent)]
+    guard binding.count != 0, binding.owner == environment else { return CallResult(.noSuchResource) }
+    let count = operation & 0xffff_ffff
+    let isWrite = operation &>> 32 != 0
+    guard count >= 1, count <= 8, tag < EnvironmentPage.blockTags else { return CallResult(.badArgument) }
+    guard binding.rights & (isWrite ? 2 : 1) != 0 else { return CallResult(.notPermitted) }
+    guard count <= binding.count, block <= binding.count &- count else { return CallResult(.badArgument) }
+    guard frame < UInt64(header.value.frameCount) else { return CallResult(.noSuchResource) }
+    let target = UInt32(truncatingIfNeeded: frame)
+    guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == environment else {
+      return CallResult(.notPermitted)
+    }
+    let driver = UInt32(binding.disk)
+    let free = diskDrivers[driver].freeRequests
+    guard free != 0, frames[target].pins < UInt16.max else { return CallResult(.deviceFull) }
+
+    let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
+    diskDrivers[driver].freeRequests = free & (free &- 1)
+    frames[target].pins &+= 1
+    frames[target].dirty = 1
+    diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
+      frame: target, environment: UInt8(truncatingIfNeeded: environment), tag: UInt8(truncatingIfNeeded: tag),
+      generation: UInt16(truncatingIfNeeded: environments[environment].generation))
+    setBlockStatus(of: environment, tag: tag, 0)
+    let rings = diskDrivers[driver].rings
+    let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
+    put(header, isWrite ? VirtioBlock.RequestType.write : VirtioBlock.RequestType.read)
+    put(header &+ 8, binding.first &+ block)
+    let data = rings &+ UInt64(request &* 3 &+ 1) &* 16
+    put(data, frame &<< 12)
+    put(data &+ 8, UInt32(truncatingIfNeeded: count &* 512))
+    put(data &+ 12, VirtqueueDescriptor.Flag.next | (isWrite ? 0 : VirtqueueDescriptor.Flag.write))
+    let published = diskDrivers[driver].published
+    put(rings &+ DiskDriver.availableOffset &+ 4 &+ UInt64(published & 127) &* 2, UInt16(truncatingIfNeeded: request &* 3))
+    machine.orderStores()
+    put(rings &+ DiskDriver.availableOffset &+ 2, published &+ 1)
+    diskDrivers[driver].published = published &+ 1
+    machine.orderAll()
+    let ringFlags: UInt16 = get(rings &+ DiskDriver.usedOffset)
+    if ringFlags & 1 == 0 { machine.deviceStore(diskDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 0) }
+    return .success
+  }
+
+  /// Takes over what the device has finished, at most a ring's worth.
+  public func diskInterrupt(_ driver: UInt32) {
+    let rings = diskDrivers[driver].rings
+    var seen = diskDrivers[driver].usedSeen
+    for _ in 0..<DiskDriver.requests {
+      let published: UInt16 = get(rings &+ DiskDriver.usedOffset &+ 2)
+      guard published != seen else { break }
+      machine.orderStores()
+      let descriptor: UInt32 = get(rings &+ DiskDriver.usedOffset &+ 4 &+ UInt64(seen & 127) &* 8)
+      seen &+= 1
+      finishRequest(driver, descriptor / 3)
+    }
+    diskDrivers[driver].usedSeen = seen
+  }
+
+  private func finishRequest(_ driver: UInt32, _ request: UInt32) {
+    // A device that names a request that is not in flight is broken; what it says is not believed.
+    guard request < DiskDriver.requests, diskDrivers[driver].freeRequests & (1 &<< request) == 0 else { return }
+    diskDrivers[driver].freeRequests |= 1 &<< request
+    let record = diskRequests[driver &* DiskDriver.requests &+ request]
+    frames[record.frame].pins &-= 1
+    header.value.counters.blocks &+= 1
+    let environment = UInt32(record.environment)
+    guard environments[environment].state < EnvironmentState.ended.rawValue,
+      UInt16(truncatingIfNeeded: environments[environment].generation) == record.generation
+    else { return }
+    let status: UInt8 = get(diskDrivers[driver].rings &+ DiskDriver.statusOffset &+ UInt64(request))
+    setBlockStatus(of: environment, tag: UInt64(record.tag), status == VirtioBlock.Status.ok ? 1 : 2)
+    page(of: environment).value.events &+= 1
+  }
+
+  private func setBlockStatus(of environment: UInt32, tag: UInt64, _ status: UInt8) {
+    let page = UInt64(environments[environment].environmentPage) &<< 12
+    put(page &+ EnvironmentPage.blockStatusOffset &+ tag, status)
+  }
+
+  // Safe: every address is inside the rings or an environment page, which lie in the direct map.
+  /// Stores to physical memory.
+  @inline(__always) func put<Value: BitwiseCopyable>(_ address: UInt64, _ value: Value) {
+    unsafe machine.memory(at: address).storeBytes(of: value, as: Value.self)
+  }
+
+  /// Loads from physical memory.
+  @inline(__always) func get<Value: BitwiseCopyable>(_ address: UInt64) -> Value {
+    unsafe machine.memory(at: address).load(as: Value.self)
+  }
+}

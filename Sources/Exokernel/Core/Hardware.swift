@@ -1,0 +1,105 @@
+import ExokernelABI
+
+/// What the kernel's logic needs of a machine. Guest ring 0 has one implementation, the host's tests another.
+public protocol Hardware {
+  /// The books, `BooksLayout.size` bytes.
+  var booksBase: UnsafeMutableRawPointer { get }
+  /// The frame table.
+  var frameTableBase: UnsafeMutableRawPointer { get }
+  /// The kernel's own state, `PrivateLayout.size` bytes.
+  var privateBase: UnsafeMutableRawPointer { get }
+  /// Memory at a physical address below `AddressMap.directMapSize`.
+  func memory(at physicalAddress: UInt64) -> UnsafeMutableRawPointer
+  /// Physical address of the root table whose upper half and exposed entries every environment gets.
+  var templateRoot: UInt64 { get }
+  /// Physical address of the disks' rings, `DiskDriver.ringsSize` each, prepared as boot/rings.S says.
+  var diskRings: UInt64 { get }
+  /// Physical address of the interfaces' rings, `InterfaceDriver.ringsSize` each, prepared as boot/rings.S says.
+  var networkRings: UInt64 { get }
+  /// Fills one frame with zeroes.
+  func clear(frame physicalAddress: UInt64)
+  /// Copies `count` bytes of physical memory.
+  func copy(from source: UInt64, to target: UInt64, count: UInt32)
+  /// Forgets the cached translation of one page of the running environment.
+  func invalidate(page: UInt64)
+  /// Makes `root` the page table in force.
+  func activate(root: UInt64)
+  /// The time-stamp counter.
+  var timeStamp: UInt64 { get }
+  /// Lets the timer fire after `delta` time-stamp units; 0 stops it.
+  func armTimer(after delta: UInt64)
+  /// Writes to the console.
+  func consoleWrite(_ bytes: UnsafeRawPointer, count: UInt32)
+  /// Reads a register of a virtio device.
+  func deviceLoad(_ physicalAddress: UInt64) -> UInt32
+  /// Writes a register of a virtio device.
+  func deviceStore(_ physicalAddress: UInt64, _ value: UInt32)
+  /// Stores before are seen by devices before stores after.
+  func orderStores()
+  /// Stores before are seen by devices before loads after are made.
+  func orderAll()
+}
+
+/// The kernel's logic over a machine. All state is in memory that the machine provides, so this is no more than a way to reach it.
+public struct Kernel<Machine: Hardware> {
+  /// The machine.
+  public let machine: Machine
+
+  /// The kernel on `machine`.
+  @inline(__always) public init(machine: Machine) { self.machine = machine }
+
+  // Safe: the books' layout gives every table its own range of them, and the machine vouches for the memory.
+  /// The books' header.
+  @inline(__always) public var header: Cell<BooksHeader> { unsafe Cell(machine.booksBase) }
+  /// Environments.
+  @inline(__always) public var environments: Table<EnvironmentRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.environmentsOffset), count: UInt32(BooksLayout.environments))
+  }
+  /// Owners plus one of the positions of the slice vector.
+  @inline(__always) public var slices: Table<UInt32> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.slicesOffset), count: UInt32(BooksLayout.slices))
+  }
+  /// Disks.
+  @inline(__always) public var disks: Table<DiskRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.disksOffset), count: UInt32(BooksLayout.disks))
+  }
+  /// Network interfaces.
+  @inline(__always) public var interfaces: Table<InterfaceRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.interfacesOffset), count: UInt32(BooksLayout.interfaces))
+  }
+  /// Extents.
+  @inline(__always) public var extents: Table<ExtentRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.extentsOffset), count: UInt32(BooksLayout.extents))
+  }
+  /// Filters.
+  @inline(__always) public var filters: Table<FilterRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.filtersOffset), count: UInt32(BooksLayout.filters))
+  }
+  /// Capabilities of all environments, `CapabilitySlot.count` each.
+  @inline(__always) public var capabilities: Table<Capability> {
+    unsafe Table(
+      machine.booksBase + Int(BooksLayout.capabilitiesOffset),
+      count: UInt32(BooksLayout.environments * CapabilitySlot.count))
+  }
+  /// All frames of the machine.
+  @inline(__always) public var frames: Table<FrameRecord> {
+    unsafe Table(machine.frameTableBase, count: header.value.frameCount)
+  }
+  /// The kernel's own state.
+  @inline(__always) public var own: Cell<PrivateState> { unsafe Cell(machine.privateBase) }
+
+  /// The environment that runs. Only to be asked where one does: in calls and upcalls.
+  @inline(__always) public var current: UInt32 { header.value.currentEnvironment }
+  /// The environment page of environment `index`.
+  @inline(__always) public func page(of index: UInt32) -> Cell<EnvironmentPage> {
+    // Safe: the record names a frame of its own kind, which lies in the direct map.
+    unsafe Cell(machine.memory(at: UInt64(environments[index].environmentPage) &<< 12))
+  }
+
+  /// The capability in `slot` of the running environment, if the slot holds one.
+  @inline(__always) func capability(_ slot: UInt64) -> Capability? {
+    guard slot < CapabilitySlot.count else { return nil }
+    let found = capabilities[current &* UInt32(CapabilitySlot.count) &+ UInt32(truncatingIfNeeded: slot)]
+    return found.rights.isEmpty ? nil : found
+  }
+}

@@ -1,0 +1,187 @@
+import DownloadedCode
+import ExokernelABI
+import VirtioLayout
+
+/// What the kernel keeps of a ring: its own copy of everything but the consumer's index, so that a packet needs no check.
+@frozen public struct RingBinding {
+  /// Physical address of the control frame.
+  public var control: UInt64
+  /// Slots minus 1.
+  public var mask: UInt32
+  /// Packets put in.
+  public var producer: UInt32
+  /// The verified filter.
+  public var filter: FilterProgram
+
+  /// Most data frames of a ring.
+  public static let maximumFrames: UInt32 = 32
+}
+
+/// Packet filters: verified and bound once, run on every packet, first match wins.
+extension Kernel {
+  // Safe: the private layout gives each table its own range.
+  @inline(__always) var ringBindings: Table<RingBinding> {
+    unsafe Table(machine.privateBase + PrivateLayout.ringBindings, count: UInt32(BooksLayout.filters))
+  }
+  @inline(__always) var ringFrames: Table<UInt32> {
+    unsafe Table(
+      machine.privateBase + PrivateLayout.ringFrames, count: UInt32(BooksLayout.filters) &* RingBinding.maximumFrames)
+  }
+
+  /// `CallNumber.filterBind`.
+  public func filterBind(slot: UInt64, code: UInt64, count: UInt64, ring: UInt64, slots: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
+    guard
+      capability.allows(
+        .read | .allocate, guardName: CapabilityName.name(CapabilityName.network, 0), guardLength: 2)
+    else { return CallResult(.notPermitted) }
+    guard slots >= 2, slots <= UInt64(PacketRing.maximumSlots), slots & (slots &- 1) == 0, count >= 1,
+      count <= UInt64(FilterProgram.capacity)
+    else { return CallResult(.badArgument) }
+    guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return CallResult(.notPermitted) }
+    guard let index = freeFilter() else { return CallResult(.exhausted) }
+    // The frame numbers are copied before they are checked, so nothing can change in between.
+    let base = index &* RingBinding.maximumFrames
+    let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
+    for position in 0..<frameCount {
+      let number: UInt32 = get(UInt64(control) &<< 12 &+ PacketRing.framesOffset &+ UInt64(position) &* 4)
+      guard ownMemory(UInt64(number)) != nil else { return CallResult(.notPermitted) }
+      ringFrames[base &+ position] = number
+    }
+    guard let program = verify(code: codeFrame, count: Int(truncatingIfNeeded: count), into: index) else {
+      return CallResult(.badProgram)
+    }
+
+    frames[control].pins &+= 1
+    frames[control].dirty = 1
+    for position in 0..<frameCount {
+      frames[ringFrames[base &+ position]].pins &+= 1
+      frames[ringFrames[base &+ position]].dirty = 1
+    }
+    ringBindings[index] = RingBinding(
+      control: UInt64(control) &<< 12, mask: UInt32(truncatingIfNeeded: slots &- 1), producer: 0, filter: program)
+    put(UInt64(control) &<< 12, UInt64(0))
+    filters[index] = FilterRecord(ownerPlusOne: current &+ 1, ringFrame: control, packets: 0)
+    if index >= header.value.filterCount { header.value.filterCount = index &+ 1 }
+    return CallResult(UInt64(index))
+  }
+
+  /// `CallNumber.filterUnbind`.
+  public func filterUnbind(_ filter: UInt64) -> CallResult {
+    guard filter < BooksLayout.filters else { return CallResult(.noSuchResource) }
+    let index = UInt32(truncatingIfNeeded: filter)
+    guard filters[index].ownerPlusOne == current &+ 1 else { return CallResult(.noSuchResource) }
+    unbindFilter(index)
+    return .success
+  }
+
+  func unbindFilter(_ index: UInt32) {
+    let base = index &* RingBinding.maximumFrames
+    frames[filters[index].ringFrame].pins &-= 1
+    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].pins &-= 1 }
+    filters[index].ownerPlusOne = 0
+  }
+
+  /// Takes over what the device has received, at most `limit` packets; true where more are waiting.
+  public func receive(_ driver: UInt32, limit: UInt32) -> Bool {
+    let rings = interfaceDrivers[driver].rings
+    var seen = interfaceDrivers[driver].receiveSeen
+    var published = interfaceDrivers[driver].receivePublished
+    var taken: UInt32 = 0
+    while taken < limit {
+      let used: UInt16 = get(rings &+ InterfaceDriver.receiveUsed &+ 2)
+      guard used != seen else { break }
+      machine.orderStores()
+      let element = rings &+ InterfaceDriver.receiveUsed &+ 4 &+ UInt64(seen & 63) &* 8
+      let buffer: UInt32 = get(element) & 63
+      let length: UInt32 = get(element &+ 4)
+      let address: UInt64 = get(rings &+ UInt64(buffer) &* 16)
+      deliver(buffer: address, length: length)
+      put(rings &+ InterfaceDriver.receiveAvailable &+ 4 &+ UInt64(published & 63) &* 2, UInt16(truncatingIfNeeded: buffer))
+      seen &+= 1
+      published &+= 1
+      taken &+= 1
+    }
+    guard taken != 0 else { return false }
+    machine.orderStores()
+    put(rings &+ InterfaceDriver.receiveAvailable &+ 2, published)
+    interfaceDrivers[driver].receiveSeen = seen
+    interfaceDrivers[driver].receivePublished = published
+    machine.orderAll()
+    let ringFlags: UInt16 = get(rings &+ InterfaceDriver.receiveUsed)
+    if ringFlags & 1 == 0 {
+      machine.deviceStore(interfaceDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 0)
+    }
+    let used: UInt16 = get(rings &+ InterfaceDriver.receiveUsed &+ 2)
+    return used != seen
+  }
+
+  /// Runs the filters over one received buffer and copies the packet into the first ring that wants it.
+  private func deliver(buffer: UInt64, length: UInt32) {
+    let headerSize = UInt32(VirtioNetwork.Header.byteCount)
+    guard length > headerSize, length <= PacketRing.slotSize else { return }
+    let packet = buffer &+ UInt64(headerSize)
+    let size = length &- headerSize
+    var scratch = FilterScratch()
+    for index in 0..<header.value.filterCount {
+      let ownerPlusOne = filters[index].ownerPlusOne
+      guard ownerPlusOne != 0 else { continue }
+      // Safe: the packet is inside a receive buffer of `slotSize` bytes, as checked above.
+      let verdict = unsafe ringBindings[index].filter.run(
+        packet: UnsafeRawPointer(machine.memory(at: packet)), length: Int(size), scratch: &scratch)
+      guard verdict != 0 else { continue }
+      let control = ringBindings[index].control
+      let producer = ringBindings[index].producer
+      let consumer: UInt32 = get(control &+ 4)
+      let mask = ringBindings[index].mask
+      guard producer &- consumer <= mask else {
+        header.value.counters.packetsDropped &+= 1
+        return
+      }
+      let slot = producer & mask
+      let frame = ringFrames[index &* RingBinding.maximumFrames &+ slot &>> 1]
+      machine.copy(from: packet, to: UInt64(frame) &<< 12 &+ UInt64(slot & 1) &* UInt64(PacketRing.slotSize), count: size)
+      let flags: UInt8 = get(buffer)
+      let told: UInt64 = flags & 1 != 0 ? 2 : UInt64(flags & 2) &>> 1
+      put(control &+ PacketRing.slotsOffset &+ UInt64(slot) &* 8, told &<< 32 | UInt64(size))
+      machine.orderStores()
+      put(control, producer &+ 1)
+      ringBindings[index].producer = producer &+ 1
+      filters[index].packets &+= 1
+      page(of: ownerPlusOne &- 1).value.events &+= 1
+      header.value.counters.packetsReceived &+= 1
+      return
+    }
+    header.value.counters.packetsUnwanted &+= 1
+  }
+
+  /// `frame` where it is memory that the running environment owns.
+  private func ownMemory(_ frame: UInt64) -> UInt32? {
+    guard frame < UInt64(header.value.frameCount) else { return nil }
+    let index = UInt32(truncatingIfNeeded: frame)
+    guard frames[index].kind == FrameKind.memory.rawValue, UInt32(frames[index].owner) == current,
+      frames[index].pins < UInt16.max &- 64
+    else { return nil }
+    return index
+  }
+
+  private func freeFilter() -> UInt32? {
+    for index in 0..<filters.count where filters[index].ownerPlusOne == 0 { return index }
+    return nil
+  }
+
+  private func verify(code frame: UInt32, count: Int, into index: UInt32) -> FilterProgram? {
+    let words = unsafe machine.memory(at: UInt64(frame) &<< 12).assumingMemoryBound(to: UInt64.self)
+    let stride = FilterProgram.capacity * MemoryLayout<DecodedInstruction>.stride
+    let storage = unsafe (machine.privateBase + PrivateLayout.filterPrograms + Int(index) * stride)
+      .bindMemory(to: DecodedInstruction.self, capacity: FilterProgram.capacity)
+    // Safe: `count` is at most the capacity, 64 words of the frame's 512; the storage is this filter's alone while it is bound.
+    let code = unsafe Span(_unsafeStart: UnsafePointer(words), count: count)
+    let target = unsafe UnsafeMutableBufferPointer(start: storage, count: FilterProgram.capacity)
+    do throws(VerifierError) {
+      return try unsafe FilterProgram.verify(code, into: target)
+    } catch {
+      return nil
+    }
+  }
+}

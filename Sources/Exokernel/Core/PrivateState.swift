@@ -1,0 +1,39 @@
+import ExokernelABI
+
+/// What only the kernel may see or change.
+@frozen public struct PrivateState {
+  /// Bit n is set where position n of the slice vector has an owner.
+  public var slicesTaken: UInt64
+  /// The environment whose page table is in force, or `BooksLayout.noEnvironment`.
+  public var activeEnvironment: UInt32
+  /// 1 from an epilogue upcall until the environment gives up the CPU.
+  public var epiloguePending: UInt32
+  /// Environments that ended and still own frames: bit n for record n.
+  public var reaping: UInt64
+  /// Status with which the machine ends: the first failure of an environment.
+  public var machineStatus: UInt32
+  /// Bit n is set where interface n has received packets that an interrupt left for later.
+  public var moreReceived: UInt32
+}
+
+/// Where the parts of the kernel's own state are, in bytes from `Hardware.privateBase`.
+public enum PrivateLayout {
+  /// `DiskDriver`s, one per disk.
+  public static let diskDrivers = 0x100
+  /// `DiskRequest`s, `DiskDriver.requests` per disk.
+  public static let diskRequests = 0x200
+  /// `InterfaceDriver`s, one per interface.
+  public static let interfaceDrivers = 0xa00
+  /// `RingBinding`s, one per filter.
+  public static let ringBindings = 0xb00
+  /// `UInt32`s: data frames of the rings, `RingBinding.maximumFrames` per filter.
+  public static let ringFrames = 0xe00
+  /// `UInt8`s: which environment sent the chain that starts at a descriptor, 256 per interface.
+  public static let sendOwners = 0x1600
+  /// Line buffer of the console.
+  public static let consoleLine = 0x1800
+  /// Verified filters, one per filter record.
+  public static let filterPrograms = 0x2000
+  /// Size in bytes.
+  public static let size = 0x10000
+}

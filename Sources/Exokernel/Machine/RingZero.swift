@@ -1,0 +1,49 @@
+import CMachine
+import ExokernelABI
+import ExokernelCore
+
+/// Guest ring 0 as the kernel's logic sees it. No state: every address is a constant of the linked image.
+///
+/// Safety of the pointers made here: the symbols are the image's own, and the direct map covers the first 4 GiB, below which every
+/// physical address lies that the logic computes.
+struct RingZero: Hardware {
+  @inline(__always) init() {}
+
+  @inline(__always) private func pointer(_ address: UInt) -> UnsafeMutableRawPointer {
+    unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+  }
+
+  @inline(__always) var booksBase: UnsafeMutableRawPointer { unsafe pointer(machine_books_address()) }
+  @inline(__always) var frameTableBase: UnsafeMutableRawPointer { unsafe pointer(0xffff_ffff_4000_0000) }
+  @inline(__always) var privateBase: UnsafeMutableRawPointer { unsafe pointer(machine_private_state_address()) }
+  @inline(__always) func memory(at physicalAddress: UInt64) -> UnsafeMutableRawPointer {
+    unsafe pointer(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress))
+  }
+  @inline(__always) var templateRoot: UInt64 { physical(machine_boot_root_address()) }
+  @inline(__always) var diskRings: UInt64 { physical(machine_disk_rings_address()) }
+  @inline(__always) var networkRings: UInt64 { physical(machine_network_rings_address()) }
+  @inline(__always) func physical(_ symbol: UInt) -> UInt64 { UInt64(symbol) &- 0xffff_ffff_8000_0000 }
+
+  @inline(__always) func clear(frame physicalAddress: UInt64) { unsafe machine_clear_page(memory(at: physicalAddress)) }
+  @inline(__always) func copy(from source: UInt64, to target: UInt64, count: UInt32) {
+    unsafe machine_copy(memory(at: target), memory(at: source), Int(count))
+  }
+  @inline(__always) func invalidate(page: UInt64) { machine_invalidate_page(page) }
+  @inline(__always) func activate(root: UInt64) { machine_write_root(root) }
+  @inline(__always) var timeStamp: UInt64 { machine_time_stamp() }
+  @inline(__always) func armTimer(after delta: UInt64) { LocalAPIC.arm(after: delta) }
+  func consoleWrite(_ bytes: UnsafeRawPointer, count: UInt32) { unsafe SerialPort.write(bytes, count: count) }
+  @inline(__always) func deviceLoad(_ physicalAddress: UInt64) -> UInt32 {
+    machine_load32(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress))
+  }
+  @inline(__always) func deviceStore(_ physicalAddress: UInt64, _ value: UInt32) {
+    machine_store32(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress), value)
+  }
+  @inline(__always) func orderStores() { machine_order_stores() }
+  @inline(__always) func orderAll() { machine_order_all() }
+}
+
+/// The kernel on this machine: no storage, so every use is folded into constants.
+var kernel: Kernel<RingZero> {
+  @inline(__always) get { Kernel(machine: RingZero()) }
+}

@@ -1,0 +1,70 @@
+import CMachine
+import ExokernelABI
+import ExokernelCore
+
+/// What a PVH boot finds in memory (Xen public header arch-x86/hvm/start_info.h, version 1).
+enum StartInfo {
+  private static var magic: UInt32 { 0x336e_c578 }
+  private static var imageStart: UInt64 { 0x20_0000 }
+
+  /// Reads start_info at physical address `address`; nil where it is none, or tells nothing of memory.
+  static func read(at address: UInt64) -> BootInformation? {
+    guard address &+ 56 <= AddressMap.directMapSize, load(address) as UInt32 == magic, load(address &+ 4) as UInt32 >= 1 else {
+      return nil
+    }
+    let modules: UInt32 = load(address &+ 12)
+    let moduleList: UInt64 = load(address &+ 16)
+    let commandLine: UInt64 = load(address &+ 24)
+    let map: UInt64 = load(address &+ 40)
+    let mapEntries: UInt32 = load(address &+ 48)
+    guard var memoryEnd = endOfMemory(map, entries: mapEntries) else { return nil }
+
+    var archive: Range<UInt64> = 0..<0
+    if modules > 0, moduleList &+ 32 <= AddressMap.directMapSize {
+      let start: UInt64 = load(moduleList)
+      let size: UInt64 = load(moduleList &+ 8)
+      if start < memoryEnd, size <= memoryEnd &- start { archive = start..<(start &+ size) }
+    }
+    var floor = RingZero().physical(machine_kernel_image_end_address())
+    // What lies above the image, in the lower half of memory, is stepped over; an archive in the upper half ends the memory given out.
+    if archive.lowerBound > memoryEnd / 2 {
+      memoryEnd = archive.lowerBound & ~0xfff
+    } else if archive.upperBound > floor {
+      floor = archive.upperBound
+    }
+    let textEnd = endOfText(commandLine, limit: memoryEnd)
+    let ends = [address &+ 56, moduleList &+ 32, textEnd, map &+ UInt64(mapEntries) &* 24] as InlineArray<4, UInt64>
+    for index in ends.indices where ends[index] > floor && ends[index] < memoryEnd { floor = ends[index] }
+    let table = (floor &+ 0x1f_ffff) & ~0x1f_ffff
+    let limit = memoryEnd < AddressMap.directMapSize ? memoryEnd : AddressMap.directMapSize
+    return BootInformation(
+      memorySize: limit, frameTable: table, firstFree: table &+ (limit &>> 12) &* 32,
+      commandLine: commandLine..<textEnd, archive: archive)
+  }
+
+  /// The end of the range of RAM that the kernel itself lies in.
+  private static func endOfMemory(_ map: UInt64, entries: UInt32) -> UInt64? {
+    guard map != 0, map < AddressMap.directMapSize, entries <= 128 else { return nil }
+    for index in 0..<UInt64(entries) {
+      let entry = map &+ index &* 24
+      let start: UInt64 = load(entry)
+      let size: UInt64 = load(entry &+ 8)
+      let type: UInt32 = load(entry &+ 16)
+      if type == 1, start <= imageStart, start &+ size > imageStart { return start &+ size }
+    }
+    return nil
+  }
+
+  /// The end of the command line, which a zero byte ends.
+  private static func endOfText(_ text: UInt64, limit: UInt64) -> UInt64 {
+    guard text != 0, text < limit else { return text }
+    var end = text
+    while end < text &+ CommandLine.limit, end < limit, load(end) as UInt8 != 0 { end &+= 1 }
+    return end
+  }
+
+  // Safe: the callers keep addresses inside the direct map; loads of what is no memory read as ones.
+  private static func load<Value: BitwiseCopyable>(_ address: UInt64) -> Value {
+    unsafe RingZero().memory(at: address).loadUnaligned(as: Value.self)
+  }
+}

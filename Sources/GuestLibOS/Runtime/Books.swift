@@ -1,0 +1,84 @@
+import CLibOS
+import ExokernelABI
+
+/// The kernel's books as a program reads them: no call, only loads.
+///
+/// Safe: the kernel maps the books read-only in every environment at fixed addresses, and every index is checked.
+public enum Books {
+  private static func record<Record: BitwiseCopyable>(_ offset: UInt64, _ index: UInt64, of count: UInt64) -> Record? {
+    guard index < count else { return nil }
+    let address = UInt(AddressMap.books &+ offset) &+ UInt(index) &* UInt(MemoryLayout<Record>.stride)
+    return unsafe UnsafePointer<Record>(bitPattern: address)?.pointee
+  }
+
+  /// The header as it is now.
+  public static var header: BooksHeader {
+    unsafe UnsafePointer<BooksHeader>(bitPattern: UInt(AddressMap.books)).unsafelyUnwrapped.pointee
+  }
+
+  /// An environment's record.
+  public static func environment(_ index: UInt64) -> EnvironmentRecord? {
+    record(BooksLayout.environmentsOffset, index, of: BooksLayout.environments)
+  }
+
+  /// Owner of a position of the slice vector plus one; 0 where it is free.
+  public static func sliceOwnerPlusOne(_ position: UInt64) -> UInt32? {
+    record(BooksLayout.slicesOffset, position, of: BooksLayout.slices)
+  }
+
+  /// A capability of an environment.
+  public static func capability(of environment: UInt64, slot: UInt64) -> Capability? {
+    guard slot < CapabilitySlot.count, environment < BooksLayout.environments else { return nil }
+    return record(
+      BooksLayout.capabilitiesOffset, environment &* CapabilitySlot.count &+ slot,
+      of: BooksLayout.environments &* CapabilitySlot.count)
+  }
+
+  /// A disk.
+  public static func disk(_ index: UInt64) -> DiskRecord? {
+    index < UInt64(header.diskCount) ? record(BooksLayout.disksOffset, index, of: BooksLayout.disks) : nil
+  }
+
+  /// A network interface.
+  public static func interface(_ index: UInt64) -> InterfaceRecord? {
+    index < UInt64(header.interfaceCount) ? record(BooksLayout.interfacesOffset, index, of: BooksLayout.interfaces) : nil
+  }
+
+  /// The record of a frame.
+  public static func frame(_ number: UInt64) -> FrameRecord? {
+    guard number < UInt64(header.frameCount) else { return nil }
+    let address = UInt(AddressMap.frameTable) &+ UInt(number) &* UInt(MemoryLayout<FrameRecord>.stride)
+    return unsafe UnsafePointer<FrameRecord>(bitPattern: address)?.pointee
+  }
+
+  /// The page-table entry of a mapped page of ours; nil where a table on the way is missing.
+  public static func entry(of address: UInt64) -> UInt64? {
+    var shift: UInt64 = 39
+    while true {
+      let entry = libos_load64(UInt(tableAddress(address, shift)))
+      if shift == 12 { return entry }
+      guard entry & 1 != 0 else { return nil }
+      shift &-= 9
+    }
+  }
+
+  /// Where the entry for `address` at the level of `shift` is mapped: once through the recursive entry for the last level, four times for
+  /// the root.
+  private static func tableAddress(_ address: UInt64, _ shift: UInt64) -> UInt64 {
+    var base = AddressMap.selfMap
+    var position: UInt64 = 30
+    var level = shift
+    while level > 12 {
+      base |= AddressMap.recursiveSlot &<< position
+      position &-= 9
+      level &-= 9
+    }
+    return base &+ (address &>> shift) &* 8
+  }
+
+  /// The frame behind a mapped page of ours.
+  public static func frameNumber(of address: UInt64) -> UInt64? {
+    guard let entry = entry(of: address), entry & 1 != 0 else { return nil }
+    return (entry & 0x000f_ffff_ffff_f000) &>> 12
+  }
+}

@@ -1,0 +1,62 @@
+import ExokernelABI
+
+/// The address space above the program, in pages: each range is mapped once, by whoever asks for it.
+public enum PageSpace {
+  /// First address of the heap.
+  static var heapBase: UInt64 { 0x1000_0000 }
+  /// End of the heap.
+  static var heapEnd: UInt64 { 0x4000_0000 }
+  /// First address handed out by `reserve`.
+  private static var reserveBase: UInt64 { 0x4000_0000 }
+  private static var reserveEnd: UInt64 { 0x8000_0000 }
+  nonisolated(unsafe) private static var reserved: UInt64 = 0
+
+  /// Maps `count` fresh zeroed pages at `address`, with the page tables they take; false where frames are used up.
+  public static func mapFresh(at address: UInt64, count: UInt64) -> Bool {
+    var page = address
+    var rest = count
+    while rest > 0 {
+      let toTableEnd = 512 &- (page &>> 12 & 511)
+      var chunk = rest < 64 ? rest : 64
+      if toTableEnd < chunk { chunk = toTableEnd }
+      do throws(CallError) {
+        let mapped = try KernelCall.allocateMapped(at: page, count: chunk)
+        guard mapped > 0 else { return false }
+        page &+= mapped &* 4096
+        rest &-= mapped
+      } catch {
+        guard error == .noPageTable, installTables(for: page) else { return false }
+      }
+    }
+    return true
+  }
+
+  /// Maps `count` fresh pages at addresses of nobody's; returns the first, or nil where frames or addresses are used up.
+  public static func mapAnywhere(count: UInt64) -> UInt64? {
+    // Safe: a program has one thread of the processor, and upcalls do not come here.
+    let start = unsafe reserveBase &+ reserved
+    guard count <= (reserveEnd &- start) &>> 12 else { return nil }
+    unsafe reserved &+= count &* 4096
+    return mapFresh(at: start, count: count) ? start : nil
+  }
+
+  /// Gives frames to be the page tables that `address` lacks, from the root down.
+  private static func installTables(for address: UInt64) -> Bool {
+    var level: UInt64 = 3
+    while level >= 1 {
+      do throws(CallError) {
+        let frame = try KernelCall.allocateFrame()
+        do throws(CallError) {
+          try KernelCall.installTable(frame, for: address, level: level)
+        } catch {
+          try KernelCall.freeFrame(frame)
+          guard error == .busy else { return false }
+        }
+      } catch {
+        return false
+      }
+      level &-= 1
+    }
+    return true
+  }
+}

@@ -1,0 +1,42 @@
+import CLibOS
+import ExokernelABI
+
+/// This program's environment.
+public enum Environment {
+  /// Its number.
+  public static var number: UInt64 { libos_load64(UInt(AddressMap.environmentPage) &+ 88) }
+
+  /// Events so far: packets received and block requests finished.
+  public static var events: UInt64 { libos_load64(UInt(AddressMap.environmentPage)) }
+
+  /// The arguments it was started with, as bytes.
+  public static func arguments() -> [UInt8] {
+    let length = libos_load64(UInt(AddressMap.environmentPage) &+ 80)
+    var bytes: [UInt8] = []
+    for index in 0..<(length < EnvironmentPage.argumentsCapacity ? length : EnvironmentPage.argumentsCapacity) {
+      bytes.append(libos_load8(UInt(AddressMap.environmentPage &+ EnvironmentPage.argumentsOffset &+ index)))
+    }
+    return bytes
+  }
+}
+
+#if hasFeature(Embedded)
+  /// The program's own code: it returns the status that the environment ends with.
+  @_extern(c, "program_main") func programMain() -> Int32
+
+  @c(libos_start)
+  public func libosStart() {
+    let status = programMain()
+    KernelCall.exit(status: UInt8(truncatingIfNeeded: status))
+  }
+
+  /// Stack that grows on demand: everything from here up to the initial stack.
+  private let stackFloor: UInt64 = 0x5c_0000
+
+  @c(libos_fault)
+  public func libosFault(_ address: UInt64, _ code: UInt64, _ instruction: UInt64) {
+    let page = address & ~0xfff
+    if page >= stackFloor, page < AddressMap.environmentPage, code & 1 == 0, PageSpace.mapFresh(at: page, count: 1) { return }
+    KernelCall.declineFault()
+  }
+#endif

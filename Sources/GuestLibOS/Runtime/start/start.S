@@ -1,0 +1,217 @@
+# How a program starts, calls the kernel, and is called by it.
+.set PAGE, 0x5ff000                       # AddressMap.environmentPage
+.set EPILOGUE_RETURN, PAGE + 8
+.set FAULT_INSTRUCTION, PAGE + 16
+.set FAULT_ADDRESS, PAGE + 24
+.set FAULT_CODE, PAGE + 32
+.set FAULT_PENDING, PAGE + 40
+.set FAULT_STACK_POINTER, PAGE + 48
+.set FAULT_STACK_TOP, PAGE + 56
+.set GATE, 0x7f0000000000
+.set YIELD, 2
+.set SLEEP, 3
+.set UPCALL_BIND, 5
+
+.section .text.start, "ax", @progbits
+.globl _start
+_start:
+  movq $fault_stack_top, FAULT_STACK_TOP
+  mov $UPCALL_BIND, %eax
+  mov $fault_entry, %edi
+  mov $epilogue_entry, %esi
+  mov $GATE, %r11
+  call *%r11
+  xor %ebp, %ebp
+  call libos_start
+  ud2
+
+# int64_t libos_call(number, a, b, c, d, e): any call that does not give up the CPU.
+.globl libos_call
+libos_call:
+  mov %rdi, %rax
+  mov %rsi, %rdi
+  mov %rdx, %rsi
+  mov %rcx, %rdx
+  mov %r8, %rcx
+  mov %r9, %r8
+  mov $GATE, %r11
+  jmp *%r11
+
+# void libos_yield(void), void libos_sleep(events, deadline): the kernel keeps instruction and stack pointer, nothing else.
+.globl libos_yield
+libos_yield:
+  mov $YIELD, %eax
+  jmp 1f
+.globl libos_sleep
+libos_sleep:
+  mov $SLEEP, %eax
+1:push %rbx
+  push %rbp
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  mov $GATE, %r11
+  call *%r11
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbp
+  pop %rbx
+  ret
+
+# The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a leaf function's.
+epilogue_entry:
+  lea -136(%rsp), %rsp
+  push %rax
+  mov EPILOGUE_RETURN, %rax
+  mov %rax, 8(%rsp)
+  pushfq
+  push %rcx
+  push %rdx
+  push %rsi
+  push %rdi
+  push %r8
+  push %r9
+  push %r10
+  push %r11
+  push %rbx
+  push %rbp
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  cld
+  mov %rsp, %rbp
+  sub $528, %rsp
+  and $-16, %rsp
+  fxsave64 (%rsp)
+  push %rbp
+  mov $YIELD, %eax
+  mov $GATE, %r11
+  call *%r11
+  pop %rbp
+  fxrstor64 (%rsp)
+  mov %rbp, %rsp
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbp
+  pop %rbx
+  pop %r11
+  pop %r10
+  pop %r9
+  pop %r8
+  pop %rdi
+  pop %rsi
+  pop %rdx
+  pop %rcx
+  popfq
+  pop %rax
+  ret $128
+
+# A page fault: serve it on a stack of its own, and go on without the kernel.
+fault_entry:
+  mov %rsp, FAULT_STACK_POINTER
+  mov FAULT_STACK_TOP, %rsp
+  push $0x2b
+  push FAULT_STACK_POINTER
+  pushfq
+  push $0x33
+  push FAULT_INSTRUCTION
+  push %rax
+  push %rcx
+  push %rdx
+  push %rsi
+  push %rdi
+  push %r8
+  push %r9
+  push %r10
+  push %r11
+  push %rbp
+  cld
+  mov FAULT_ADDRESS, %rdi
+  mov FAULT_CODE, %rsi
+  mov FAULT_INSTRUCTION, %rdx
+  movq $0, FAULT_PENDING
+  mov %rsp, %rbp
+  sub $512, %rsp
+  and $-16, %rsp
+  fxsave64 (%rsp)
+  call libos_fault
+  fxrstor64 (%rsp)
+  mov %rbp, %rsp
+  pop %rbp
+  pop %r11
+  pop %r10
+  pop %r9
+  pop %r8
+  pop %rdi
+  pop %rsi
+  pop %rdx
+  pop %rcx
+  pop %rax
+  iretq
+
+# Names that Swift reserves for its runtime's use.
+.section .text.allocation, "ax", @progbits
+.globl posix_memalign
+posix_memalign:
+  jmp libos_allocate
+.globl free
+free:
+  jmp libos_free
+
+.globl memcpy
+.globl memmove
+.globl memset
+.globl memcmp
+.section .text.memcpy, "ax", @progbits
+memcpy:
+  mov %rdi, %rax
+  mov %rdx, %rcx
+  rep movsb
+  ret
+.section .text.memmove, "ax", @progbits
+memmove:
+  mov %rdi, %rax
+  mov %rdx, %rcx
+  mov %rdi, %r8
+  sub %rsi, %r8
+  cmp %rdx, %r8
+  jb 1f
+  rep movsb
+  ret
+1:lea -1(%rdi,%rdx), %rdi
+  lea -1(%rsi,%rdx), %rsi
+  std
+  rep movsb
+  cld
+  ret
+.section .text.memset, "ax", @progbits
+memset:
+  mov %rdi, %r9
+  mov %esi, %eax
+  mov %rdx, %rcx
+  rep stosb
+  mov %r9, %rax
+  ret
+.section .text.memcmp, "ax", @progbits
+memcmp:
+  xor %eax, %eax
+  mov %rdx, %rcx
+  test %rcx, %rcx
+  jz 1f
+  repe cmpsb
+  je 1f
+  movzbl -1(%rdi), %eax
+  movzbl -1(%rsi), %ecx
+  sub %ecx, %eax
+1:ret
+
+.bss
+.balign 4096
+  .skip 8192
+fault_stack_top:
