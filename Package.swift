@@ -66,8 +66,9 @@ let package = Package(
       path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),
 
     // Guest images: compiled for the guest by the plug-in, carried inside the command.
+    .target(name: "BootArchive", path: "Sources/xokvm/BootArchive", swiftSettings: strict),
     .executableTarget(
-      name: "GuestBuilder", path: "Sources/xokvm/GuestBuilder",
+      name: "GuestBuilder", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestBuilder",
       swiftSettings: [.treatAllWarnings(as: .error)]),
     .plugin(
       name: "BuildGuestImages", capability: .buildTool(), dependencies: ["GuestBuilder"],
@@ -78,7 +79,7 @@ let package = Package(
     .executableTarget(
       name: "xokvm",
       dependencies: [
-        "Hypervisor", "GuestImages",
+        "Hypervisor", "GuestImages", "BootArchive",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

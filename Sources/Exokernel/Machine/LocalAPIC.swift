@@ -1,4 +1,5 @@
 import CMachine
+import ExokernelABI
 import ExokernelCore
 
 /// The local APIC in x2APIC mode, and the one I/O APIC (Intel SDM volume 3, chapter 11; 82093AA data sheet).

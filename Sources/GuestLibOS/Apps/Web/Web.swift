@@ -1,1 +1,3 @@
-// placeholder
+/// Placeholder.
+@c(program_main)
+public func webMain() -> Int32 { 0 }
