@@ -14,7 +14,7 @@ public func decoded(_ text: StaticString) -> [UInt8] {
   let source = unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
   var padding = 0
   while unsafe padding < 2 && padding < source.count && source[source.count - 1 - padding] == 0x3d { padding += 1 }
-  let groups = unsafe source.count / 4
+  let groups = source.count / 4
   let count = groups * 3
   let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
     for group in 0..<groups {
