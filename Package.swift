@@ -50,7 +50,7 @@ let package = Package(
     // Library operating systems and their programs, guest ring 3.
     .systemLibrary(name: "CLibOS", path: "Sources/GuestLibOS/CEntry"),
     .target(
-      name: "LibOS", dependencies: ["ExokernelABI", "CLibOS"], path: "Sources/GuestLibOS/Runtime",
+      name: "LibOS", dependencies: ["ExokernelABI", "DownloadedCode", "CLibOS"], path: "Sources/GuestLibOS/Runtime",
       exclude: ["start"], swiftSettings: guest),
     .target(
       name: "InternetStack", path: "Sources/GuestLibOS/Network", exclude: ["README.md"], swiftSettings: guest),

@@ -46,7 +46,7 @@
 ///
 /// Sixteen bytes of header, then `SendPiece`s.
 @frozen public struct SendBlock {
-  /// Pieces, 1...`maximumPieces`.
+  /// Pieces, 0...`maximumPieces`; with none, the call only takes over what the device has sent.
   public var pieces: UInt32
   /// 1: the checksum from `checksumStart` goes to `checksumStart + checksumOffset`.
   public var needsChecksum: UInt8
@@ -62,6 +62,18 @@
   public var checksumOffset: UInt16
   /// Zero.
   public var reserved: UInt16
+
+  /// A packet of one piece or more, which the device need not touch.
+  public init() {
+    pieces = 0
+    needsChecksum = 0
+    segmentation = 0
+    headerLength = 0
+    segmentSize = 0
+    checksumStart = 0
+    checksumOffset = 0
+    reserved = 0
+  }
 
   /// Most pieces of one packet.
   public static let maximumPieces: UInt32 = 18

@@ -57,8 +57,9 @@ extension Kernel {
     let block = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.sendBlockOffset
     // The environment could write its page only while it runs, that is, not now; a device could, so each word is read once.
     let pieces: UInt32 = get(block)
-    guard pieces >= 1, pieces <= SendBlock.maximumPieces else { return CallResult(.badArgument) }
+    guard pieces <= SendBlock.maximumPieces else { return CallResult(.badArgument) }
     reclaimSent(driver)
+    guard pieces != 0 else { return .success }
     guard UInt32(interfaceDrivers[driver].freeDescriptors) > pieces else { return CallResult(.deviceFull) }
 
     // Check every piece while filling descriptors: until the head is published, the device does not look at them, and an error leaves
