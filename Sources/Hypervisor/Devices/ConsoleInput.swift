@@ -1,0 +1,123 @@
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Reads standard input for the guest's serial port, as fast as the guest takes it.
+///
+/// On a terminal, keys arrive one by one and unechoed; Ctrl-A is an escape: Ctrl-A x quits, Ctrl-A Ctrl-A (or a) is one Ctrl-A.
+/// Ctrl-C stays a signal. Elsewhere every byte is the guest's. All of it happens on the loop's thread.
+@safe public final class ConsoleInput {
+  private let fd: Int32
+  private let loop: EventLoop
+  private let deliver: (Span<UInt8>) -> Int
+  private let onQuit: () -> Void
+  private let terminal: TerminalMode?
+  private var pending: [UInt8] = []
+  private var sawEscape = false
+
+  /// Reads `fd` and hands its bytes to `deliver`, which returns how many it took; then the rest waits for `roomAvailable`.
+  /// Nil where the process may not read the terminal, since another job has it.
+  public init?(
+    fd: Int32, loop: EventLoop, deliver: @escaping (Span<UInt8>) -> Int, onQuit: @escaping () -> Void
+  ) throws(EventLoopError) {
+    if isatty(fd) == 1 {
+      guard let mode = TerminalMode(fd: fd) else { return nil }
+      terminal = mode
+    } else {
+      terminal = nil
+    }
+    self.fd = fd
+    self.loop = loop
+    self.deliver = deliver
+    self.onQuit = onQuit
+    do {
+      try loop.register(fd, readable: { [unowned self] in readable() })
+    } catch .cannotRegister(_, .badFileDescriptor) {
+      // Standard input is closed: there is no input.
+      return nil
+    }
+  }
+
+  deinit {
+    loop.unregister(fd)
+  }
+
+  /// The guest has made room.
+  public func roomAvailable() {
+    guard !pending.isEmpty else { return }
+    flush()
+    if pending.isEmpty { try? loop.update(fd, interest: .readable) }
+  }
+
+  private func readable() {
+    // Safe: at most as many bytes as there is room for are stored.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
+      count = max(0, unsafe read(fd, buffer.baseAddress, buffer.count))
+    }
+    guard !bytes.isEmpty else {
+      // The end of the input, or an error: the guest goes on without.
+      loop.unregister(fd)
+      return
+    }
+    if terminal == nil { pending += bytes } else { translate(bytes) }
+    flush()
+    if !pending.isEmpty { try? loop.update(fd, interest: []) }
+  }
+
+  private func translate(_ bytes: [UInt8]) {
+    let controlA: UInt8 = 1
+    for byte in bytes {
+      if sawEscape {
+        sawEscape = false
+        switch byte {
+        case UInt8(ascii: "x"), UInt8(ascii: "X"): onQuit()
+        case controlA, UInt8(ascii: "a"): pending.append(controlA)
+        default: pending += [controlA, byte]
+        }
+      } else if byte == controlA {
+        sawEscape = true
+      } else {
+        pending.append(byte)
+      }
+    }
+  }
+
+  private func flush() {
+    let taken = deliver(pending.span)
+    pending.removeFirst(min(taken, pending.count))
+  }
+}
+
+/// A terminal without line editing and echo, for as long as the object lives.
+@safe final class TerminalMode {
+  private let fd: Int32
+  private var original = termios()
+
+  /// Nil where the terminal cannot be set, since this process is not in its foreground.
+  init?(fd: Int32) {
+    self.fd = fd
+    guard tcgetpgrp(fd) == getpgrp() else { return nil }
+    // Safe: the structures live for the duration of the calls.
+    guard unsafe tcgetattr(fd, &original) == 0 else { return nil }
+    var mode = original
+    mode.c_lflag &= ~tcflag_t(ICANON | ECHO | IEXTEN)
+    mode.c_iflag &= ~tcflag_t(ICRNL | IXON)
+    // Ctrl-C stays a signal; the keys for quit and suspend are the guest's. 0 disables a key.
+    unsafe withUnsafeMutableBytes(of: &mode.c_cc) { keys in
+      unsafe keys[Int(VMIN)] = 1
+      unsafe keys[Int(VTIME)] = 0
+      unsafe keys[Int(VQUIT)] = 0
+      unsafe keys[Int(VSUSP)] = 0
+    }
+    guard unsafe tcsetattr(fd, TCSANOW, &mode) == 0 else { return nil }
+  }
+
+  deinit {
+    // Safe: as above.
+    unsafe tcsetattr(fd, TCSANOW, &original)
+  }
+}

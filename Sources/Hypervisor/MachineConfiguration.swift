@@ -1,0 +1,86 @@
+/// Where the guest's console goes.
+public enum ConsoleTarget: Equatable, Sendable {
+  /// Standard input and output.
+  case standard
+  /// Output to a file, which is created or emptied; no input.
+  case file(path: String)
+  /// Nowhere.
+  case none
+}
+
+/// A disk image of the host.
+public struct DiskConfiguration: Equatable, Sendable {
+  /// The image: a file or a block device.
+  public var path: String
+  /// Whether the guest may only read it.
+  public var isReadOnly: Bool
+
+  /// The image at `path`, writable unless said otherwise.
+  public init(path: String, isReadOnly: Bool = false) {
+    self.path = path
+    self.isReadOnly = isReadOnly
+  }
+}
+
+/// What a network card is connected to.
+public enum NetworkConfiguration: Equatable, Sendable {
+  /// An in-process network that gives the guest an address and publishes its ports on the host.
+  case user(published: [PublishedPort])
+  /// A TAP device that exists.
+  case tap(name: String)
+  /// A stream socket that another program listens at.
+  case unix(path: String)
+}
+
+/// A TCP port of the host that leads to one of the guest.
+public struct PublishedPort: Equatable, Sendable {
+  /// The port the host listens at.
+  public var host: UInt16
+  /// The port in the guest.
+  public var guest: UInt16
+
+  /// Host port `host` leads to guest port `guest`.
+  public init(host: UInt16, guest: UInt16) {
+    self.host = host
+    self.guest = guest
+  }
+}
+
+/// Everything a virtual machine is made of.
+public struct MachineConfiguration: Sendable {
+  /// Kernel, modules and command line; the devices' places are appended to the command line.
+  public var boot: BootConfiguration
+  /// Guest memory in bytes.
+  public var memoryByteCount: Int
+  /// How many vCPUs; the first starts, the others wait to be started by it.
+  public var processorCount: Int
+  /// Where the console goes.
+  public var console: ConsoleTarget
+  /// Disks, in the order in which the guest finds them.
+  public var disks: [DiskConfiguration]
+  /// Network cards, in the order in which the guest finds them, after the disks.
+  public var networks: [NetworkConfiguration]
+  /// Ends the machine after so many nanoseconds.
+  public var timeLimit: UInt64?
+  /// Signals of the process that end the machine.
+  public var signals: [Int32]
+  /// The KVM device.
+  public var kvmPath = "/dev/kvm"
+
+  /// A machine with 256 MiB, one vCPU and a console on standard input and output, unless said otherwise.
+  public init(
+    boot: BootConfiguration, memoryByteCount: Int = 256 << 20, processorCount: Int = 1,
+    console: ConsoleTarget = .standard,
+    disks: [DiskConfiguration] = [], networks: [NetworkConfiguration] = [], timeLimit: UInt64? = nil,
+    signals: [Int32] = []
+  ) {
+    self.boot = boot
+    self.memoryByteCount = memoryByteCount
+    self.processorCount = processorCount
+    self.console = console
+    self.disks = disks
+    self.networks = networks
+    self.timeLimit = timeLimit
+    self.signals = signals
+  }
+}

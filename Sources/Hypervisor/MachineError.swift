@@ -1,0 +1,56 @@
+import SystemPackage
+
+/// Why a virtual machine cannot be made or started. Nothing ran in the guest, and no disk was written.
+public enum MachineError: Error, CustomStringConvertible {
+  /// KVM cannot be used.
+  case kvm(KVMError)
+  /// The guest's memory cannot be had.
+  case memory(GuestMemoryError)
+  /// The kernel or a module cannot be loaded.
+  case boot(BootError)
+  /// The I/O thread cannot be set up.
+  case eventLoop(EventLoopError)
+  /// Devices overlap.
+  case bus(AddressBusError)
+  /// The console's file cannot be written.
+  case console(path: String, Errno)
+
+  /// What went wrong and what to do, for a person.
+  public var description: String {
+    switch self {
+    case .kvm(let error): error.description
+    case .memory(let error): error.description
+    case .boot(let error): error.description
+    case .eventLoop(let error): error.description
+    case .bus(let error): error.description
+    case .console(let path, let errno): "cannot create the console's file \(path) (\(errno)): check its directory"
+    }
+  }
+
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .kvm(.noPermission): .noPermission
+    case .kvm(.tooManyProcessors): .usage
+    case .kvm(.refused): .osError
+    case .kvm: .unavailable
+    case .memory, .eventLoop: .osError
+    case .boot(let error): error.exitStatus
+    case .bus: .software
+    case .console: .cannotCreate
+    }
+  }
+}
+
+extension BootError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .cannotOpen(_, .permissionDenied): .noPermission
+    case .cannotOpen, .notRegularFile: .noInput
+    case .cannotRead: .ioError
+    case .commandLineTooLong, .invalidCommandLine, .tooManyModules: .usage
+    default: .dataError
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import CKVM
+import Synchronization
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A virtual machine: guest memory with a kernel in it, vCPUs, devices, and the event loop that serves them.
+///
+/// It is assembled by `init`, which checks everything and runs nothing, and lives during `run`.
+public final class VirtualMachine {
+  /// When it reached what, and what it cost.
+  public let statistics: MachineStatistics
+  /// The I/O thread's loop; it runs on the thread that calls `run`.
+  public let loop: EventLoop
+
+  private let memory: GuestMemory
+  private let descriptor: VirtualMachineDescriptor
+  private let control: MachineControl
+  private let buses: MachineBuses
+  private let processors: [ProcessorThread]
+  let console: Console
+  private let signals: SignalEvents?
+  private let timeLimit: UInt64?
+
+  /// Makes the machine that `configuration` describes. With a `tracer`, vCPU 0 is followed instruction by instruction.
+  public init(
+    _ configuration: MachineConfiguration, statistics: MachineStatistics = MachineStatistics(start: EventLoop.now),
+    tracer: InstructionTracer? = nil
+  ) throws(MachineError) {
+    self.statistics = statistics
+    do {
+      memory = try GuestMemory(byteCount: configuration.memoryByteCount)
+      loop = try EventLoop()
+      let control = MachineControl(loop: loop)
+      self.control = control
+      let kvm = try KVM(path: configuration.kvmPath)
+      descriptor = try kvm.makeVirtualMachine()
+      try descriptor.register(memory)
+      try descriptor.makeInterruptController()
+
+      var buses = MachineBuses()
+      console = try Console(configuration.console, loop: loop, control: control, statistics: statistics)
+      try console.attach(to: &buses, descriptor)
+      try Self.addControlPorts(to: &buses, control: control, statistics: statistics)
+      self.buses = buses
+
+      let boot = try PVHBoot(configuration.boot, into: memory)
+      var processors: [ProcessorThread] = []
+      let cpuid = try kvm.supportedCPUID()
+      for number in 0..<configuration.processorCount {
+        let processor = try descriptor.makeProcessor(number)
+        try processor.setCPUID(
+          cpuid.forProcessor(
+            UInt32(number), of: UInt32(configuration.processorCount), hasDeadlineTimer: descriptor.hasDeadlineTimer,
+            timestampKilohertz: processor.timestampKilohertz))
+        if number == 0 { try boot.prepare(processor) }
+        processors.append(
+          ProcessorThread(
+            processor, number: number, buses: buses, control: control, tracer: number == 0 ? tracer : nil,
+            onStart: { if number == 0 { statistics.mark(.firstGuestInstruction) } }))
+      }
+      self.processors = processors
+      signals =
+        configuration.signals.isEmpty
+        ? nil : try SignalEvents(configuration.signals, loop: loop) { control.finish(.signalled($0)) }
+    } catch let error as KVMError {
+      throw .kvm(error)
+    } catch let error as GuestMemoryError {
+      throw .memory(error)
+    } catch let error as BootError {
+      throw .boot(error)
+    } catch let error as EventLoopError {
+      throw .eventLoop(error)
+    } catch let error as AddressBusError {
+      throw .bus(error)
+    } catch let error as MachineError {
+      throw error
+    } catch {
+      // The calls above throw nothing else.
+      throw .eventLoop(.cannotCreate(.invalidArgument))
+    }
+    timeLimit = configuration.timeLimit
+    statistics.mark(.vmCreated)
+  }
+
+  private static func addControlPorts(
+    to buses: inout MachineBuses, control: MachineControl, statistics: MachineStatistics
+  ) throws(AddressBusError) {
+    let exit = { @Sendable (status: UInt8) in control.finish(.exited(status: status)) }
+    try buses.ports.add(ExitPort(.plain, onExit: exit), at: ExitPort.plainPort, byteCount: 1)
+    try buses.ports.add(ExitPort(.debugExit, onExit: exit), at: ExitPort.debugExitPort, byteCount: 4)
+    try buses.ports.add(ResetPort { control.finish(.reset) }, at: ResetPort.port, byteCount: 1)
+    let milestones = MilestonePort { milestone in
+      switch milestone {
+      case .kernelReady: statistics.mark(.kernelReady)
+      case .libOSStarts: statistics.mark(.firstLibOSInstruction)
+      }
+    }
+    try buses.ports.add(milestones, at: MilestonePort.port, byteCount: 1)
+  }
+
+  /// Runs the machine until it ends, serving its devices on the calling thread. To be called once.
+  public func run() -> MachineOutcome {
+    if let timeLimit {
+      loop.schedule(after: timeLimit) { [control] in control.finish(.timedOut) }
+    }
+    console.start()
+    do throws(KVMError) {
+      for processor in processors { try processor.start() }
+      loop.run()
+    } catch {
+      control.finish(.failed(.host(error)))
+    }
+    let outcome = control.outcome ?? .quit
+    // A guest that ended by itself had its last words; a user who ends it does not want to wait for a slow reader.
+    switch outcome {
+    case .exited, .reset, .failed: console.stop(grace: 2000)
+    case .quit, .signalled, .timedOut: console.stop(grace: 100)
+    }
+    for processor in processors { processor.kick() }
+    for processor in processors { processor.join() }
+    console.finish()
+    statistics.mark(.exit)
+    collectStatistics()
+    return outcome
+  }
+
+  /// Ends the machine. May be called from any thread, before `run` as well.
+  public func quit() {
+    control.finish(.quit)
+  }
+
+  private func collectStatistics() {
+    let counts = processors.map { $0.emulatedInstructions }
+    statistics.collect(
+      exits: processors.reduce(ExitCounts()) { $0 + $1.exits },
+      emulatedInstructions: counts.contains(nil) ? nil : counts.reduce(0) { $0 + ($1 ?? 0) }, memory: memory)
+  }
+}
