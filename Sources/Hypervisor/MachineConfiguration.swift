@@ -22,30 +22,6 @@ public struct DiskConfiguration: Equatable, Sendable {
   }
 }
 
-/// What a network card is connected to.
-public enum NetworkConfiguration: Equatable, Sendable {
-  /// An in-process network that gives the guest an address and publishes its ports on the host.
-  case user(published: [PublishedPort])
-  /// A TAP device that exists.
-  case tap(name: String)
-  /// A stream socket that another program listens at.
-  case unix(path: String)
-}
-
-/// A TCP port of the host that leads to one of the guest.
-public struct PublishedPort: Equatable, Sendable {
-  /// The port the host listens at.
-  public var host: UInt16
-  /// The port in the guest.
-  public var guest: UInt16
-
-  /// Host port `host` leads to guest port `guest`.
-  public init(host: UInt16, guest: UInt16) {
-    self.host = host
-    self.guest = guest
-  }
-}
-
 /// Everything a virtual machine is made of.
 public struct MachineConfiguration: Sendable {
   /// Kernel, modules and command line; the devices' places are appended to the command line.
@@ -58,8 +34,6 @@ public struct MachineConfiguration: Sendable {
   public var console: ConsoleTarget
   /// Disks, in the order in which the guest finds them.
   public var disks: [DiskConfiguration]
-  /// Network cards, in the order in which the guest finds them, after the disks.
-  public var networks: [NetworkConfiguration]
   /// Ends the machine after so many nanoseconds.
   public var timeLimit: UInt64?
   /// Signals of the process that end the machine.
@@ -71,7 +45,7 @@ public struct MachineConfiguration: Sendable {
   public init(
     boot: BootConfiguration, memoryByteCount: Int = 256 << 20, processorCount: Int = 1,
     console: ConsoleTarget = .standard,
-    disks: [DiskConfiguration] = [], networks: [NetworkConfiguration] = [], timeLimit: UInt64? = nil,
+    disks: [DiskConfiguration] = [], timeLimit: UInt64? = nil,
     signals: [Int32] = []
   ) {
     self.boot = boot
@@ -79,7 +53,6 @@ public struct MachineConfiguration: Sendable {
     self.processorCount = processorCount
     self.console = console
     self.disks = disks
-    self.networks = networks
     self.timeLimit = timeLimit
     self.signals = signals
   }
