@@ -81,6 +81,7 @@
       rest -= length
       count -= 1
     }
+    if count == 0 { first = 1 }
   }
 
   /// Takes the last byte off, for storing to it later; nil when the list is empty.

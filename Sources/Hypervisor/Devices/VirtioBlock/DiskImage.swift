@@ -119,7 +119,13 @@ import VirtioLayout
 
   /// Makes a range read as zeroes and keeps its space; writes zeroes where the host cannot do it at once.
   func zero(at offset: Int64, byteCount: Int64) throws(Errno) {
-    if try allocate(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at: offset, byteCount: byteCount) { return }
+    if try !allocate(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at: offset, byteCount: byteCount) {
+      try writeZeroes(at: offset, byteCount: byteCount)
+    }
+  }
+
+  /// Writes zeroes.
+  func writeZeroes(at offset: Int64, byteCount: Int64) throws(Errno) {
     let zeroes = [UInt8](repeating: 0, count: Int(min(byteCount, 1 << 16)))
     var done: Int64 = 0
     while done < byteCount {

@@ -21,7 +21,7 @@ import SystemPackage
     case synchronizeData
   }
 
-  /// Becomes readable when requests were completed in the background; those that the submission itself completes do not show.
+  /// Becomes readable when requests are completed while it is not muted. It starts muted.
   let event: FileDescriptor
 
   private let ring: FileDescriptor
@@ -52,7 +52,7 @@ import SystemPackage
     let completionEnd = Int(parameters.cq_off.cqes) + Int(parameters.cq_entries) * 16
     do throws(Errno) {
       guard
-        unsafe linux_io_uring_register(number, UInt32(IORING_REGISTER_EVENTFD_ASYNC), &number32, 1) == 0
+        unsafe linux_io_uring_register(number, UInt32(IORING_REGISTER_EVENTFD), &number32, 1) == 0
       else { throw Errno(rawValue: errno) }
       unsafe rings = try Self.map(number, max(submissionEnd, completionEnd), at: off_t(IORING_OFF_SQ_RING))
       do throws(Errno) {
@@ -70,6 +70,7 @@ import SystemPackage
     ring = descriptor
     event = FileDescriptor(rawValue: counter)
     localTail = load(parameters.sq_off.tail)
+    isMuted = true
     // The index array never changes: slot N names entry N.
     for slot in 0..<parameters.sq_entries {
       unsafe rings.storeBytes(
@@ -181,7 +182,17 @@ import SystemPackage
     return true
   }
 
-  /// Makes `event` unreadable until the next background completion.
+  /// Whether completions leave `event` alone. Whoever unmutes it reaps once more afterwards: what was completed before is silent.
+  var isMuted: Bool {
+    get { load(parameters.cq_off.flags) & UInt32(IORING_CQ_EVENTFD_DISABLED) != 0 }
+    set {
+      store(newValue ? UInt32(IORING_CQ_EVENTFD_DISABLED) : 0, at: parameters.cq_off.flags)
+      // The kernel publishes a completion and then looks at the flag.
+      atomicMemoryFence(ordering: .sequentiallyConsistent)
+    }
+  }
+
+  /// Makes `event` unreadable until the next completion.
   func clearEvent() {
     var count: UInt64 = 0
     // Safe: eight bytes are read into a variable of eight bytes.

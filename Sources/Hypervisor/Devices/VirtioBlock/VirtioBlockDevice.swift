@@ -36,6 +36,8 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   private let identifier: [UInt8]
   private let ring: IOURing?
   private var session: VirtioSession?
+  /// The device's lock, known from the first start on. Device thread only.
+  private var lock: DeviceLock?
   /// By tag; made when first needed.
   private var operations: [Operation] = []
   private var free: [Operation] = []
@@ -94,6 +96,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   /// Takes the driver's queue.
   public func start(_ session: VirtioSession) {
     self.session = session
+    lock = session.lock
   }
 
   /// Waits for the requests under way and lets go of the queue.
@@ -114,6 +117,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     var budget = Self.batch
     repeat {
       queue.disableNotifications()
+      ring?.isMuted = true
       while true {
         guard let operation = takeOperation() else {
           isStarved = true
@@ -134,6 +138,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
       }
       submit(session)
       reap()
+      listen()
       session.complete(queue)
       if budget == 0 { return session.processAgain(queue: index) }
       // Starved with nothing freed since: a completion goes on.
@@ -145,10 +150,10 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   /// The event of `completionDescriptor`: gives requests back that the host finished in the background. Device thread.
   public func completionsReady() {
     ring?.clearEvent()
-    guard let session else { return }
-    session.lock.withLock {
-      guard self.session === session, let queue = session.queues[0] else { return }
+    lock?.withLock {
+      guard let session, let queue = session.queues[0] else { return }
       reap()
+      listen()
       session.complete(queue)
       if isStarved {
         isStarved = false
@@ -230,6 +235,13 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
       guard let index = Int(exactly: tag), operations.indices.contains(index) else { return }
       complete(operations[index], result)
     }
+  }
+
+  /// Has the event loop told of completions, while there is something to wait for.
+  private func listen() {
+    guard let ring, ring.isMuted != (inFlightCount == 0) else { return }
+    ring.isMuted = inFlightCount == 0
+    if inFlightCount > 0 { reap() }
   }
 
   private func complete(_ operation: Operation, _ result: Int32) {
