@@ -94,8 +94,12 @@ let package = Package(
       name: "ExokernelCoreTests", dependencies: ["ExokernelCore", "ExokernelABI"], swiftSettings: tests),
     .testTarget(name: "DownloadedCodeTests", dependencies: ["DownloadedCode"], swiftSettings: tests),
     .testTarget(name: "InternetStackTests", dependencies: ["InternetStack"], swiftSettings: tests),
-    .testTarget(name: "FileSystemsTests", dependencies: ["FileSystems"], swiftSettings: tests),
-    .testTarget(name: "HTTPTests", dependencies: ["HTTP", "FileSystems"], swiftSettings: tests),
+    .target(
+      name: "StorageFixtures", dependencies: ["FileSystems"], path: "Tests/StorageFixtures", swiftSettings: tests),
+    .testTarget(
+      name: "FileSystemsTests", dependencies: ["FileSystems", "StorageFixtures"], swiftSettings: tests),
+    .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "FileSystems", "StorageFixtures"], swiftSettings: tests),
     .testTarget(
       name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "xokvm"], swiftSettings: tests),
   ]

@@ -1,4 +1,5 @@
 import FileSystems
+import StorageFixtures
 import Testing
 
 struct BlockCacheTests {

@@ -1,4 +1,5 @@
 import FileSystems
+import StorageFixtures
 import Testing
 
 /// Opens `bytes` as an archive in memory and hands it to `body`.

@@ -1,10 +1,10 @@
 import FileSystems
 
 /// A generator of reproducible random numbers (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
+package struct SeededGenerator: RandomNumberGenerator {
   private var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
+  package init(seed: UInt64) { state = seed }
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var value = state
     value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -14,36 +14,36 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// A disk in memory whose reads end some polls after they were submitted, out of order if wished, or badly.
-struct TestDisk: BlockDevice {
-  struct Read {
-    var block: UInt64
-    var count: UInt64
-    var frames: [CacheFrame]
-    var token: BlockRequestToken
-    var delay: Int
+package struct TestDisk: BlockDevice {
+  package struct Read {
+    package var block: UInt64
+    package var count: UInt64
+    package var frames: [CacheFrame]
+    package var token: BlockRequestToken
+    package var delay: Int
   }
 
-  var content: [UInt8]
-  var maximumFramesPerRequest = 8
+  package var content: [UInt8]
+  package var maximumFramesPerRequest = 8
   /// Requests the device has room for.
-  var depth = 16
+  package var depth = 16
   /// Calls of `nextCompletion` that answer nothing before a read ends.
-  var delay = 0
-  var badBlocks: Set<UInt64> = []
+  package var delay = 0
+  package var badBlocks: Set<UInt64> = []
   /// Completions to deliver besides the true ones.
-  var strayCompletions: [BlockCompletion] = []
+  package var strayCompletions: [BlockCompletion] = []
   /// When set, delays are random and reads end out of order.
-  var random: SeededGenerator?
+  package var random: SeededGenerator?
 
-  var underWay: [Read] = []
-  var submitted: [(block: UInt64, count: UInt64)] = []
-  var mistakes: [String] = []
+  package var underWay: [Read] = []
+  package var submitted: [(block: UInt64, count: UInt64)] = []
+  package var mistakes: [String] = []
 
-  init(_ content: [UInt8]) { self.content = content }
+  package init(_ content: [UInt8]) { self.content = content }
 
-  var blockCount: UInt64 { UInt64(content.count / 512) }
+  package var blockCount: UInt64 { UInt64(content.count / 512) }
 
-  mutating func submitRead(
+  package mutating func submitRead(
     block: BlockNumber, count: UInt64, into frames: Span<CacheFrame>, token: BlockRequestToken
   ) -> Bool {
     if block.index % 8 != 0 { mistakes.append("block \(block.index) is not at a page") }
@@ -63,7 +63,7 @@ struct TestDisk: BlockDevice {
     return true
   }
 
-  mutating func nextCompletion() -> BlockCompletion? {
+  package mutating func nextCompletion() -> BlockCompletion? {
     if let stray = strayCompletions.popLast() { return stray }
     for index in underWay.indices { underWay[index].delay -= 1 }
     guard let index = underWay.firstIndex(where: { $0.delay < 0 }) else { return nil }
@@ -81,11 +81,11 @@ struct TestDisk: BlockDevice {
 }
 
 /// Page frames for a cache, freed with the object.
-final class TestFrames {
-  let frames: [CacheFrame]
+package final class TestFrames {
+  package let frames: [CacheFrame]
   private let memory: UnsafeMutableRawPointer
 
-  init(count: Int) {
+  package init(count: Int) {
     memory = .allocate(byteCount: count * 4096, alignment: 4096)
     memory.initializeMemory(as: UInt8.self, repeating: 0xEE, count: count * 4096)
     let start = memory
@@ -96,7 +96,7 @@ final class TestFrames {
 }
 
 /// `count` bytes that differ from page to page and from block to block.
-func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+package func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
   var generator = SeededGenerator(seed: seed)
   var bytes: [UInt8] = []
   bytes.reserveCapacity(count + 8)
@@ -107,7 +107,7 @@ func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
 
 extension ByteStorage where Self: ~Copyable {
   /// Reads `range`, polling up to `patience` times for each piece.
-  mutating func readAll(_ range: Range<UInt64>, patience: Int = 1000) throws -> [UInt8] {
+  package mutating func readAll(_ range: Range<UInt64>, patience: Int = 1000) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var stream = ReadStream(range: range)
     var offset = range.lowerBound
@@ -133,4 +133,6 @@ extension ByteStorage where Self: ~Copyable {
 }
 
 /// A read that never came to an end.
-struct Stuck: Error {}
+package struct Stuck: Error {
+  package init() {}
+}

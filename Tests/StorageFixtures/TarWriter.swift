@@ -1,8 +1,10 @@
 /// Makes archives header by header, well-formed or not.
-struct TarWriter {
-  var bytes: [UInt8] = []
+package struct TarWriter {
+  package var bytes: [UInt8] = []
 
-  static func header(
+  package init() {}
+
+  package static func header(
     name: String, size: UInt64 = 0, type: Character = "0", link: String = "", prefix: String = "",
     magic: [UInt8] = Array("ustar\u{0}00".utf8), time: UInt64 = 0
   ) -> [UInt8] {
@@ -19,13 +21,13 @@ struct TarWriter {
     return sealed(block)
   }
 
-  static func octal(_ value: UInt64, _ digits: Int) -> [UInt8] {
+  package static func octal(_ value: UInt64, _ digits: Int) -> [UInt8] {
     let text = String(value, radix: 8)
     return Array((String(repeating: "0", count: max(0, digits - text.count)) + text).utf8)
   }
 
   /// The header with the right checksum.
-  static func sealed(_ header: [UInt8]) -> [UInt8] {
+  package static func sealed(_ header: [UInt8]) -> [UInt8] {
     var block = header
     block.replaceSubrange(148..<156, with: [UInt8](repeating: 0x20, count: 8))
     let sum = block.reduce(0) { $0 + UInt64($1) }
@@ -33,16 +35,16 @@ struct TarWriter {
     return block
   }
 
-  mutating func add(_ header: [UInt8], data: [UInt8] = []) {
+  package mutating func add(_ header: [UInt8], data: [UInt8] = []) {
     bytes += header + data
     bytes += [UInt8](repeating: 0, count: (512 - data.count % 512) % 512)
   }
 
-  mutating func file(_ name: String, _ data: [UInt8], prefix: String = "", time: UInt64 = 0) {
+  package mutating func file(_ name: String, _ data: [UInt8], prefix: String = "", time: UInt64 = 0) {
     add(Self.header(name: name, size: UInt64(data.count), prefix: prefix, time: time), data: data)
   }
 
-  mutating func pax(_ records: [(String, String)], type: Character = "x") {
+  package mutating func pax(_ records: [(String, String)], type: Character = "x") {
     var data: [UInt8] = []
     for (key, value) in records {
       let rest = " \(key)=\(value)\n".utf8.count
@@ -54,5 +56,5 @@ struct TarWriter {
   }
 
   /// The archive with its end.
-  func finished() -> [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
+  package func finished() -> [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
 }

@@ -1,0 +1,41 @@
+/// Bounds and patience of a server. Times in milliseconds.
+public struct ServerConfiguration: Sendable {
+  /// Most connections served at a time; more wait in the transport.
+  public var connections = 64
+  /// How long a connection may be open between two requests.
+  public var idleTimeout: UInt64 = 15_000
+  /// How long the head of a request, or content that is skipped, may take from its first byte to its last.
+  public var requestTimeout: UInt64 = 10_000
+  /// How long a response may make no progress, because of the client or the disk.
+  public var stallTimeout: UInt64 = 30_000
+  /// Bytes a second that a client must take on average, after `stallTimeout` of grace.
+  public var slowestClient: UInt64 = 1024
+  /// How long the client's end of a connection that the server has ended is waited for.
+  public var lingerTimeout: UInt64 = 2_000
+  /// Largest content of a request that is read and dropped, in bytes; more is refused.
+  public var largestSkippedContent: UInt64 = 64 << 10
+  /// Most bytes of a file given to one connection in one step.
+  public var bytesPerStep = 64 << 10
+  /// What UNIX time it was at the zero of the clock given to `step`; nil when the platform has no such clock, and
+  /// responses go without `Date`.
+  public var unixTimeAtClockZero: Int64?
+
+  /// The defaults.
+  public init() {}
+}
+
+/// Counts of what a server did, since it was made.
+public struct ServerStatistics: Equatable, Sendable {
+  /// Connections accepted.
+  public internal(set) var connections: UInt64 = 0
+  /// Requests whose head came to its end, good or bad.
+  public internal(set) var requests: UInt64 = 0
+  /// Responses with a status of 400 or more.
+  public internal(set) var errors: UInt64 = 0
+  /// Bytes of files sent.
+  public internal(set) var bodyBytes: UInt64 = 0
+  /// Connections ended because a time ran out.
+  public internal(set) var timeouts: UInt64 = 0
+  /// Connections that broke, or were broken off in the middle of a response.
+  public internal(set) var broken: UInt64 = 0
+}

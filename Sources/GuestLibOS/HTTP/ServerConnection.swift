@@ -1,0 +1,192 @@
+import FileSystems
+
+/// What all connections of one step share.
+struct StepContext {
+  let now: MonotonicTime
+  let configuration: ServerConfiguration
+  var statistics: ServerStatistics
+
+  /// The time to state in responses.
+  var date: Int64? {
+    configuration.unixTimeAtClockZero.map { $0 &+ Int64(clamping: now.seconds) }
+  }
+}
+
+/// One place for a connection, with its buffers, which stay from one connection to the next.
+struct ServerConnection<Handle> {
+  enum Phase {
+    case free
+    /// Reading the head of a request.
+    case head
+    /// The response is planned; the disk fetches the first bytes of the file.
+    case opening
+    /// Writing the response.
+    case sending
+    /// Reading the content of a request away.
+    case skipping
+    /// All is written and finished; waiting for the client to finish.
+    case lingering
+  }
+
+  /// What a turn came to.
+  enum Turn {
+    /// Nothing could be done.
+    case idle
+    /// Something was done, and nothing more can be done now.
+    case progressed
+    /// Something was done, and the next turn may do more.
+    case again
+  }
+
+  var phase = Phase.free
+  /// When something must have happened.
+  var deadline = MonotonicTime.never
+  var handle: Handle?
+
+  /// Received bytes: the request being answered, and what the client sent after it.
+  var input: [UInt8]
+  var filled = 0
+  /// Bytes of `input` that belong to the request being answered.
+  var consumed = 0
+  var scanner = HeadScanner()
+
+  var request = Request()
+  var path: [UInt8] = []
+  var response = Response(status: .notFound, keepsConnection: false)
+  var stream = ReadStream(range: 0..<0)
+  /// Heads and error pages on their way out.
+  var output: [UInt8] = []
+  var written = 0
+  var page: [UInt8] = []
+  /// Latest end of the response, however the client creeps.
+  var responseDeadline = MonotonicTime.never
+  /// Content of the request that is still to be read away.
+  var contentLeft: UInt64 = 0
+  /// Bytes read away while lingering.
+  var lingered = 0
+
+  /// The request line and header fields together must fit.
+  static var inputSize: Int { 8192 }
+  static var turnsPerStep: Int { 16 }
+
+  init() {
+    input = [UInt8](repeating: 0, count: Self.inputSize)
+    path.reserveCapacity(Self.inputSize + 16)
+    output.reserveCapacity(Self.inputSize * 4)
+    page.reserveCapacity(2048)
+  }
+
+  var isFree: Bool { if case .free = phase { true } else { false } }
+
+  /// True between requests: nothing is lost when the connection ends now.
+  var isIdle: Bool { if case .head = phase { filled == 0 } else { false } }
+
+  /// Takes a new connection into this free place.
+  mutating func open(_ handle: Handle, context: StepContext) {
+    self.handle = handle
+    filled = 0
+    consumed = 0
+    scanner = HeadScanner()
+    phase = .head
+    deadline = context.now.advanced(byMilliseconds: context.configuration.idleTimeout)
+  }
+
+  /// Does what can be done now, within bounds; true when that was anything.
+  mutating func advance<Transport: StreamTransport & ~Copyable, Files: ReadOnlyFileSystem & ~Copyable>(
+    transport: inout Transport, files: inout Files, context: inout StepContext
+  ) -> Bool where Transport.Connection == Handle {
+    guard let handle else { return false }
+    if context.now >= deadline {
+      expire(handle, &transport, &context)
+      return true
+    }
+    var progressed = false
+    for _ in 0..<Self.turnsPerStep {
+      let turn: Turn
+      do throws(Transport.Failure) {
+        switch phase {
+        case .free: turn = .idle
+        case .head: turn = try readHead(handle, &transport, &files, &context)
+        case .opening: turn = openFile(&files, &context)
+        case .sending: turn = try send(handle, &transport, &files, &context)
+        case .skipping: turn = try skipContent(handle, &transport, context)
+        case .lingering: turn = try linger(handle, &transport)
+        }
+      } catch {
+        if case .lingering = phase {} else { context.statistics.broken &+= 1 }
+        release(handle, &transport)
+        return true
+      }
+      switch turn {
+      case .idle: return progressed
+      case .progressed: return true
+      case .again: progressed = true
+      }
+    }
+    return progressed
+  }
+
+  /// Ends an idle connection, to make room for another.
+  mutating func evict<Transport: StreamTransport & ~Copyable>(_ transport: inout Transport)
+  where Transport.Connection == Handle {
+    guard let handle else { return }
+    transport.finish(handle)
+    release(handle, &transport)
+  }
+
+  // MARK: - The end
+
+  /// Reads away what the client still sends: a reset in its place could destroy the response on its way.
+  mutating func linger<Transport: StreamTransport & ~Copyable>(
+    _ handle: Handle, _ transport: inout Transport
+  ) throws(Transport.Failure) -> Turn where Transport.Connection == Handle {
+    let count = try read(handle, &transport, into: 0..<input.count)
+    lingered += count
+    if count > 0, lingered < 1 << 18 { return .again }
+    guard count > 0 || transport.peerFinished(handle) else { return .idle }
+    release(handle, &transport)
+    return .progressed
+  }
+
+  mutating func expire<Transport: StreamTransport & ~Copyable>(
+    _ handle: Handle, _ transport: inout Transport, _ context: inout StepContext
+  ) where Transport.Connection == Handle {
+    switch phase {
+    case .free: break
+    case .head where filled > 0:
+      context.statistics.timeouts &+= 1
+      request = Request()
+      refuse(.requestTimeout, &context)
+    case .head:
+      context.statistics.timeouts &+= 1
+      transport.finish(handle)
+      release(handle, &transport)
+    case .opening, .sending, .skipping:
+      context.statistics.timeouts &+= 1
+      transport.abort(handle)
+      release(handle, &transport)
+    case .lingering:
+      release(handle, &transport)
+    }
+  }
+
+  mutating func release<Transport: StreamTransport & ~Copyable>(
+    _ handle: Handle, _ transport: inout Transport
+  ) where Transport.Connection == Handle {
+    transport.release(handle)
+    self.handle = nil
+    phase = .free
+    deadline = .never
+  }
+
+  mutating func read<Transport: StreamTransport & ~Copyable>(
+    _ handle: Handle, _ transport: inout Transport, into range: Range<Int>
+  ) throws(Transport.Failure) -> Int where Transport.Connection == Handle {
+    // Callers' ranges lie inside the buffer, whose memory is the array's and is used during the call only.
+    let count = unsafe try input.withUnsafeMutableBufferPointer { buffer throws(Transport.Failure) -> Int in
+      let part = unsafe UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: buffer[range]))
+      return unsafe try transport.read(handle, into: part)
+    }
+    return min(max(count, 0), range.count)
+  }
+}
