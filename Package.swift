@@ -101,6 +101,7 @@ let package = Package(
     .testTarget(
       name: "HTTPTests", dependencies: ["HTTP", "FileSystems", "StorageFixtures"], swiftSettings: tests),
     .testTarget(
-      name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "xokvm"], swiftSettings: tests),
+      name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "BootArchive", "xokvm"], exclude: ["Guests"],
+      swiftSettings: tests, plugins: ["BuildGuestImages"]),
   ]
 )

@@ -7,6 +7,13 @@ int64_t libos_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t
 void libos_yield(void);
 void libos_sleep(uint64_t events, uint64_t deadline);
 
+void libos_switch(uint64_t from, uint64_t to);
+extern char libos_thread_entry[];
+extern uint64_t libos_thread_stacks[64];
+static inline uintptr_t libos_thread_entry_address(void) { return (uintptr_t)libos_thread_entry; }
+// `thread` is below 64.
+static inline void libos_set_thread_stack(uint64_t thread, uint64_t stack_pointer) { libos_thread_stacks[thread] = stack_pointer; }
+
 static inline __attribute__((always_inline)) uint64_t libos_time_stamp(void) {
   uint32_t low, high;
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));

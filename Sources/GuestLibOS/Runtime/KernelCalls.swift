@@ -28,6 +28,11 @@ public enum KernelCall {
   /// Writes the first `count` bytes of the console buffer as a line.
   public static func consoleWrite(count: UInt64) throws(CallError) { _ = try call(.consoleWrite, count).value() }
 
+  /// Names the entries for page faults and for the end of a slice; 0 for none. `start.S` has done so with the library's own.
+  public static func bindUpcalls(fault: UInt64, epilogue: UInt64) throws(CallError) {
+    _ = try call(.upcallBind, fault, epilogue).value()
+  }
+
   /// Ends this environment because of the page fault it was told of last.
   public static func declineFault() -> Never {
     _ = call(.faultDecline)

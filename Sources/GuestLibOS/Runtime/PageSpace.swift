@@ -40,6 +40,15 @@ public enum PageSpace {
     return mapFresh(at: start, count: count) ? start : nil
   }
 
+  /// Maps `pages` fresh pages below which one page stays unmapped, for a stack; returns the lowest mapped address.
+  static func mapStack(pages: UInt64) -> UInt64? {
+    // Safe: as in `mapAnywhere`.
+    let start = unsafe reserveBase &+ reserved
+    guard pages &+ 1 <= (reserveEnd &- start) &>> 12 else { return nil }
+    unsafe reserved &+= (pages &+ 1) &* 4096
+    return mapFresh(at: start &+ 4096, count: pages) ? start &+ 4096 : nil
+  }
+
   /// Gives frames to be the page tables that `address` lacks, from the root down.
   private static func installTables(for address: UInt64) -> Bool {
     var level: UInt64 = 3

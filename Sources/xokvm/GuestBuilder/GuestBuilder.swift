@@ -71,7 +71,7 @@ private func buildPrograms(_ tools: Toolchain, _ programs: [Program]) throws -> 
   objects.append(try tools.assemble("\(start)/start.S"))
   var archive = BootArchive()
   for program in programs {
-    let own = try tools.compile(program.module, flags: [])
+    let own = try tools.compile(program.module, flags: [], headers: program.headers)
     let image = try tools.link(objects + [own], script: "\(start)/program.ld", name: "\(program.name).elf", strip: true)
     archive.append(program.name, [UInt8](image))
   }
@@ -82,6 +82,7 @@ private func buildPrograms(_ tools: Toolchain, _ programs: [Program]) throws -> 
 private struct Program {
   let name: String
   let module: GuestModule
+  var headers: [String] = []
 
   init(name: String, folder: String) {
     self.name = name
@@ -92,5 +93,6 @@ private struct Program {
   init(file: URL) {
     name = file.deletingPathExtension().lastPathComponent.lowercased()
     module = GuestModule("Program_\(name)", file.path)
+    headers = [file.deletingLastPathComponent().appending(path: "CInstructions").path]
   }
 }

@@ -40,12 +40,12 @@ struct Toolchain {
   ]
 
   /// Compiles a module; its interface stays in the work folder for the modules after it.
-  func compile(_ module: GuestModule, flags: [String]) throws -> String {
+  func compile(_ module: GuestModule, flags: [String], headers extra: [String] = []) throws -> String {
     let location = module.path.hasPrefix("/") ? URL(filePath: module.path) : package.appending(path: module.path)
     let object = work.appending(path: "\(module.name).o").path
     let headers = ["Sources/Exokernel/CMachine", "Sources/GuestLibOS/CEntry"].flatMap {
       ["-I", package.appending(path: $0).path]
-    }
+    } + extra.flatMap { ["-I", $0] }
     try run(
       swiftc,
       Self.common + flags + headers + [

@@ -167,7 +167,6 @@ task_state:
   .quad 0, 0, 0
   .quad emergency_stack_top             # IST1
   .quad 0, 0, 0, 0, 0, 0, 0
-  .quad 0
   .word 0
   .word 0x68                            # I/O map past the limit: ring 3 may touch no port
 .balign 16

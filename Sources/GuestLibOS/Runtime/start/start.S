@@ -61,6 +61,31 @@ libos_sleep:
   pop %rbx
   ret
 
+# void libos_switch(from, to): keeps what a function must keep, changes the stack.
+.globl libos_switch
+libos_switch:
+  push %rbx
+  push %rbp
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  mov %rsp, libos_thread_stacks(,%rdi,8)
+  mov libos_thread_stacks(,%rsi,8), %rsp
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbp
+  pop %rbx
+  ret
+.globl libos_thread_entry
+libos_thread_entry:
+  xor %ebp, %ebp
+  and $-16, %rsp
+  call libos_thread_main
+  ud2
+
 # The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a leaf function's.
 epilogue_entry:
   lea -136(%rsp), %rsp
@@ -212,6 +237,10 @@ memcmp:
 1:ret
 
 .bss
+.balign 8
+.globl libos_thread_stacks
+libos_thread_stacks:
+  .skip 64 * 8
 .balign 4096
   .skip 8192
 fault_stack_top:
