@@ -1,3 +1,4 @@
+import Glibc
 import InternetStack
 
 /// A small generator of reproducible pseudo-random numbers (SplitMix64).
@@ -219,13 +220,45 @@ struct TestFailure: Error {
   let what: String
 }
 
-/// Bytes that depend on their position, so that any mix-up shows.
-func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
-  [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-    for index in 0..<count {
-      let position = UInt64(truncatingIfNeeded: start &+ index)
-      buffer[index] = UInt8(truncatingIfNeeded: (position &* 0x9E37_79B9) >> 13 ^ position)
+/// Bytes that depend on their position, so that any mix-up shows. They repeat after a prime number of bytes.
+enum Pattern {
+  static let period = 65_521
+  /// Two periods, so that a run of up to one period is contiguous wherever it begins.
+  private static let table: [UInt8] = {
+    var random = Random(seed: 99)
+    let once = (0..<period).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    return once + once
+  }()
+
+  /// Calls `body` with `count` (at most one period) bytes of the pattern from `start` on.
+  static func withBytes<R>(from start: Int, count: Int, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    try table.withUnsafeBytes {
+      try body(UnsafeRawBufferPointer(rebasing: $0[start % period..<start % period + count]))
     }
-    initialized = count
   }
+
+  /// Whether `bytes` are those of the pattern from `start` on.
+  static func matches(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Bool {
+    var offset = 0
+    while offset < bytes.count {
+      let length = min(period, bytes.count - offset)
+      let isSame = withBytes(from: start + offset, count: length) {
+        memcmp($0.baseAddress!, bytes.baseAddress! + offset, length) == 0
+      }
+      if !isSame { return false }
+      offset += length
+    }
+    return true
+  }
+}
+
+/// `count` bytes of the pattern from `start` on.
+func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
+  var bytes: [UInt8] = []
+  bytes.reserveCapacity(count)
+  while bytes.count < count {
+    let length = min(Pattern.period, count - bytes.count)
+    Pattern.withBytes(from: start + bytes.count, count: length) { bytes.append(contentsOf: $0) }
+  }
+  return bytes
 }

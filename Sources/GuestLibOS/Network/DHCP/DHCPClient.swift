@@ -133,7 +133,8 @@ struct DHCPClient {
     } else {
       let rebinding = min(message.rebindingSeconds ?? .max, UInt32(UInt64(seconds) * 7 / 8))
       let renewal = min(message.renewalSeconds ?? .max, min(seconds / 2, rebinding))
-      renewAt = requestedAt + .seconds(renewal)
+      // At least a second, so that a server of nonsense leases cannot keep us busy.
+      renewAt = requestedAt + .seconds(max(renewal, 1))
       rebindAt = requestedAt + .seconds(rebinding)
       expiresAt = requestedAt + .seconds(seconds)
     }

@@ -51,6 +51,7 @@ extension ProtocolEngine {
       if neighbors.learn(packet.sender, packet.senderHardware, create: isForUs, now: now) {
         sendParkedPackets(to: packet.sender, packet.senderHardware)
       }
+      dropEvicted()
     }
     if packet.operation == ARPPacket.Operation.request, packet.target == interface.address {
       sendARP(
@@ -74,6 +75,7 @@ extension ProtocolEngine {
       nextHop = gateway
     }
     let (state, request) = neighbors.look(up: nextHop, now: now)
+    dropEvicted()
     switch request {
     case .broadcast(let address): sendARPRequest(for: address, to: .broadcast)
     case .unicast(let address, let hardware): sendARPRequest(for: address, to: hardware)
@@ -107,6 +109,12 @@ extension ProtocolEngine {
       if !emit(parked, metadata) { statistics.unresolvedDropped &+= 1 }
     }
     neighborResolved()
+  }
+
+  private func dropEvicted() {
+    if let neighbor = neighbors.takeEvicted() {
+      statistics.unresolvedDropped &+= UInt64(parkedPackets.drop(for: neighbor))
+    }
   }
 
   private func sendAnnouncement() {

@@ -23,6 +23,8 @@ struct NeighborCache {
   private let capacity: Int
   private let lifetime: TimeSpan
   private let requestLimit: Int
+  /// The neighbour that last lost its entry to another one; what waits for it must be dropped.
+  private var evicted: IPv4Address?
   /// Announcements of our own address (RFC 5227 section 2.3) still to send.
   var announcementsLeft = 0
 
@@ -121,7 +123,14 @@ struct NeighborCache {
     }
     var oldest = 0
     for index in entries.indices where entries[index].lastUsed < entries[oldest].lastUsed { oldest = index }
+    evicted = entries[oldest].address
     entries[oldest] = entry
+  }
+
+  /// The neighbour that last lost its entry, told once.
+  mutating func takeEvicted() -> IPv4Address? {
+    defer { evicted = nil }
+    return evicted
   }
 }
 

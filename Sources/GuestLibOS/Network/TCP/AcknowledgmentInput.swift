@@ -116,6 +116,8 @@ extension ProtocolEngine {
       enqueueAcknowledgment(c)  // all of it old, or no room
       return
     }
+    // The sender of what was cut off learns at once how far it may go.
+    if end < text.count { enqueueAcknowledgment(c) }
     let part = text.slice(from: first, count: end - first)
     let sequence = start + first
     if sequence == c.nextExpected {

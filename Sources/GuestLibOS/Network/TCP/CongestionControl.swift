@@ -25,11 +25,10 @@ struct CongestionControl {
   init(initialSequence: SequenceNumber) { recover = initialSequence }
 
   /// Begins with an established connection.
-  mutating func start(segmentSize: Int, initialSegments: Int, acknowledged: SequenceNumber) {
+  mutating func start(segmentSize: Int, initialSegments: Int) {
     self.segmentSize = segmentSize
     initialWindow = max(1, initialSegments) * segmentSize
     window = initialWindow
-    recover = acknowledged
   }
 
   /// Takes a smaller segment size after path MTU discovery.
@@ -61,9 +60,9 @@ struct CongestionControl {
     if upTo >= recover { inTimeoutRecovery = false }
     guard isLimiting || wasInTimeoutRecovery else { return false }
     if window < threshold {
-      // Acknowledgements may stand for many segments where links merge frames; growth per acknowledgement is bounded
-      // by 8 segments (RFC 9406 section 4.2), after a timeout by one (RFC 3465 section 2.3).
-      window = min(window + min(bytes, (wasInTimeoutRecovery ? 1 : 8) * segmentSize), Self.largestWindow)
+      // By all that was acknowledged, since links that merge frames let one acknowledgement stand for many segments;
+      // after a timeout by one segment at most (RFC 3465 section 2.3).
+      window = min(window + (wasInTimeoutRecovery ? min(bytes, segmentSize) : bytes), Self.largestWindow)
     } else {
       acknowledgedInAvoidance += bytes
       if acknowledgedInAvoidance >= window {

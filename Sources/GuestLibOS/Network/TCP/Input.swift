@@ -85,8 +85,7 @@ extension ProtocolEngine {
     c.highestSent = c.unacknowledged
     c.smallSegmentEnd = c.unacknowledged
     if c.sendBuffer.capacity == 0 { c.allocateBuffers(configuration) }
-    c.congestion.start(
-      segmentSize: c.segmentSize, initialSegments: configuration.initialWindowSegments, acknowledged: c.unacknowledged)
+    c.congestion.start(segmentSize: c.segmentSize, initialSegments: configuration.initialWindowSegments)
     c.lastSent = now
     c.state = c.finishRequested ? .finWait1 : .established
     statistics.connectionsEstablished &+= 1

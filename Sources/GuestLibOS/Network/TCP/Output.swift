@@ -23,6 +23,7 @@ extension ProtocolEngine {
   }
 
   private func output(_ c: ControlBlock) {
+    c.awaitsNeighbor = false  // set again if ARP still holds it up
     switch c.state {
     case .closed: return
     case .synSent: if c.nextToSend == c.initialSequence { sendHandshake(c, .syn) }
@@ -94,7 +95,7 @@ extension ProtocolEngine {
       let offset = c.nextToSend - c.unacknowledged
       var flags: SegmentFlags = .ack
       if withFin { flags.insert(.fin) }
-      if offset + length == c.sendBuffer.count { flags.insert(.psh) }
+      if length > 0, offset + length == c.sendBuffer.count { flags.insert(.psh) }
       guard sendSegment(c, sequence: c.nextToSend, flags: flags, dataOffset: offset, dataLength: length) else { return }
       noteSent(c, length: length, withFin: withFin)
     }

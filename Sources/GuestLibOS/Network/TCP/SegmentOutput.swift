@@ -34,7 +34,7 @@ extension ProtocolEngine {
     case .ready(let hardware): station = hardware
     case .resolving, .unreachable:
       c.awaitsNeighbor = true
-      if c.retransmitAt == .never { setTimer(&c.retransmitAt, to: now + c.timeout.current) }
+      if c.retransmitAt == .never, c.probeAt == .never { setTimer(&c.retransmitAt, to: now + c.timeout.current) }
       return false
     }
     var headerLength = Segment.headerLength

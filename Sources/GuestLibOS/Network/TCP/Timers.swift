@@ -48,7 +48,10 @@ extension ProtocolEngine {
   private func probeTimedOut(_ c: ControlBlock) {
     c.probeAt = .never
     c.retries += 1
-    if c.retries > configuration.retransmissionLimit {
+    // A released connection has nobody to lose patience with a peer that answers but never opens its window.
+    if c.retries > configuration.retransmissionLimit || (c.isReleased && c.probes >= configuration.retransmissionLimit)
+    {
+      sendReset(c)
       close(c, failure: .timedOut)
       return
     }
@@ -96,6 +99,7 @@ extension ProtocolEngine {
     for index in tcp.slots.indices {
       guard let c = tcp.slots[index], c.awaitsNeighbor else { continue }
       c.awaitsNeighbor = false
+      if c.probeAt != .never { sendProbe(c) }
       enqueueOutput(c)
     }
   }
