@@ -62,6 +62,9 @@ let package = Package(
       name: "HelloApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Hello",
       swiftSettings: guest),
     .target(
+      name: "PrimitivesApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Primitives",
+      swiftSettings: guest),
+    .target(
       name: "WebApp", dependencies: ["LibOS", "InternetStack", "FileSystems", "HTTP"],
       path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 int64_t libos_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
+int64_t libos_call_preserving(uint64_t number, uint64_t a);
 void libos_yield(void);
 void libos_sleep(uint64_t events, uint64_t deadline);
 

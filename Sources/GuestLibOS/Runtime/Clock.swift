@@ -5,12 +5,17 @@ import ExokernelABI
 public enum Clock {
   /// Nanoseconds since some moment before the boot.
   public static var nanoseconds: UInt64 {
-    let header = Books.header
-    return scale(libos_time_stamp(), header.timeMultiplier, UInt64(header.timeShift))
+    nanoseconds(of: libos_time_stamp())
   }
 
   /// The time-stamp counter.
   public static var timeStamp: UInt64 { libos_time_stamp() }
+
+  /// The nanoseconds in a difference of time-stamps.
+  public static func nanoseconds(of difference: UInt64) -> UInt64 {
+    let header = Books.header
+    return scale(difference, header.timeMultiplier, UInt64(header.timeShift))
+  }
 
   /// The time-stamp at which `delta` nanoseconds from now have passed.
   public static func timeStamp(after delta: UInt64) -> UInt64 {

@@ -13,6 +13,11 @@ public enum KernelCall {
   /// Does nothing; `mark` is for whoever traces the machine.
   public static func null(mark: UInt64 = 0) { _ = call(.null, mark) }
 
+  /// The same through the gate that preserves every register.
+  public static func nullPreservingRegisters(mark: UInt64 = 0) {
+    _ = libos_call_preserving(CallNumber.null.rawValue, mark)
+  }
+
   /// Ends this environment.
   public static func exit(status: UInt8) -> Never {
     _ = call(.exit, UInt64(status))

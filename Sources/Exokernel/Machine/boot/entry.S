@@ -60,6 +60,7 @@ vectors:
   .elseif vector == 0xff
     iretq                                 # spurious
   .elseif vector >= 0x20
+    push $0
     push $vector
     jmp entry_device
   .elseif vector == 8 || (vector >= 10 && vector <= 13) || vector == 17 || vector == 21 || vector == 29 || vector == 30
@@ -187,7 +188,6 @@ entry_timer:
 .balign 64
 .globl entry_device
 entry_device:
-  push $0
   save_caller_saved
   mov %rsp, %rdi
   call kernel_device_interrupt

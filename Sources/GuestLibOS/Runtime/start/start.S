@@ -37,6 +37,14 @@ libos_call:
   mov $GATE, %r11
   jmp *%r11
 
+# int64_t libos_call_preserving(number, a): the same through the gate that preserves every register but rax.
+.globl libos_call_preserving
+libos_call_preserving:
+  mov %rdi, %rax
+  mov %rsi, %rdi
+  mov $GATE + 64, %r11
+  jmp *%r11
+
 # void libos_yield(void), void libos_sleep(events, deadline): the kernel keeps instruction and stack pointer, nothing else.
 .globl libos_yield
 libos_yield:
