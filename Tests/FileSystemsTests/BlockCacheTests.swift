@@ -81,6 +81,40 @@ struct BlockCacheTests {
     #expect(random.device.submitted.allSatisfy { $0.count == 8 })
   }
 
+  @Test("a device that takes one page at a time still reads ahead")
+  func readAheadByPages() throws {
+    let content = pattern(64 * 4096)
+    let frames = TestFrames(count: 32)
+    var disk = TestDisk(content)
+    disk.maximumFramesPerRequest = 1
+    disk.delay = 10
+    var cache = BlockCache(device: disk, frames: frames.frames)
+    var stream = ReadStream(range: 0..<UInt64(content.count))
+    _ = cache.withBytes(at: 0, atMost: 1, stream: &stream) { $0[0] }
+    #expect(cache.device.submitted.map { $0.block } == [0, 8, 16])
+    #expect(try cache.readAll(0..<UInt64(content.count)) == content)
+    #expect(cache.device.submitted.count == 64)
+    #expect(cache.statistics.misses < 10)
+  }
+
+  @Test("frames that come later are used")
+  func growth() throws {
+    let content = pattern(32 * 4096)
+    let frames = TestFrames(count: 32)
+    var cache = BlockCache(device: TestDisk(content), frames: Array(frames.frames[..<2]), capacity: 32)
+    #expect(try cache.readAll(0..<UInt64(content.count)) == content)
+    #expect(cache.statistics.evictions >= 30)
+    let evictions = cache.statistics.evictions
+    cache.add(Array(frames.frames[2...]))
+    let count = cache.frameCount
+    #expect(count == 32)
+    #expect(try cache.readAll(0..<UInt64(content.count)) == content)
+    let requests = cache.statistics.requests
+    #expect(try cache.readAll(0..<UInt64(content.count)) == content)
+    #expect(cache.statistics.requests == requests)
+    #expect(cache.statistics.evictions <= evictions + 2)
+  }
+
   @Test("reading ahead stops at the end of the reader's range")
   func readAheadBound() throws {
     let frames = TestFrames(count: 32)

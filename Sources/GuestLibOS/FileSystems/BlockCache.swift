@@ -10,6 +10,8 @@ public struct BlockCacheStatistics: Sendable {
   public internal(set) var pagesReadAhead: UInt64 = 0
   /// Requests that the device reported as failed.
   public internal(set) var failures: UInt64 = 0
+  /// Pages given up to make room for others.
+  public internal(set) var evictions: UInt64 = 0
   /// Completions whose token names no request under way; the device is at fault.
   public internal(set) var strayCompletions: UInt64 = 0
 }
@@ -21,10 +23,9 @@ public struct BlockCacheStatistics: Sendable {
 public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorage {
   /// The disk. The owner may look at it; reads go through the cache.
   public var device: Device
-  /// What the cache did.
-  public private(set) var statistics = BlockCacheStatistics()
+  private var counts = BlockCacheStatistics()
 
-  private let frames: [CacheFrame]
+  private var frames: [CacheFrame]
   private var table: CacheTable
   /// First frame of each request under way, -1 when the entry is free; the rest follow by `nextInRequest`.
   private var requests: [Int]
@@ -40,16 +41,34 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
   private static var largestWindow: Int { 16 }
   private static var largestRequestCount: Int { 256 }
 
-  /// A cache of `device` in `frames` (at least one; each is the cache's alone from now on).
-  public init(device: consuming Device, frames: [CacheFrame]) {
+  /// A cache of `device` in `frames`: at least one, each the cache's alone from now on. `capacity` tells how many frames there
+  /// will ever be, if `add` is to bring more.
+  public init(device: consuming Device, frames: [CacheFrame], capacity: Int = 0) {
     precondition(!frames.isEmpty, "a block cache needs at least one frame")
     self.device = device
     self.frames = frames
-    table = CacheTable(count: frames.count)
-    let count = min(frames.count, Self.largestRequestCount)
+    let capacity = max(frames.count, capacity)
+    table = CacheTable(count: frames.count, capacity: capacity)
+    let count = min(capacity, Self.largestRequestCount)
     requests = [Int](repeating: -1, count: count)
     generations = [UInt16](repeating: 0, count: count)
-    cluster.reserveCapacity(frames.count)
+    cluster.reserveCapacity(Self.largestWindow)
+  }
+
+  /// What the cache did.
+  public var statistics: BlockCacheStatistics {
+    var counts = counts
+    counts.evictions = table.evictions
+    return counts
+  }
+
+  /// Frames that the cache has.
+  public var frameCount: Int { frames.count }
+
+  /// Lets the cache use `more` frames, each its alone from now on. For owners who find memory to spare.
+  public mutating func add(_ more: [CacheFrame]) {
+    frames.append(contentsOf: more)
+    for _ in more { table.frames.append(FrameState()) }
   }
 
   /// Bytes of the disk.
@@ -105,26 +124,26 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
 
     guard let index = table.frame(of: page) else {
       let ahead = min(stream.endPage, page &+ 1 &+ UInt64(stream.window))
-      read(from: page, upTo: max(ahead, page &+ 1), awaited: true)
+      fetch(from: page, upTo: max(ahead, page &+ 1), awaited: true)
       return .wouldBlock
     }
     switch table.frames[index].content {
     case .ready:
-      statistics.hits &+= 1
+      counts.hits &+= 1
       table.frames[index].referenced = true
       table.frames[index].awaited = false
       if isNext, stream.window > 0 { readAhead(of: page, stream: stream) }
       return .done(index)
     case .suspect:
       table.release(index)
-      read(from: page, upTo: page &+ 1, awaited: true)
+      fetch(from: page, upTo: page &+ 1, awaited: true)
       return .wouldBlock
     case .failed:
       if polls &- table.frames[index].since < CacheTable.errorRemembered {
         return .failed(.readFailed(firstBlock(of: page)))
       }
       table.release(index)
-      read(from: page, upTo: page &+ 1, awaited: true)
+      fetch(from: page, upTo: page &+ 1, awaited: true)
       return .wouldBlock
     case .loading, .empty:
       table.frames[index].awaited = true
@@ -138,16 +157,27 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
     var missing = page &+ 1
     while missing < end, table.frame(of: missing) != nil { missing &+= 1 }
     guard missing < end, missing &- page <= UInt64(stream.window / 2) &+ 1 else { return }
-    read(from: missing, upTo: end, awaited: false)
+    fetch(from: missing, upTo: end, awaited: false)
   }
 
   private func firstBlock(of page: UInt64) -> BlockNumber { BlockNumber(page &* CacheFrame.blocks) }
 
   // MARK: - Requests
 
-  /// Starts one read of the pages `first..<end`, or as many of them as are missing, are on the disk and find a frame.
-  private mutating func read(from first: UInt64, upTo end: UInt64, awaited: Bool) {
-    guard let request = requests.firstIndex(of: -1) else { return }
+  /// Starts reads of the pages `first..<end` up to one that is there, by as few requests as the device allows.
+  private mutating func fetch(from first: UInt64, upTo end: UInt64, awaited: Bool) {
+    var page = first
+    while page < end {
+      let count = read(from: page, upTo: end, awaited: awaited && page == first)
+      if count == 0 { return }
+      page &+= count
+    }
+  }
+
+  /// Starts one read of the pages `first..<end`, or as many of them as are missing, are on the disk and find a frame;
+  /// tells how many.
+  private mutating func read(from first: UInt64, upTo end: UInt64, awaited: Bool) -> UInt64 {
+    guard let request = requests.firstIndex(of: -1) else { return 0 }
     let most = max(1, min(device.maximumFramesPerRequest, frames.count))
     cluster.removeAll(keepingCapacity: true)
     var head = -1
@@ -166,7 +196,7 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
       cluster.append(frames[index])
       page &+= 1
     }
-    guard head >= 0 else { return }
+    guard head >= 0 else { return 0 }
 
     let block = firstBlock(of: first)
     let count = min((page &- first) &* CacheFrame.blocks, device.blockCount &- block.index)
@@ -179,13 +209,14 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
         table.release(head)
         head = next
       }
-      return
+      return 0
     }
     requests[request] = head
     loadingFrames += cluster.count
-    statistics.requests &+= 1
-    statistics.misses &+= awaited ? 1 : 0
-    statistics.pagesReadAhead &+= UInt64(cluster.count - (awaited ? 1 : 0))
+    counts.requests &+= 1
+    counts.misses &+= awaited ? 1 : 0
+    counts.pagesReadAhead &+= UInt64(cluster.count - (awaited ? 1 : 0))
+    return UInt64(cluster.count)
   }
 
   private mutating func complete(_ completion: BlockCompletion) {
@@ -193,13 +224,13 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
     guard request < requests.count, requests[request] >= 0,
       generations[request] == UInt16(truncatingIfNeeded: completion.token.rawValue >> 16)
     else {
-      statistics.strayCompletions &+= 1
+      counts.strayCompletions &+= 1
       return
     }
     var index = requests[request]
     requests[request] = -1
     generations[request] &+= 1
-    if !completion.succeeded { statistics.failures &+= 1 }
+    if !completion.succeeded { counts.failures &+= 1 }
     let isAlone = table.frames[index].nextInRequest < 0
     while index >= 0 {
       let next = table.frames[index].nextInRequest

@@ -34,6 +34,8 @@ struct CacheTable {
   private var buckets: [Int]
   private let bucketMask: UInt64
   private var hand = 0
+  /// Pages given up so far to make room for others.
+  private(set) var evictions: UInt64 = 0
 
   /// Polls for which an awaited page that arrived is kept for the reader who asked. Enough for every connection of a
   /// server to come by; short enough that readers who went away do not hold frames.
@@ -41,10 +43,11 @@ struct CacheTable {
   /// Polls for which a bad page is remembered, so that all who wait for it learn of the error.
   static let errorRemembered: UInt64 = 64
 
-  init(count: Int) {
+  /// A table of `count` empty frames that may grow to `capacity`.
+  init(count: Int, capacity: Int) {
     frames = [FrameState](repeating: FrameState(), count: count)
     var size = 1
-    while size < count * 2 { size *= 2 }
+    while size < capacity * 2 { size *= 2 }
     buckets = [Int](repeating: -1, count: size)
     bucketMask = UInt64(size - 1)
   }
@@ -105,6 +108,7 @@ struct CacheTable {
         }
       }
       release(index)
+      evictions &+= 1
       return index
     }
     return nil

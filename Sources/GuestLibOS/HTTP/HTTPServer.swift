@@ -3,7 +3,7 @@ import FileSystems
 /// An HTTP/1.1 server of files (RFC 9110, RFC 9112): GET and HEAD, persistent connections, pipelining, conditions, ranges.
 ///
 /// Nothing here waits. The owner calls `step` when a packet or a disk block has arrived or `nextDeadline` has come, and
-/// again at once as long as it answers true. All memory is taken when the server is made.
+/// again at once as long as it answers true. Memory is taken by places for connections when they are first used, and kept.
 public struct HTTPServer<Transport: StreamTransport & ~Copyable, Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
   /// The connections; the owner may drive the network through it between steps.
   public var transport: Transport
@@ -25,10 +25,7 @@ public struct HTTPServer<Transport: StreamTransport & ~Copyable, Files: ReadOnly
     self.transport = transport
     self.files = files
     self.configuration = configuration
-    connections = []
-    connections.reserveCapacity(max(1, configuration.connections))
-    // Each place makes its own buffers: copies of one would share them until the first write.
-    for _ in 0..<max(1, configuration.connections) { connections.append(ServerConnection()) }
+    connections = [ServerConnection](repeating: ServerConnection(), count: max(1, configuration.connections))
   }
 
   /// Connections that have a place now.

@@ -1,5 +1,9 @@
 /// Bounds and patience of a server. Times in milliseconds.
 public struct ServerConfiguration: Sendable {
+  /// Bytes in which request line and header fields must fit: 8 KiB with what Swift keeps beside an array's bytes, so that
+  /// no allocator rounds them up. RFC 9112 section 3 asks for 8000 at least.
+  public static var largestHead: Int { 8192 - 32 }
+
   /// Most connections served at a time; more wait in the transport.
   public var connections = 64
   /// How long a connection may be open between two requests.

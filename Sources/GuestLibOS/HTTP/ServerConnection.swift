@@ -44,7 +44,7 @@ struct ServerConnection<Handle> {
   var handle: Handle?
 
   /// Received bytes: the request being answered, and what the client sent after it.
-  var input: [UInt8]
+  var input: [UInt8] = []
   var filled = 0
   /// Bytes of `input` that belong to the request being answered.
   var consumed = 0
@@ -65,16 +65,10 @@ struct ServerConnection<Handle> {
   /// Bytes read away while lingering.
   var lingered = 0
 
-  /// The request line and header fields together must fit.
-  static var inputSize: Int { 8192 }
   static var turnsPerStep: Int { 16 }
 
-  init() {
-    input = [UInt8](repeating: 0, count: Self.inputSize)
-    path.reserveCapacity(Self.inputSize + 16)
-    output.reserveCapacity(Self.inputSize * 4)
-    page.reserveCapacity(2048)
-  }
+  /// A place without buffers: they come with its first connection and stay, as large as requests have needed them.
+  init() {}
 
   var isFree: Bool { if case .free = phase { true } else { false } }
 
@@ -84,6 +78,12 @@ struct ServerConnection<Handle> {
   /// Takes a new connection into this free place.
   mutating func open(_ handle: Handle, context: StepContext) {
     self.handle = handle
+    if input.isEmpty {
+      input = [UInt8](repeating: 0, count: ServerConfiguration.largestHead)
+      path.reserveCapacity(480)
+      output.reserveCapacity(992)
+      page.reserveCapacity(480)
+    }
     filled = 0
     consumed = 0
     scanner = HeadScanner()
