@@ -29,6 +29,11 @@ final class CountingLine: InterruptLine {
   func raise() { raised.add(1, ordering: .relaxed) }
 }
 
+/// A full memory barrier, for drivers that run beside their device.
+func atomicFence() {
+  atomicMemoryFence(ordering: .sequentiallyConsistent)
+}
+
 /// A buffer of a request as a driver describes it.
 struct DriverBuffer {
   var address: UInt64
@@ -56,6 +61,7 @@ final class VirtioDriver {
   }
 
   let memory: GuestMemory
+  /// Runs the device where the test did not give it a real thread.
   let thread = ManualThread()
   let line = CountingLine()
   let transport: VirtioMMIOTransport
@@ -65,9 +71,9 @@ final class VirtioDriver {
   private var isReused = false
   private(set) var features = VirtioFeatures.none
 
-  init(_ device: any VirtioDevice, memoryByteCount: Int = 8 << 20) throws {
+  init(_ device: any VirtioDevice, memoryByteCount: Int = 8 << 20, thread other: (any DeviceThread)? = nil) throws {
     memory = try GuestMemory(byteCount: memoryByteCount)
-    transport = VirtioMMIOTransport(device: device, memory: memory, line: line, thread: thread)
+    transport = VirtioMMIOTransport(device: device, memory: memory, line: line, thread: other ?? thread)
     rings = device.queueSizes.map { _ in nil }
   }
 
@@ -175,11 +181,13 @@ final class VirtioDriver {
   }
 
   func store(_ bytes: [UInt8], _ address: UInt64) {
-    for (index, byte) in bytes.enumerated() { store(byte, address + UInt64(index)) }
+    do {
+      try memory.bytes(at: GuestAddress(address), byteCount: bytes.count).copyBytes(from: bytes)
+    } catch { fatalError("\(error)") }
   }
 
   func bytes(_ address: UInt64, _ count: Int) -> [UInt8] {
-    (0..<count).map { load(UInt8.self, address + UInt64($0)) }
+    do { return try Array(memory.bytes(at: GuestAddress(address), byteCount: count)) } catch { fatalError("\(error)") }
   }
 
   // MARK: Rings
