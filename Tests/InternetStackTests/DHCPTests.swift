@@ -45,6 +45,21 @@ import Testing
     #expect(network.run(limit: .seconds(1)) { server.stack.status(of: connection)?.failure == .refused })
   }
 
+  @Test("a link that is full at start costs milliseconds, not the seconds of a lost message")
+  func fullLink() throws {
+    let (network, _, client) = try makePair()
+    client.outbox.limit = 0
+    network.run(for: .milliseconds(100))
+    client.outbox.limit = .max
+    #expect(network.run(limit: .milliseconds(50)) { client.stack.isConfigured })
+    // The same for ARP.
+    client.outbox.limit = 0
+    let connection = try client.stack.connect(to: Endpoint(address: Self.serverAddress, port: 1), now: network.now)
+    network.run(for: .milliseconds(100))
+    client.outbox.limit = .max
+    #expect(network.run(limit: .milliseconds(50)) { client.stack.status(of: connection)?.failure == .refused })
+  }
+
   @Test("every single message may be lost", arguments: 0..<4)
   func lostMessage(index: Int) throws {
     let (network, _, client) = try makePair()

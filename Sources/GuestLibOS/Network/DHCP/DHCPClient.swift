@@ -118,6 +118,12 @@ struct DHCPClient {
     }
   }
 
+  /// The link was full, as it may be while a driver starts: the message is made again soon, and does not count.
+  mutating func messageNotSent(now: Instant) {
+    attempts = max(0, attempts - 1)
+    nextDeadline = min(nextDeadline, now + .milliseconds(10))
+  }
+
   private mutating func bind(_ message: DHCPMessage, now: Instant) -> Action {
     guard Self.isUsable(message.yourAddress), let seconds = message.leaseSeconds, seconds > 0 else { return .none }
     if state == .requesting, message.yourAddress != offered { return .none }

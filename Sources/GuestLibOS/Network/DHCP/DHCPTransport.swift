@@ -64,10 +64,12 @@ extension ProtocolEngine {
     let source = Endpoint(address: message.clientAddress, port: DHCPMessage.clientPort)
     let target = Endpoint(address: destination, port: DHCPMessage.serverPort)
     let metadata = writeUDPHeader(source: source, destination: target, payloadLength: length)
-    // What gets lost here, on a full link for one, is repeated by the client's timer.
     if destination == .broadcast {
-      sendDatagram(from: source.address, to: destination, station: .broadcast, payloadLength: length, metadata)
+      let isSent = sendDatagram(
+        from: source.address, to: destination, station: .broadcast, payloadLength: length, metadata)
+      if !isSent { dhcpClient?.messageNotSent(now: now) }
     } else {
+      // A renewal that is not sent has time: it is repeated, and rebinding follows.
       _ = sendIPv4(
         from: source.address, to: destination, protocolNumber: IPv4Header.ProtocolNumber.udp,
         payloadLength: UDPHeader.length + length, metadata: metadata)
@@ -93,17 +95,18 @@ extension ProtocolEngine {
     let metadata = writeUDPHeader(
       source: Endpoint(address: address, port: DHCPMessage.serverPort),
       destination: Endpoint(address: destination, port: DHCPMessage.clientPort), payloadLength: length)
-    sendDatagram(from: address, to: destination, station: station, payloadLength: length, metadata)
+    // If the link is full the client asks again.
+    _ = sendDatagram(from: address, to: destination, station: station, payloadLength: length, metadata)
   }
 
   private func sendDatagram(
     from source: IPv4Address, to destination: IPv4Address, station: MACAddress, payloadLength: Int,
     _ metadata: FrameMetadata
-  ) {
+  ) -> Bool {
     let length = UDPHeader.length + payloadLength
     writeIPv4Header(
       source: source, destination: destination, protocolNumber: IPv4Header.ProtocolNumber.udp, payloadLength: length)
     writeEthernetHeader(in: frame, to: station, type: EthernetHeader.EtherType.ipv4)
-    _ = emit(length: EthernetHeader.length + IPv4Header.length + length, metadata: metadata)
+    return emit(length: EthernetHeader.length + IPv4Header.length + length, metadata: metadata)
   }
 }

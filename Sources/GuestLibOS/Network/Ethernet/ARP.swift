@@ -42,7 +42,7 @@ extension ProtocolEngine {
     if packet.sender == interface.address {
       // Another station uses our address: keep it, and say so at a limited rate (RFC 5227 section 2.4 (b)).
       statistics.addressConflicts &+= 1
-      if announcementBudget.allows(at: now) { sendAnnouncement() }
+      if announcementBudget.allows(at: now) { _ = sendAnnouncement() }
       return
     }
     // A probe (RFC 5227 section 2.1.1) names no sender, so there is nothing to learn from it.
@@ -90,8 +90,7 @@ extension ProtocolEngine {
 
   func runNeighborTimers() {
     if neighbors.announcementsLeft > 0, interface != nil {
-      neighbors.announcementsLeft -= 1
-      sendAnnouncement()
+      if sendAnnouncement() { neighbors.announcementsLeft -= 1 }
     }
     if neighbors.nextDeadline > now { return }
     while let step = neighbors.expire(now: now) {
@@ -117,10 +116,10 @@ extension ProtocolEngine {
     }
   }
 
-  private func sendAnnouncement() {
-    guard let interface else { return }
+  private func sendAnnouncement() -> Bool {
+    guard let interface else { return false }
     statistics.arpRequestsSent &+= 1
-    sendARP(
+    return sendARP(
       ARPPacket.Operation.request, sender: interface.address, target: interface.address,
       targetHardware: MACAddress(value: 0), to: .broadcast)
   }
@@ -128,15 +127,16 @@ extension ProtocolEngine {
   private func sendARPRequest(for address: IPv4Address, to destination: MACAddress) {
     guard let interface else { return }
     statistics.arpRequestsSent &+= 1
-    sendARP(
+    let isSent = sendARP(
       ARPPacket.Operation.request, sender: interface.address, target: address, targetHardware: MACAddress(value: 0),
       to: destination)
+    if !isSent { neighbors.requestNotSent(for: address, now: now) }
   }
 
-  /// Sends an ARP packet. It is not repeated if the link is full: requests have their own timer, replies are asked again.
-  private func sendARP(
+  /// Sends an ARP packet; false if the link is full. A lost reply is asked for again.
+  @discardableResult private func sendARP(
     _ operation: UInt16, sender: IPv4Address, target: IPv4Address, targetHardware: MACAddress, to station: MACAddress
-  ) {
+  ) -> Bool {
     // A buffer of its own: a packet may lie half built in the engine's frame while its route is looked up.
     let frame = arpFrame
     writeEthernetHeader(in: frame, to: station, type: EthernetHeader.EtherType.arp)
@@ -149,6 +149,6 @@ extension ProtocolEngine {
     frame.set(sender, at: start + 14)
     frame.set(targetHardware, at: start + 18)
     frame.set(target, at: start + 24)
-    _ = emit(frame.bytes(from: 0, count: frame.count), FrameMetadata())
+    return emit(frame.bytes(from: 0, count: frame.count), FrameMetadata())
   }
 }

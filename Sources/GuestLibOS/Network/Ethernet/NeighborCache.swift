@@ -111,6 +111,15 @@ struct NeighborCache {
     return nil
   }
 
+  /// The link was full: the request is made again soon, and does not count.
+  mutating func requestNotSent(for address: IPv4Address, now: Instant) {
+    guard let index = entries.firstIndex(where: { $0.address == address }),
+      case .resolving(let requests) = entries[index].state
+    else { return }
+    entries[index].state = .resolving(requests: requests - 1)
+    entries[index].expires = now + .milliseconds(10)
+  }
+
   enum Step {
     case request(IPv4Address)
     case fail(IPv4Address)
