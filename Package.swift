@@ -65,7 +65,8 @@ let package = Package(
       name: "PrimitivesApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Primitives",
       swiftSettings: guest),
     .target(
-      name: "WebApp", dependencies: ["LibOS", "InternetStack", "FileSystems", "HTTP"],
+      name: "WebApp",
+      dependencies: ["LibOS", "ExokernelABI", "DownloadedCode", "InternetStack", "FileSystems", "HTTP"],
       path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),
 
     // Guest images: compiled for the guest by the plug-in, carried inside the command.

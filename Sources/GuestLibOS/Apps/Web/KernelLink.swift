@@ -1,0 +1,84 @@
+import DownloadedCode
+import ExokernelABI
+import InternetStack
+import LibOS
+
+/// The packet interface of the exokernel as the stack's link. A reference: the stack sends through it, the program receives.
+final class KernelLink: PacketLink {
+  private var interface: PacketInterface
+  /// The received frame: the slot is given back before the stack sends its answer through the same interface.
+  private var frame = [UInt8](repeating: 0, count: Int(PacketRing.slotSize))
+
+  init(interface number: UInt64, filter: borrowing FilterBuilder) throws(CallError) {
+    interface = try PacketInterface(interface: number, filter: filter)
+  }
+
+  /// What the program wants to see: ARP, echo requests and its port; with a fixed address of its own only what is for that,
+  /// else DHCP too.
+  static func filter(port: UInt16, address: IPv4Address?) throws(FilterBuilderError) -> FilterBuilder {
+    var filter = FilterBuilder()
+    if let address {
+      try filter.accept(.ipv4(destination: address.value, protocol: 6, destinationPort: port))
+      try filter.accept(.arp(target: address.value))
+      try filter.accept(.ipv4(destination: address.value, protocol: 1))
+    } else {
+      try filter.accept(.ipv4(protocol: 6, destinationPort: port))
+      try filter.accept(.etherType(0x0806))
+      try filter.accept(.ipv4(protocol: 1))
+      try filter.accept(.ipv4(protocol: 17, destinationPort: 68))
+    }
+    try filter.finish()
+    return filter
+  }
+
+  var hardwareAddress: MACAddress {
+    let bits = interface.record.hardwareAddress
+    func byte(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: bits >> (8 * index)) }
+    return MACAddress(byte(0), byte(1), byte(2), byte(3), byte(4), byte(5))
+  }
+
+  var maximumTransmissionUnit: Int { Int(min(1500, max(576, interface.record.maximumTransmissionUnit))) }
+
+  var offload: LinkOffload {
+    LinkOffload(
+      transmitChecksum: interface.record.offload & 1 != 0,
+      maximumSegmentsPerSend: interface.record.offload & 2 != 0 ? 45 : 1)
+  }
+
+  func send(_ frame: UnsafeRawBufferPointer, metadata: FrameMetadata) -> Bool {
+    var block = SendBlock()
+    if metadata.needsChecksum {
+      block.needsChecksum = 1
+      block.checksumStart = metadata.checksumStart
+      block.checksumOffset = metadata.checksumOffset
+    }
+    if metadata.gsoSize > 0 {
+      block.segmentation = 1
+      block.segmentSize = metadata.gsoSize
+      block.headerLength = metadata.headerLength
+    }
+    // The stack's buffer, used during the call.
+    return unsafe interface.send(frame, header: block)
+  }
+
+  /// Gives one received frame to `stack`; false when there is none.
+  func receive(into stack: NetworkStack<KernelLink>, now: Instant) -> Bool {
+    var count = 0
+    var metadata = FrameMetadata()
+    // The slot's bytes, valid during the closure; no more of them are copied than the array has room for.
+    let found = unsafe interface.receive { bytes, checksum in
+      count = min(bytes.count, frame.count)
+      unsafe frame.withUnsafeMutableBytes { copy in
+        unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<count]))
+      }
+      metadata.checksumIsValid = checksum == .valid
+      metadata.needsChecksum = checksum == .notComputed
+    }
+    guard found else { return false }
+    // The array's memory, used during the call; `count` is within it.
+    unsafe frame.withUnsafeBytes { bytes in
+      unsafe stack.receive(UnsafeRawBufferPointer(rebasing: bytes[0..<count]), metadata: metadata, now: now)
+    }
+    return true
+  }
+}
