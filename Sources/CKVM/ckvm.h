@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <sys/ioctl.h>
 #include <linux/kvm.h>
+#include <linux/if_tun.h>
 
 #define CKVM_REQUEST(name) static const unsigned long CKVM_##name = KVM_##name
 
@@ -43,3 +44,12 @@ CKVM_REQUEST(GET_STATS_FD);
 CKVM_REQUEST(GET_TSC_KHZ);
 
 #undef CKVM_REQUEST
+
+// TAP devices.
+#define CKVM_TAP_REQUEST(name) static const unsigned long CKVM_TUN##name = TUN##name
+CKVM_TAP_REQUEST(SETIFF);
+CKVM_TAP_REQUEST(GETIFF);
+CKVM_TAP_REQUEST(SETOFFLOAD);
+CKVM_TAP_REQUEST(SETVNETHDRSZ);
+CKVM_TAP_REQUEST(SETVNETLE);
+#undef CKVM_TAP_REQUEST
