@@ -93,7 +93,7 @@ let package = Package(
 
     // Tests, one target per module.
     .testTarget(
-      name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout"], swiftSettings: tests),
+      name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout", "InternetStack"], swiftSettings: tests),
     .testTarget(
       name: "ExokernelCoreTests", dependencies: ["ExokernelCore", "ExokernelABI"], swiftSettings: tests),
     .testTarget(name: "DownloadedCodeTests", dependencies: ["DownloadedCode"], swiftSettings: tests),

@@ -1,0 +1,102 @@
+import InternetStack
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// System calls on the host's TCP sockets. All descriptors are non-blocking.
+enum HostSocket {
+  /// A socket that listens where `port` says.
+  static func listen(_ port: PublishedPort) throws(PublishError) -> OwnedDescriptor {
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    let fd = socket(AF_INET, type, 0)
+    guard fd >= 0 else { throw .failed(port, Errno(rawValue: errno)) }
+    let descriptor = OwnedDescriptor(fd)
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.hostPort.bigEndian
+    address.sin_addr.s_addr = port.hostAddress.value.bigEndian
+    // Safe: the address lives for the duration of the call.
+    let result = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard result == 0, Glibc.listen(fd, backlog) == 0 else {
+      switch Errno(rawValue: errno) {
+      case .addressInUse: throw .portInUse(port)
+      case .permissionDenied, .notPermitted: throw .noPermission(port)
+      case .addressNotAvailable: throw .addressNotAvailable(port)
+      case let errno: throw .failed(port, errno)
+      }
+    }
+    return descriptor
+  }
+
+  /// Connections that may wait to be accepted: all that come while the guest is starting.
+  private static var backlog: Int32 { 256 }
+
+  /// The port that a listening socket has.
+  static func port(of fd: Int32) -> UInt16? {
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    // Safe: the address and its length live for the duration of the call.
+    let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(fd, $0, &length) }
+    }
+    return result == 0 ? UInt16(bigEndian: address.sin_port) : nil
+  }
+
+  /// The next waiting connection, or why there is none.
+  static func accept(_ fd: Int32) -> Result<Int32, Errno> {
+    // No address is asked for.
+    let accepted = Int32(truncatingIfNeeded: retryingWhenInterrupted { Int(Glibc.accept(fd, nil, nil)) })
+    guard accepted >= 0 else { return .failure(Errno(rawValue: errno)) }
+    guard fcntl(accepted, F_SETFL, O_NONBLOCK) == 0, fcntl(accepted, F_SETFD, FD_CLOEXEC) == 0 else {
+      let reason = Errno(rawValue: errno)
+      close(accepted)
+      return .failure(reason)
+    }
+    // What the guest sends in one piece goes out in one piece.
+    setOption(accepted, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    return .success(accepted)
+  }
+
+  /// Sends without a signal when the peer is gone; the count, or why nothing was sent.
+  static func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer) -> Result<Int, Errno> {
+    // Safe: the bytes live for the duration of the call.
+    let count = retryingWhenInterrupted {
+      unsafe Glibc.send(fd, bytes.baseAddress, bytes.count, Int32(truncatingIfNeeded: MSG_NOSIGNAL))
+    }
+    return count < 0 ? .failure(Errno(rawValue: errno)) : .success(count)
+  }
+
+  /// Receives; 0 at the end of the stream.
+  static func receive(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Result<Int, Errno> {
+    // Safe: the buffer lives for the duration of the call.
+    let count = retryingWhenInterrupted { unsafe recv(fd, buffer.baseAddress, buffer.count, 0) }
+    return count < 0 ? .failure(Errno(rawValue: errno)) : .success(count)
+  }
+
+  /// Says to the peer that nothing more will be sent.
+  static func finish(_ fd: Int32) {
+    shutdown(fd, Int32(SHUT_WR))
+  }
+
+  /// Makes closing `fd` reset the connection instead of ending it in order.
+  static func resetOnClose(_ fd: Int32) {
+    var option = linger(l_onoff: 1, l_linger: 0)
+    // Safe: the option lives for the duration of the call.
+    unsafe setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+  }
+
+  private static func setOption(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+    var value = value
+    // Safe: the option lives for the duration of the call. These options cannot fail on a TCP socket.
+    unsafe setsockopt(fd, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+}
