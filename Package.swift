@@ -32,7 +32,7 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Sources/Hypervisor", exclude: ["VirtioLayout"], swiftSettings: strict),
+      path: "Sources/Hypervisor", exclude: ["VirtioLayout", "Virtio/README.md"], swiftSettings: strict),
     .target(
       name: "VirtioLayout", path: "Sources/Hypervisor/VirtioLayout", swiftSettings: guest),
 
