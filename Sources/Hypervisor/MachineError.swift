@@ -12,6 +12,10 @@ public enum MachineError: Error, CustomStringConvertible {
   case eventLoop(EventLoopError)
   /// Devices overlap.
   case bus(AddressBusError)
+  /// More devices than there are interrupt lines.
+  case tooManyDevices(limit: Int)
+  /// A disk image cannot be used.
+  case disk(DiskImageError)
   /// The console's file cannot be written.
   case console(path: String, Errno)
 
@@ -23,6 +27,8 @@ public enum MachineError: Error, CustomStringConvertible {
     case .boot(let error): error.description
     case .eventLoop(let error): error.description
     case .bus(let error): error.description
+    case .tooManyDevices(let limit): "too many disks and network cards: give at most \(limit - 1) in all"
+    case .disk(let error): error.description
     case .console(let path, let errno): "cannot create the console's file \(path) (\(errno)): check its directory"
     }
   }
@@ -37,6 +43,8 @@ public enum MachineError: Error, CustomStringConvertible {
     case .memory, .eventLoop: .osError
     case .boot(let error): error.exitStatus
     case .bus: .software
+    case .tooManyDevices: .usage
+    case .disk(let error): error.exitStatus
     case .console: .cannotCreate
     }
   }
@@ -51,6 +59,19 @@ extension BootError {
     case .cannotRead: .ioError
     case .commandLineTooLong, .invalidCommandLine, .tooManyModules: .usage
     default: .dataError
+    }
+  }
+}
+
+extension DiskImageError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .missing, .isDirectory, .notADisk: .noInput
+    case .notPermitted: .noPermission
+    case .empty, .invalidSize: .dataError
+    case .inUse: .unavailable
+    case .cannotLock, .failed: .ioError
     }
   }
 }

@@ -20,7 +20,7 @@ public final class VirtualMachine {
   private let memory: GuestMemory
   private let descriptor: VirtualMachineDescriptor
   private let control: MachineControl
-  private let buses: MachineBuses
+  private let slots: VirtioSlots
   private let processors: [ProcessorThread]
   let console: Console
   private let signals: SignalEvents?
@@ -37,6 +37,7 @@ public final class VirtualMachine {
       loop = try EventLoop()
       let control = MachineControl(loop: loop)
       self.control = control
+      let devices = try Self.devices(configuration, loop: loop)
       let kvm = try KVM(path: configuration.kvmPath)
       descriptor = try kvm.makeVirtualMachine()
       try descriptor.register(memory)
@@ -44,11 +45,14 @@ public final class VirtualMachine {
 
       var buses = MachineBuses()
       console = try Console(configuration.console, loop: loop, control: control, statistics: statistics)
-      try console.attach(to: &buses, descriptor)
+      try console.attach(to: &buses, descriptor, memory: memory)
       try Self.addControlPorts(to: &buses, control: control, statistics: statistics)
-      self.buses = buses
+      slots = VirtioSlots(memory: memory, loop: loop)
+      for device in devices { try slots.add(device, to: &buses.memory, descriptor) }
 
-      let boot = try PVHBoot(configuration.boot, into: memory)
+      var kernel = configuration.boot
+      kernel.commandLine += slots.commandLine
+      let boot = try PVHBoot(kernel, into: memory)
       var processors: [ProcessorThread] = []
       let cpuid = try kvm.supportedCPUID()
       for number in 0..<configuration.processorCount {
@@ -71,6 +75,8 @@ public final class VirtualMachine {
       throw .kvm(error)
     } catch let error as GuestMemoryError {
       throw .memory(error)
+    } catch let error as DiskImageError {
+      throw .disk(error)
     } catch let error as BootError {
       throw .boot(error)
     } catch let error as EventLoopError {
@@ -85,6 +91,17 @@ public final class VirtualMachine {
     }
     timeLimit = configuration.timeLimit
     statistics.mark(.vmCreated)
+  }
+
+  /// The virtio devices in their order: disks, network cards, and a source of random numbers.
+  private static func devices(_ configuration: MachineConfiguration, loop: EventLoop) throws -> [any VirtioDevice] {
+    var devices: [any VirtioDevice] = []
+    for (index, disk) in configuration.disks.enumerated() {
+      let image = try DiskImage(path: FilePath(disk.path), isReadOnly: disk.isReadOnly)
+      devices.append(VirtioBlockDevice(image: image, identifier: "xokvm-disk-\(index)"))
+    }
+    devices.append(VirtioEntropyDevice())
+    return devices
   }
 
   private static func addControlPorts(
@@ -123,6 +140,7 @@ public final class VirtualMachine {
     }
     for processor in processors { processor.kick() }
     for processor in processors { processor.join() }
+    slots.shutDown()
     console.finish()
     statistics.mark(.exit)
     collectStatistics()

@@ -51,7 +51,13 @@ final class Console: Sendable {
   }
 
   /// Gives the port its place among the ports and its interrupt.
-  func attach(to buses: inout MachineBuses, _ descriptor: borrowing VirtualMachineDescriptor) throws {
+  func attach(
+    to buses: inout MachineBuses, _ descriptor: borrowing VirtualMachineDescriptor, memory: GuestMemory
+  ) throws {
+    if let output {
+      let text = TextPort(memory: memory) { output.append($0) }
+      try buses.ports.add(text, at: TextPort.port, byteCount: 4)
+    }
     try buses.ports.add(serial, at: SerialPort.firstPort, byteCount: SerialPort.portCount)
     buses.serial = serial
     try descriptor.connect(interrupt: interrupt.rawValue, toLine: SerialPort.firstInterrupt)
