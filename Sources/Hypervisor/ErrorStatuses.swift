@@ -1,0 +1,27 @@
+// The status of sysexits(3) that each kind of error ends the command with.
+
+extension BootError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .cannotOpen(_, .permissionDenied): .noPermission
+    case .cannotOpen, .notRegularFile: .noInput
+    case .cannotRead: .ioError
+    case .commandLineTooLong, .invalidCommandLine, .tooManyModules: .usage
+    default: .dataError
+    }
+  }
+}
+
+extension DiskImageError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .missing, .isDirectory, .notADisk: .noInput
+    case .notPermitted: .noPermission
+    case .empty, .invalidSize: .dataError
+    case .inUse: .unavailable
+    case .cannotLock, .failed: .ioError
+    }
+  }
+}

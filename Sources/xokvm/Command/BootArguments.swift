@@ -1,0 +1,63 @@
+import ArgumentParser
+import Hypervisor
+
+/// The value of `--app`: a program and its arguments.
+struct ProgramArgument: ExpressibleByArgument, Equatable {
+  /// The name of a bundled program, or a path.
+  var name: String
+  /// What follows the colon.
+  var arguments = ""
+
+  init(name: String) {
+    self.name = name
+  }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let first = parts.first, !first.isEmpty else { return nil }
+    name = String(first)
+    arguments = parts.count > 1 ? String(parts[1]) : ""
+    // Words of the kernel's command line are divided by spaces.
+    guard arguments.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { return nil }
+  }
+}
+
+/// The value of `--disk`.
+struct DiskArgument: ExpressibleByArgument, Equatable {
+  var configuration: DiskConfiguration
+
+  init?(argument: String) {
+    let suffix = ",readonly"
+    let isReadOnly = argument.hasSuffix(suffix)
+    let path = isReadOnly ? String(argument.dropLast(suffix.count)) : argument
+    guard !path.isEmpty else { return nil }
+    configuration = DiskConfiguration(path: path, isReadOnly: isReadOnly)
+  }
+}
+
+/// The value of `--console`.
+struct ConsoleArgument: ExpressibleByArgument, Equatable {
+  var target: ConsoleTarget
+
+  init(target: ConsoleTarget) {
+    self.target = target
+  }
+
+  init?(argument: String) {
+    switch argument {
+    case "stdio": target = .standard
+    case "none": target = .none
+    default:
+      guard let path = value(of: "file", in: argument) else { return nil }
+      target = .file(path: path)
+    }
+  }
+
+  var defaultValueDescription: String { "stdio" }
+}
+
+/// What follows `key=`, unless that is nothing.
+private func value(of key: String, in argument: String) -> String? {
+  guard argument.hasPrefix(key + "="), argument.utf8.count > key.utf8.count + 1 else { return nil }
+  return String(argument.dropFirst(key.count + 1))
+}

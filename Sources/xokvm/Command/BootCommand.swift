@@ -1,0 +1,111 @@
+import ArgumentParser
+import GuestImages
+import Hypervisor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// `xokvm boot`: runs a virtual machine until it ends, and ends with its status.
+struct BootCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "boot",
+    abstract: "Boots a kernel in a virtual machine: the bundled exokernel unless another is named.",
+    discussion: """
+      The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), or with \
+      a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the \
+      host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+      """)
+
+  @Argument(help: "A PVH kernel, an ELF file. With it, no programs are given to the kernel unless --app is.")
+  var kernel: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A program to run: the name of a bundled one or an ELF file, and its arguments. May be repeated.",
+      valueName: "NAME|FILE[:ARG,...]"))
+  var app: [ProgramArgument] = []
+
+  @Option(help: ArgumentHelp("Guest memory in MiB.", valueName: "MIB"))
+  var memory = 256
+
+  @Option(help: "How many vCPUs.")
+  var cpus = 1
+
+  @Option(help: ArgumentHelp("A disk image. May be repeated.", valueName: "FILE[,readonly]"))
+  var disk: [DiskArgument] = []
+
+  @Option(help: ArgumentHelp("Text for the kernel's command line. May be repeated.", valueName: "TEXT"))
+  var commandLine: [String] = []
+
+  @Option(help: ArgumentHelp("A boot module for the kernel. May be repeated.", valueName: "FILE"))
+  var module: [String] = []
+
+  @Option(help: ArgumentHelp("Where the console goes.", valueName: "stdio|file=PATH|none"))
+  var console = ConsoleArgument(target: .standard)
+
+  @Option(help: ArgumentHelp("Ends the machine after so many seconds, with status 124.", valueName: "SECONDS"))
+  var timeout: Double?
+
+  @Option(help: ArgumentHelp("Writes measures to a file, as JSON, when the machine has ended.", valueName: "FILE"))
+  var stats: String?
+
+  func validate() throws {
+    guard (1...1 << 20).contains(memory) else {
+      throw ValidationError("--memory \(memory) is not a size in MiB from 1 to 1048576")
+    }
+    guard (1...1024).contains(cpus) else { throw ValidationError("--cpus \(cpus) is not a number from 1 to 1024") }
+    if let timeout, !(timeout > 0 && timeout < 1e9) {
+      throw ValidationError("--timeout \(timeout) is not a positive number of seconds")
+    }
+  }
+
+  func run() throws {
+    // Before anything sleeps or another thread runs; see there.
+    let start = stats == nil ? EventLoop.now : MachineStatistics.processStart()
+    let statistics = MachineStatistics(start: start)
+    let report = try stats.map { try StatisticsFile(path: $0) }
+    let machine: VirtualMachine
+    do {
+      machine = try VirtualMachine(try machineConfiguration(), statistics: statistics)
+    } catch let error as MachineError {
+      throw CommandFailure(status: error.exitStatus, error.description)
+    } catch let error as BootError {
+      throw CommandFailure(status: error.exitStatus, error.description)
+    }
+    let outcome = machine.run()
+    try report?.write(statistics.json(outcome: outcome))
+    if case .failed(let failure) = outcome {
+      throw CommandFailure(status: outcome.exitStatus, failure.description)
+    }
+    throw CommandEnd(status: outcome.exitStatus)
+  }
+
+  private func machineConfiguration() throws -> MachineConfiguration {
+    var words = commandLine
+    var modules: [(image: ImageSource, commandLine: String)] = []
+    let image: ImageSource
+    if let kernel {
+      image = try ImageSource(opening: kernel)
+    } else {
+      image = ImageSource(GuestImages.kernel(), name: "the bundled kernel")
+    }
+    var programs = app
+    if kernel == nil, app.isEmpty { programs = [ProgramArgument(name: "hello"), ProgramArgument(name: "hello")] }
+    if !programs.isEmpty {
+      let archive = try ProgramArchive(programs)
+      modules.append((archive.image, "programs"))
+      words += archive.words
+    }
+    for path in module { modules.append((try ImageSource(opening: path), path)) }
+    var configuration = MachineConfiguration(
+      boot: BootConfiguration(kernel: image, modules: modules, commandLine: words.joined(separator: " ")),
+      memoryByteCount: memory << 20, processorCount: cpus, console: console.target)
+    configuration.disks = disk.map { $0.configuration }
+    configuration.timeLimit = timeout.map { UInt64($0 * 1e9) }
+    configuration.signals = [SIGINT, SIGTERM, SIGHUP]
+    return configuration
+  }
+}

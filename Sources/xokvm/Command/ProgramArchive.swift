@@ -1,0 +1,78 @@
+import BootArchive
+import GuestImages
+import Hypervisor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The boot archive for a list of programs: the bundled ones, followed by those that are files of the host.
+struct ProgramArchive {
+  /// The archive.
+  let image: ImageSource
+  /// What the kernel's command line says of the programs, one word each.
+  let words: [String]
+
+  init(_ programs: [ProgramArgument]) throws {
+    let bundled = GuestImages.programs()
+    var names = BootArchive.names(in: bundled)
+    var extended: BootArchive?
+    var words: [String] = []
+    // A file that is named twice is carried once.
+    var nameOfFile: [(path: String, name: String)] = []
+    for program in programs {
+      let isPath = program.name.utf8.contains(UInt8(ascii: "/"))
+      let name: String
+      if !isPath, names.contains(program.name), !nameOfFile.contains(where: { $0.name == program.name }) {
+        name = program.name
+      } else if let known = nameOfFile.first(where: { $0.path == program.name }) {
+        name = known.name
+      } else {
+        // Safe: the string lives for the duration of the call.
+        guard unsafe isPath || access(program.name, F_OK) == 0 else {
+          throw CommandFailure(
+            status: .noInput,
+            "there is no program '\(program.name)': name one of \(names.joined(separator: ", ")), or an ELF file")
+        }
+        let source = try ImageSource(opening: program.name)
+        let contents = try source.bytes(from: 0, byteCount: source.byteCount)
+        guard Self.isProgram(contents) else {
+          throw CommandFailure(
+            status: .dataError,
+            "\(program.name) is not a program: name a statically linked 64-bit ELF executable for x86-64")
+        }
+        name = Self.uniqueName(program.name, among: names)
+        var archive = extended ?? BootArchive(extending: bundled)
+        archive.append(name, contents)
+        extended = archive
+        names.append(name)
+        nameOfFile.append((program.name, name))
+      }
+      words.append("app=" + name + (program.arguments.isEmpty ? "" : ":" + program.arguments))
+    }
+    self.words = words
+    image = ImageSource(extended?.finished() ?? bundled, name: "the program archive")
+  }
+
+  /// Whether `contents` start as a 64-bit little-endian executable for x86-64; the kernel checks the rest.
+  private static func isProgram(_ contents: [UInt8]) -> Bool {
+    contents.count >= 64 && contents[0..<6] == [0x7f, 0x45, 0x4c, 0x46, 2, 1] && contents[18] == 62 && contents[19] == 0
+  }
+
+  /// The file's name without its directory and `.elf`, in bytes that the kernel's command line can hold, unlike `names`.
+  private static func uniqueName(_ path: String, among names: [String]) -> String {
+    var base = String(path.split(separator: "/").last ?? "program")
+    if base.hasSuffix(".elf"), base.utf8.count > 4 { base.removeLast(4) }
+    let bytes = base.utf8.prefix(BootArchive.nameLimit - 8).map { $0 > 0x20 && $0 < 0x7f && $0 != 0x3a ? $0 : 0x5f }
+    base = String(decoding: bytes, as: UTF8.self)
+    var name = base
+    var number = 2
+    while names.contains(name) {
+      name = "\(base)-\(number)"
+      number += 1
+    }
+    return name
+  }
+}

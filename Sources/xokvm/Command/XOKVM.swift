@@ -1,0 +1,57 @@
+import ArgumentParser
+import Hypervisor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The command.
+@main struct XOKVM: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "xokvm",
+    abstract: "Runs library-OS programs on an exokernel, or any PVH kernel, in a KVM virtual machine.",
+    subcommands: [BootCommand.self, ImageCommand.self])
+
+  /// Parses, runs, and turns every error into one line on standard error and a status of sysexits(3).
+  static func main() {
+    // A reader that goes away is an error of the write, not a signal.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let end as CommandEnd {
+      endProcess(end.status)
+    } catch let failure as CommandFailure {
+      report(failure)
+    } catch {
+      if exitCode(for: error).isSuccess {
+        // Help was asked for.
+        print(fullMessage(for: error))
+        endProcess(.success)
+      }
+      report(
+        CommandFailure(status: .usage, "\(oneLine(message(for: error))): see 'xokvm --help' and 'xokvm boot --help'"))
+    }
+    endProcess(.success)
+  }
+
+  private static func oneLine(_ text: String) -> String {
+    var line = text.split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
+    while line.hasSuffix(".") || line.hasSuffix(" ") { line.removeLast() }
+    return line
+  }
+
+  private static func report(_ failure: CommandFailure) -> Never {
+    let line = Array("xokvm: \(failure.message)\n".utf8)
+    // Safe: the array's own storage. Where standard error is gone, the status has to do.
+    _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    endProcess(failure.status)
+  }
+}
+
+/// Ends the process at once, which gives memory and descriptors back faster than taking objects apart.
+private func endProcess(_ status: ExitStatus) -> Never {
+  exit(status.rawValue)
+}
