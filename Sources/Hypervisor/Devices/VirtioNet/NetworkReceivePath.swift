@@ -128,6 +128,7 @@ import VirtioLayout
       used += 1
     }
     var header = header
+    header.flags &= visibleFlags
     header.bufferCount = UInt16(truncatingIfNeeded: used)
     // Safe: the pieces are checked guest memory, and the first chain has at least the header's 12 bytes.
     unsafe withUnsafeBytes(of: header) { bytes in unsafe store(bytes, at: 0) }
@@ -157,12 +158,15 @@ import VirtioLayout
     }
   }
 
+  /// Flags that the driver may see. "Data valid" is no more than a remark, which hosts make unasked: it is taken off for a driver
+  /// without checksum offload.
+  private var visibleFlags: UInt8 {
+    features.contains(.networkGuestChecksum) ? VirtioNetwork.Flag.needsChecksum | VirtioNetwork.Flag.dataValid : 0
+  }
+
+  /// Whether the driver agreed to such packets.
   private func accepts(_ header: VirtioNetwork.Header, frameByteCount: Int) -> Bool {
-    // "Data valid" is a statement about the frame that only a driver with checksum offload may see.
-    let allowedFlags =
-      features.contains(.networkGuestChecksum)
-      ? VirtioNetwork.Flag.needsChecksum | VirtioNetwork.Flag.dataValid : 0
-    return header.flags & ~allowedFlags == 0 && frameByteCount >= 14
+    frameByteCount >= 14
       && header.isConsistent(
         byteCount: frameByteCount, checksum: features.contains(.networkGuestChecksum),
         tso4: features.contains(.networkGuestTSO4), tso6: features.contains(.networkGuestTSO6))
