@@ -10,6 +10,7 @@ import VirtioLayout
 
 /// A TAP device of the host: frames enter and leave the host's own network stack, whose checksum and segmentation offloads the guest
 /// uses as it accepts them. The header that the guest sees is the one that the device speaks.
+/// Made before its loop runs or on the loop's thread, and dropped there or after the loop has ended.
 public final class TapBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
   private let tap: TapDescriptor

@@ -43,9 +43,14 @@ public enum UnixStreamError: Error, Equatable, CustomStringConvertible {
 
 /// A UNIX stream socket as QEMU's `-netdev stream` and passt speak it: each frame is preceded by its length, 32 bits big-endian.
 ///
-/// No offloads: frames are whole. When the peer closes or breaks the protocol the link goes down and stays down.
+/// No offloads: frames are whole. When the peer closes or breaks the protocol the link goes down and stays down. Made before its loop
+/// runs or on the loop's thread, and dropped there or after the loop has ended, as all back ends.
 public final class UnixStreamBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
+
+  /// Reads per wake-up, so that other devices get their turn.
+  private static let burst = 16
+
   private let path: String
   private let socket: OwnedDescriptor
   private let loop: EventLoop
@@ -169,10 +174,10 @@ public final class UnixStreamBackend: NetworkBackend, @unchecked Sendable {
   private func receive() {
     guard let receiver, failure == nil else { return }
     defer { receiver.flush() }
-    while true {
-      guard deliver(to: receiver) else { return }
+    guard deliver(to: receiver) else { return }
+    for _ in 0..<UnixStreamBackend.burst {
       switch input.fill(from: socket.rawValue) {
-      case .filled: continue
+      case .filled: guard deliver(to: receiver) else { return }
       case .empty: return
       case .ended: return fail(.closed(path))
       case .failed(let errno): return fail(errno == .connectionReset ? .closed(path) : .failed(path, errno))

@@ -8,6 +8,7 @@ import VirtioLayout
 /// networks.
 ///
 /// A TCP connection ends here: the host's kernel speaks with the client, the stack in this process with the guest.
+/// Made before its loop runs or on the loop's thread, and dropped there or after the loop has ended.
 @safe public final class UserNetworkBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
 
