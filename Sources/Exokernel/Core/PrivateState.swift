@@ -10,10 +10,28 @@ import ExokernelABI
   public var epiloguePending: UInt32
   /// Environments that ended and still own frames: bit n for record n.
   public var reaping: UInt64
+  /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another.
+  public var sharing: UInt64
+  /// Those of `reaping` whose page tables have let go of every frame that they mapped.
+  public var unmapped: UInt64
+  /// How far `Kernel.reap` has come with them.
+  public var reaper: ReaperPosition
   /// Status with which the machine ends: the first failure of an environment.
   public var machineStatus: UInt32
   /// Bit n is set where interface n has received packets that an interrupt left for later.
   public var moreReceived: UInt32
+}
+
+/// Where the taking back of ended environments' frames goes on.
+@frozen public struct ReaperPosition {
+  /// First address of `environment` whose mapping is still in its page tables.
+  public var address: UInt64
+  /// The environment whose turn it is.
+  public var environment: UInt32
+  /// The frame of its list whose turn it is, or 0 for the list's head.
+  public var frame: UInt32
+  /// Steps of this round that took something back.
+  public var progress: UInt32
 }
 
 /// Where the parts of the kernel's own state are, in bytes from `Hardware.privateBase`.

@@ -48,9 +48,9 @@ extension Kernel {
       for page in 1...AddressMap.initialStackPages {
         try mapFresh(AddressMap.environmentPage &- page &* AddressMap.pageSize, rights: .read | .write, of: environment)
       }
-      try mapAtBoot(
-        AddressMap.environmentPage, frame: UInt64(environments[environment].environmentPage), rights: .read | .write,
-        of: environment)
+      let shared = environments[environment].environmentPage
+      try mapAtBoot(AddressMap.environmentPage, frame: UInt64(shared), rights: .read | .write, of: environment)
+      frames[shared].references = 1
     } catch {
       end(environment, status: 0)
       throw error

@@ -77,29 +77,13 @@ extension Kernel {
     for slot in 0..<UInt32(CapabilitySlot.count) { capabilities[base &+ slot] = .empty }
     header.value.liveEnvironments &-= 1
     own.value.reaping |= 1 &<< UInt64(environment)
+    own.value.unmapped &= ~(1 &<< UInt64(environment))
+    own.value.reaper.progress = 1
     if own.value.activeEnvironment == environment {
       machine.activate(root: machine.templateRoot)
       own.value.activeEnvironment = BooksLayout.noEnvironment
     }
     header.value.currentEnvironment = BooksLayout.noEnvironment
     own.value.epiloguePending = 0
-  }
-
-  /// Takes back up to `limit` frames of ended environments; true while more are left. A frame that a device still works on waits.
-  public func reap(limit: UInt32) -> Bool {
-    let waiting = own.value.reaping
-    guard waiting != 0 else { return false }
-    let environment = UInt32(truncatingIfNeeded: waiting.trailingZeroBitCount)
-    for _ in 0..<limit {
-      let frame = environments[environment].firstFrame
-      if frame == 0 {
-        own.value.reaping = waiting & (waiting &- 1)
-        environments[environment].state = EnvironmentState.free.rawValue
-        return own.value.reaping != 0
-      }
-      guard frames[frame].pins == 0 else { return false }
-      returnFrame(frame)
-    }
-    return true
   }
 }

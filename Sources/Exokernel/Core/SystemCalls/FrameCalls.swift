@@ -42,10 +42,19 @@ extension Kernel {
     guard frames[index].references < UInt16.max else { return CallResult(.exhausted) }
     guard let table = lastTable(root: currentRoot, address: address) else { return CallResult(.noPageTable) }
     guard tableEntry(table, address &>> 12) & PageEntry.present == 0 else { return CallResult(.busy) }
+    if UInt32(frames[index].owner) != current, let refused = share(index) { return CallResult(refused) }
     setTableEntry(table, address &>> 12, pageEntry(frame: index, rights: wanted))
     frames[index].references &+= 1
     frames[index].dirty = 1
     return .success
+  }
+
+  /// Notes that the running environment maps a frame of another one's. The frames of an ended environment are going back: no new mapping.
+  @inline(never) private func share(_ frame: UInt32) -> CallError? {
+    let owner = UInt32(frames[frame].owner)
+    guard environments[owner].state != EnvironmentState.ended.rawValue else { return .noSuchResource }
+    own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current)
+    return nil
   }
 
   /// `CallNumber.frameUnmap`.

@@ -1,0 +1,101 @@
+import ExokernelABI
+
+// Taking back what ended environments owned. Frames that another environment still maps, or that a device still works on, stay with
+// the ended record until they are let go: a frame has a new owner only when nobody can reach it any more.
+extension Kernel {
+  /// Entries of page tables that one step lets go of.
+  private static var mappingsPerStep: UInt32 { 8 }
+
+  /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a
+  /// frame, or `mappingsPerStep` entries of page tables.
+  public func reap(limit: UInt32) -> Bool {
+    guard own.value.reaping != 0 else { return false }
+    for _ in 0..<limit {
+      let position = own.value.reaper.environment
+      let rest = own.value.reaping & (~0 &<< UInt64(position))
+      guard position < environments.count, rest != 0 else { return startRound() }
+      let environment = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
+      if environment != position {
+        own.value.reaper.environment = environment
+        own.value.reaper.frame = 0
+        own.value.reaper.address = 0
+      }
+      let bit: UInt64 = 1 &<< UInt64(environment)
+      if own.value.sharing & ~own.value.unmapped & bit != 0 {
+        dropMappings(of: environment, bit)
+      } else {
+        reapFrame(of: environment, bit)
+      }
+    }
+    return true
+  }
+
+  /// Every ended environment was looked at: true where another round may find more.
+  private func startRound() -> Bool {
+    let progress = own.value.reaper.progress
+    own.value.reaper = ReaperPosition(address: 0, environment: 0, frame: 0, progress: 0)
+    // Chains that the device has sent keep frames until somebody looks.
+    if own.value.reaping != 0 { for index in 0..<header.value.interfaceCount { reclaimSent(index) } }
+    return progress != 0 && own.value.reaping != 0
+  }
+
+  /// Lets go of the frames that the next few entries of an ended environment's page tables map: some may be another environment's.
+  private func dropMappings(of environment: UInt32, _ bit: UInt64) {
+    let root = UInt64(environments[environment].rootTable) &<< 12
+    var address = own.value.reaper.address
+    for _ in 0..<Self.mappingsPerStep {
+      guard address < AddressMap.userEnd else {
+        own.value.unmapped |= bit
+        break
+      }
+      address = dropMapping(root, address)
+    }
+    own.value.reaper.address = address
+    own.value.reaper.progress = 1
+  }
+
+  /// Lets go of what `address` maps; returns the next address that may be mapped.
+  private func dropMapping(_ root: UInt64, _ address: UInt64) -> UInt64 {
+    var table = root
+    var shift: UInt64 = 39
+    while true {
+      let entry = tableEntry(table, address &>> shift)
+      if shift == 12 {
+        if entry & PageEntry.present != 0 { dropReference(entry) }
+        return address &+ AddressMap.pageSize
+      }
+      guard entry & PageEntry.present != 0 else { return (address &>> shift &+ 1) &<< shift }
+      table = entry & PageEntry.addressMask
+      shift &-= 9
+    }
+  }
+
+  /// Takes back one frame of an ended environment's list, or steps over it; with the last one, its record is free.
+  private func reapFrame(of environment: UInt32, _ bit: UInt64) {
+    var frame = own.value.reaper.frame
+    // Somebody whose capability dominates the guard may have freed the frame between two steps: then the list starts over.
+    let isOwn = frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
+    if !isOwn { frame = environments[environment].firstFrame }
+    guard frame != 0 else {
+      environments[environment].state = EnvironmentState.free.rawValue
+      own.value.reaping &= ~bit
+      own.value.sharing &= ~bit
+      own.value.reaper.environment = environment &+ 1
+      own.value.reaper.frame = 0
+      own.value.reaper.address = 0
+      return
+    }
+    let next = frames[frame].next
+    let isMapped = own.value.sharing & bit != 0 && frames[frame].kind == FrameKind.memory.rawValue && frames[frame].references != 0
+    if frames[frame].pins == 0, !isMapped {
+      returnFrame(frame)
+      own.value.reaper.progress = 1
+    }
+    own.value.reaper.frame = next
+    // The list's end: on to the next environment, unless all of this one's frames are gone and its record can be freed.
+    if next == 0, environments[environment].firstFrame != 0 {
+      own.value.reaper.environment = environment &+ 1
+      own.value.reaper.address = 0
+    }
+  }
+}
