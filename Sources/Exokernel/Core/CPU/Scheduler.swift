@@ -80,7 +80,10 @@ extension Kernel {
     let environment = current
     header.value.counters.sliceEnds &+= 1
     if own.value.epiloguePending == 0 {
-      guard let next = nextRunnable(), slices[next] != environment &+ 1 else {
+      let next = nextRunnable() ?? header.value.currentSlice
+      guard slices[next] != environment &+ 1 else {
+        // The vector moves on all the same: or an environment with two neighbouring positions would keep the CPU.
+        header.value.currentSlice = next
         machine.armTimer(after: header.value.sliceLength)
         environments[environment].slicesRun &+= 1
         return .goOn
