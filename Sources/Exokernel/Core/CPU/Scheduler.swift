@@ -15,6 +15,9 @@ extension Kernel {
   /// Ticks an environment may run past its epilogue upcall before it is ended.
   public static var overrunLimit: UInt32 { 3 }
 
+  /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
+  static var idleLimit: UInt64 { 1 << 40 }
+
   /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's length.
   public func nextRunnable() -> UInt32? {
     let taken = own.value.slicesTaken
@@ -72,7 +75,8 @@ extension Kernel {
     }
     guard earliest != 0 else { return machine.armTimer(after: 0) }
     let now = machine.timeStamp
-    machine.armTimer(after: earliest > now ? earliest &- now : 1)
+    let delta = earliest > now ? earliest &- now : 1
+    machine.armTimer(after: delta < Self.idleLimit ? delta : Self.idleLimit)
   }
 
   /// The timer fired while an environment ran at `instruction`.
