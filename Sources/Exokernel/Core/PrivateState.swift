@@ -46,7 +46,7 @@ public enum PrivateLayout {
   public static let ringBindings = 0xb00
   /// `UInt32`s: data frames of the rings, `RingBinding.maximumFrames` per filter.
   public static let ringFrames = 0xe00
-  /// `UInt8`s: which environment sent the chain that starts at a descriptor, 256 per interface.
+  /// `UInt8`s: which environment, plus 1, sent the chain that starts at a descriptor, 256 per interface.
   public static let sendOwners = 0x1600
   /// Line buffer of the console.
   public static let consoleLine = 0x1800

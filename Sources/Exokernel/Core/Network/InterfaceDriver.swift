@@ -40,6 +40,7 @@ extension Kernel {
   @inline(__always) public var interfaceDrivers: Table<InterfaceDriver> {
     unsafe Table(machine.privateBase + PrivateLayout.interfaceDrivers, count: UInt32(BooksLayout.interfaces))
   }
+  /// Who sent the chain that starts at a descriptor, plus 1; 0 where no chain in the device's hands does.
   @inline(__always) var sendOwners: Table<UInt8> {
     unsafe Table(machine.privateBase + PrivateLayout.sendOwners, count: UInt32(BooksLayout.interfaces) &* 256)
   }
@@ -108,7 +109,7 @@ extension Kernel {
     put(entry, header)
     put(entry &+ 8, UInt32(VirtioNetwork.Header.byteCount))
     put(entry &+ 12, VirtqueueDescriptor.Flag.next)
-    sendOwners[driver &* 256 &+ UInt32(head)] = UInt8(truncatingIfNeeded: environment)
+    sendOwners[driver &* 256 &+ UInt32(head)] = UInt8(truncatingIfNeeded: environment &+ 1)
     let published = interfaceDrivers[driver].sendPublished
     put(rings &+ InterfaceDriver.sendAvailable &+ 4 &+ UInt64(published & 255) &* 2, head)
     machine.orderStores()
@@ -132,14 +133,21 @@ extension Kernel {
       machine.orderStores()
       let head: UInt32 = get(rings &+ InterfaceDriver.sendUsed &+ 4 &+ UInt64(seen & 255) &* 8)
       seen &+= 1
-      freeChain(driver, UInt16(truncatingIfNeeded: head & 255))
+      freeChain(driver, head)
     }
     interfaceDrivers[driver].sendSeen = seen
   }
 
-  private func freeChain(_ driver: UInt32, _ head: UInt16) {
+  private func freeChain(_ driver: UInt32, _ first: UInt32) {
+    // A device that names a chain that it has not been given, or has given back, is broken; what it says is not believed. The
+    // descriptors are the kernel's, so the chain itself is as it was made.
+    guard first < InterfaceDriver.sendQueueSize else { return }
+    let ownerPlusOne = UInt32(sendOwners[driver &* 256 &+ first])
+    guard ownerPlusOne != 0 else { return }
+    sendOwners[driver &* 256 &+ first] = 0
+    let head = UInt16(truncatingIfNeeded: first)
     let table = interfaceDrivers[driver].rings &+ InterfaceDriver.sendDescriptors
-    let environment = UInt32(sendOwners[driver &* 256 &+ UInt32(head)])
+    let environment = ownerPlusOne &- 1
     var descriptor = head
     var count: UInt16 = 1
     var flags: UInt16 = get(table &+ UInt64(descriptor) &* 16 &+ 12)
@@ -147,7 +155,7 @@ extension Kernel {
       descriptor = get(table &+ UInt64(descriptor) &* 16 &+ 14)
       let address: UInt64 = get(table &+ UInt64(descriptor) &* 16)
       let frame = UInt32(truncatingIfNeeded: address &>> 12)
-      if frames[frame].pins != 0 { frames[frame].pins &-= 1 }
+      frames[frame].pins &-= 1
       flags = get(table &+ UInt64(descriptor) &* 16 &+ 12)
       count &+= 1
     }
