@@ -166,6 +166,6 @@ extension Kernel {
 
   /// Loads from physical memory.
   @inline(__always) func get<Value: BitwiseCopyable>(_ address: UInt64) -> Value {
-    unsafe machine.memory(at: address).load(as: Value.self)
+    unsafe machine.memory(at: address).loadUnaligned(as: Value.self)
   }
 }
