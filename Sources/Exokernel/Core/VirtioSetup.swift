@@ -64,12 +64,18 @@ extension Kernel {
       hardwareAddress: UInt64(high) &<< 32 | UInt64(low), offload: offload, maximumTransmissionUnit: unit)
     interfaceDrivers[index] = InterfaceDriver(
       device: device, rings: rings, interrupt: interrupt, freeDescriptor: 0, freeDescriptors: 256, receiveSeen: 0,
-      receivePublished: 64, sendSeen: 0, sendPublished: 0)
+      receivePublished: 64, sendSeen: 0, sendPublished: 0, headerMask: headerMask(offload))
     // The device need not interrupt for what it has sent: the next send looks.
     put(rings &+ InterfaceDriver.sendAvailable, UInt16(1))
     header.value.interfaceCount = index &+ 1
     start(device)
     machine.deviceStore(device &+ VirtioMMIO.Register.queueNotify, 0)
+  }
+
+  /// What a packet's header may say (section 5.1.6.2): a checksum to complete, and segmentation, only where that was agreed on.
+  private func headerMask(_ offload: UInt32) -> UInt64 {
+    guard offload & 1 != 0 else { return 0 }
+    return offload & 2 != 0 ? 0xffff_ffff_ffff_0101 : 0xffff_0000_0000_0001
   }
 
   /// Agrees on VERSION_1 and those of `wanted` that the device has; nil where it refuses.

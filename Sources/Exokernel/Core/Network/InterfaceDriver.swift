@@ -21,6 +21,8 @@ import VirtioLayout
   public var sendSeen: UInt16
   /// Chains published so far.
   public var sendPublished: UInt16
+  /// Bits of a packet header's first eight bytes that the agreed features allow.
+  public var headerMask: UInt64
 
   static let receiveQueueSize: UInt32 = 64
   static let sendQueueSize: UInt32 = 256
@@ -103,7 +105,7 @@ extension Kernel {
     let header = rings &+ InterfaceDriver.sendHeaders &+ UInt64(head) &* 16
     let first: UInt64 = get(block &+ 4)
     let rest: UInt32 = get(block &+ 12)
-    put(header, first & 0xffff_ffff_ffff_0101)
+    put(header, first & interfaceDrivers[driver].headerMask)
     put(header &+ 8, rest & 0xffff)
     let entry = table &+ UInt64(head) &* 16
     put(entry, header)
