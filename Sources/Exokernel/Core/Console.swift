@@ -51,7 +51,7 @@ extension Kernel {
     line.append("[kernel] cannot start ")
     var index = name.lowerBound
     while index < name.upperBound, index < name.lowerBound &+ 100 {
-      line.append(text[index])
+      line.append(printable: text[index])
       index &+= 1
     }
     line.append(": ")
@@ -102,87 +102,4 @@ extension Kernel {
     default: "exception"
     }
   }
-}
-
-/// Builds one line in a fixed buffer; what does not fit is left out.
-@safe struct LineWriter {
-  /// Bytes in the buffer.
-  static let capacity: UInt32 = 512
-  let base: UnsafeMutableRawPointer
-  private(set) var count: UInt32 = 0
-
-  // Safe: the caller gives `capacity` bytes, and `count` stays below that.
-  init(base: UnsafeMutableRawPointer) { unsafe self.base = base }
-
-  @inline(__always) mutating func append(_ byte: UInt8) {
-    guard count < Self.capacity &- 2 else { return }
-    // Safe: `count` was just checked.
-    unsafe base.storeBytes(of: byte, toByteOffset: Int(count), as: UInt8.self)
-    count &+= 1
-  }
-
-  mutating func append(_ text: StaticString) {
-    // Safe: a static string's bytes are constant.
-    unsafe append(UnsafeRawPointer(text.utf8Start), count: UInt32(truncatingIfNeeded: text.utf8CodeUnitCount))
-  }
-
-  /// Appends bytes that anybody wrote: control characters become question marks. Eight at a time where there is nothing to mend.
-  mutating func append(_ bytes: UnsafeRawPointer, count number: UInt32) {
-    var index: UInt32 = 0
-    while index < number, count &+ 10 < Self.capacity {
-      if index &+ 8 <= number {
-        // Safe: `index + 8 <= number`.
-        let word = unsafe bytes.loadUnaligned(fromByteOffset: Int(index), as: UInt64.self)
-        if (word &- 0x2020_2020_2020_2020) & ~word & 0x8080_8080_8080_8080 == 0,
-          ~word & 0x8080_8080_8080_8080 == 0x8080_8080_8080_8080
-        {
-          // Safe: `count + 10 < capacity`.
-          unsafe base.storeBytes(of: word, toByteOffset: Int(count), as: UInt64.self)
-          count &+= 8
-          index &+= 8
-          continue
-        }
-      }
-      let byte = unsafe bytes.load(fromByteOffset: Int(index), as: UInt8.self)
-      append(byte < 0x20 && byte != 9 || byte == 0x7f ? 0x3f : byte)
-      index &+= 1
-    }
-  }
-
-  /// Appends the bytes of a word from the least significant one up to a zero.
-  mutating func append(packed word: UInt64) {
-    var rest = word
-    while rest != 0 {
-      append(UInt8(truncatingIfNeeded: rest))
-      rest &>>= 8
-    }
-  }
-
-  mutating func append(decimal value: UInt64) {
-    guard value >= 10 else { return append(UInt8(truncatingIfNeeded: value) &+ 48) }
-    var divisor: UInt64 = 1
-    var steps = 0
-    while steps < 19, value / divisor >= 10 {
-      divisor &*= 10
-      steps &+= 1
-    }
-    while divisor != 0 {
-      append(UInt8(truncatingIfNeeded: value / divisor % 10) &+ 48)
-      divisor /= 10
-    }
-  }
-
-  mutating func append(hexadecimal value: UInt64) {
-    append("0x")
-    var shift: UInt64 = 60
-    while shift > 0, value &>> shift == 0 { shift &-= 4 }
-    while true {
-      let digit = UInt8(truncatingIfNeeded: value &>> shift & 15)
-      append(digit < 10 ? digit &+ 48 : digit &+ 87)
-      if shift == 0 { return }
-      shift &-= 4
-    }
-  }
-
-  mutating func endLine() { append(10) }
 }
