@@ -42,7 +42,7 @@ public struct CommandLine {
 
   private mutating func device() -> Word? {
     guard number() != nil, take(0x40), let address = number(), take(0x3a), let interrupt = number(),
-      address &+ 0x200 <= AddressMap.directMapSize, address & 3 == 0, interrupt < 24
+      address <= AddressMap.directMapSize &- 0x200, address & 3 == 0, interrupt < 24
     else { return nil }
     return .device(address: address, interrupt: UInt32(truncatingIfNeeded: interrupt))
   }
