@@ -70,7 +70,7 @@ extension Kernel {
     guard memorySize > 0 else { return }
     guard offset <= elf.count, fileSize <= elf.count &- offset, fileSize <= memorySize else { throw .malformed }
     guard address >= 0x1_0000, memorySize <= Self.segmentLimit &* AddressMap.pageSize,
-      address &+ memorySize <= AddressMap.userEnd
+      address <= AddressMap.userEnd &- memorySize
     else { throw .badAddress }
     var rights: Rights = .read
     if flags & 1 != 0 { rights = rights | .execute }
@@ -81,10 +81,11 @@ extension Kernel {
     let fileEnd = address &+ fileSize
     var page = address & ~0xfff
     while page < end {
+      let isWhole = page &+ 4096 <= fileEnd || fileEnd == end
       if page >= fileEnd {
         try mapFresh(page, rights: rights, of: environment)
-      } else if inPlace {
-        // The rest of a file's last page is padding of the archive, which everybody may read.
+      } else if inPlace, isWhole {
+        // What follows the segment in its last page is the archive's, which everybody may read.
         try mapAtBoot(page, frame: (source &+ page &- address) &>> 12, rights: rights, of: environment)
       } else {
         let frame = try mapFresh(page, rights: rights, of: environment)
@@ -105,8 +106,8 @@ extension Kernel {
       let frame = takeFrame(nil, for: environment, kind: .memory, guardName: name, guardLength: 2)
     else { throw .exhausted }
     frames[frame].dirty = 1
-    frames[frame].references = 1
     try mapAtBoot(address, frame: UInt64(frame), rights: rights, of: environment)
+    frames[frame].references = 1
     return frame
   }
 
@@ -120,9 +121,9 @@ extension Kernel {
       if entry & PageEntry.present != 0 {
         table = entry & PageEntry.addressMask
       } else {
-        guard let fresh = takeFrame(nil, for: environment, kind: .pageTable, guardName: name, guardLength: 2) else {
-          throw .exhausted
-        }
+        guard environments[environment].frames < environments[environment].frameQuota,
+          let fresh = takeFrame(nil, for: environment, kind: .pageTable, guardName: name, guardLength: 2)
+        else { throw .exhausted }
         frames[fresh].dirty = 1
         frames[fresh].references = 1
         setTableEntry(table, address &>> shift, tablePointer(fresh))
