@@ -32,7 +32,8 @@ extension Kernel {
     header.value.currentEnvironment = BooksLayout.noEnvironment
     let limit = boot.memorySize < AddressMap.directMapSize ? boot.memorySize : AddressMap.directMapSize
     header.value.frameCount = UInt32(truncatingIfNeeded: limit &>> 12)
-    let first = UInt32(truncatingIfNeeded: (boot.firstFree &+ 4095) &>> 12)
+    let firstFree = boot.firstFree < limit & ~0xfff ? boot.firstFree : limit & ~0xfff
+    let first = UInt32(truncatingIfNeeded: (firstFree &+ 4095) &>> 12)
     header.value.firstFrame = first
     header.value.frontier = first
     header.value.freeFrames = header.value.frameCount &- first
@@ -48,10 +49,12 @@ extension Kernel {
   func timeStamps(microseconds: UInt64) -> UInt64 {
     let nanoseconds = (microseconds > 3_600_000_000 ? 3_600_000_000 : microseconds) &* 1000
     let multiplier = header.value.timeMultiplier
-    guard multiplier != 0 else { return nanoseconds }
+    guard multiplier != 0, multiplier <= UInt64(UInt32.max) else { return nanoseconds }
+    // Long division of nanoseconds * 2^shift by a number of 32 bits, 32 bits at a time.
     let (high, low) = nanoseconds.multipliedFullWidth(by: 1 &<< UInt64(header.value.timeShift & 63))
-    guard high < multiplier else { return nanoseconds }
-    return high == 0 ? low / multiplier : nanoseconds
+    let upper = high % multiplier &<< 32 | low &>> 32
+    let lower = upper % multiplier &<< 32 | low & 0xffff_ffff
+    return high < multiplier ? upper / multiplier &<< 32 | lower / multiplier : nanoseconds
   }
 
   /// Brings up the devices and starts the programs that the command line names. A program that cannot be started is told on the console and
