@@ -21,26 +21,29 @@ extension Kernel {
       index &+= 1
       guard index < environments.count else { return nil }
     }
-    environments[index].generation &+= 1
-    environments[index].frameQuota = quota
+    guard quota >= 2 else { return nil }
     let name = CapabilityName.name(CapabilityName.environment, UInt64(index))
-    let own = Capability(name: name, length: 2, rights: .read | .write | .execute | .allocate)
+    forget(index)
+    guard let root = takeFrame(nil, for: index, kind: .pageTable, guardName: name, guardLength: 2) else { return nil }
+    guard let page = takeFrame(nil, for: index, kind: .environmentPage, guardName: name, guardLength: 2) else {
+      returnFrame(root)
+      return nil
+    }
+    frames[root].dirty = 1
+    frames[page].dirty = 1
+    environments[index].frameQuota = quota
+    environments[index].rootTable = root
+    environments[index].environmentPage = page
     let base = index &* UInt32(CapabilitySlot.count)
-    capabilities[base &+ UInt32(CapabilitySlot.own)] = own
+    capabilities[base &+ UInt32(CapabilitySlot.own)] = Capability(
+      name: name, length: 2, rights: .read | .write | .execute | .allocate)
     let devices: Rights = .read | .write | .allocate
     capabilities[base &+ UInt32(CapabilitySlot.disks)] = Capability(
       name: CapabilityName.disk &<< 56, length: 1, rights: devices)
     capabilities[base &+ UInt32(CapabilitySlot.networks)] = Capability(
       name: CapabilityName.network &<< 56, length: 1, rights: devices)
-    guard let root = takeFrame(nil, for: index, kind: .pageTable, guardName: name, guardLength: 2),
-      let page = takeFrame(nil, for: index, kind: .environmentPage, guardName: name, guardLength: 2)
-    else { return nil }
-    frames[root].dirty = 1
-    frames[page].dirty = 1
-    environments[index].rootTable = root
-    environments[index].environmentPage = page
     let physical = UInt64(root) &<< 12
-    for slot: UInt64 in 254...254 { setTableEntry(physical, slot, tableEntry(machine.templateRoot, slot)) }
+    setTableEntry(physical, 254, tableEntry(machine.templateRoot, 254))
     setTableEntry(physical, AddressMap.recursiveSlot, physical | PageEntry.present | PageEntry.user | PageEntry.noExecute)
     setTableEntry(physical, 256, tableEntry(machine.templateRoot, 256))
     setTableEntry(physical, 511, tableEntry(machine.templateRoot, 511))
@@ -48,6 +51,19 @@ extension Kernel {
     environments[index].state = EnvironmentState.sleeping.rawValue
     header.value.liveEnvironments &+= 1
     return index
+  }
+
+  /// Empties a free record for its next use; memory arrives zeroed, so the first use has nothing to forget.
+  private func forget(_ index: UInt32) {
+    let generation = environments[index].generation
+    if generation != 0 {
+      let record = UInt64(index) &* UInt64(MemoryLayout<EnvironmentRecord>.stride)
+      for word in 0..<UInt64(MemoryLayout<EnvironmentRecord>.size / 8) {
+        // Safe: the record is that many words of the books.
+        unsafe (machine.booksBase + Int(BooksLayout.environmentsOffset &+ record &+ word &* 8)).storeBytes(of: 0, as: UInt64.self)
+      }
+    }
+    environments[index].generation = generation &+ 1
   }
 
   /// Lets an environment run, in the first free position of the slice vector.
