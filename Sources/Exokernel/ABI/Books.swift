@@ -35,7 +35,7 @@
   public var diskCount: UInt32
   /// Network interfaces found at boot.
   public var interfaceCount: UInt32
-  /// Filters bound.
+  /// Filter records below this one are looked at for each packet; those above are free.
   public var filterCount: UInt32
   /// What happened since boot.
   public var counters: Counters

@@ -80,6 +80,10 @@ extension Kernel {
     frames[filters[index].ringFrame].pins &-= 1
     for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].pins &-= 1 }
     filters[index].ownerPlusOne = 0
+    // Packets go past every record below this count, so it does not stay at its highest.
+    while header.value.filterCount > 0, filters[header.value.filterCount &- 1].ownerPlusOne == 0 {
+      header.value.filterCount &-= 1
+    }
   }
 
   /// Takes over what the device has received, at most `limit` packets; true where more are waiting.
