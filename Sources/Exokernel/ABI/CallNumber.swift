@@ -16,7 +16,8 @@ public enum CallNumber: UInt64, Sendable {
   case upcallBind = 5
   /// faultDecline(): the page fault last upcalled is not one the libOS can serve; ends this environment with an epitaph.
   case faultDecline = 6
-  /// frameAllocate(capability, frame or anyFrame): makes a free frame this environment's, guarded by the capability presented.
+  /// frameAllocate(capability, frame or any): makes a free frame this environment's, guarded by the capability presented. `busy` for "any"
+  /// means that the search for a free one has a bound and ended too early: call again.
   case frameAllocate = 7
   /// frameFree(capability, frame): gives back a frame that is not mapped and not in a device's hands.
   case frameFree = 8
@@ -26,7 +27,8 @@ public enum CallNumber: UInt64, Sendable {
   case frameUnmap = 10
   /// tableInstall(capability, frame, address, level): gives a clean frame to be the page table of `level` (1...3) for an address.
   case tableInstall = 11
-  /// framesAllocateMapped(capability, address, count): up to 64 fresh frames, mapped read-write at consecutive pages under one table.
+  /// framesAllocateMapped(capability, address, count): up to 64 fresh frames, mapped read-write at consecutive pages under one table;
+  /// returns how many, at least 1. `busy` where a page has a mapping, or as with frameAllocate.
   case framesAllocateMapped = 12
   /// extentBind(capability, disk, first block, count, rights): binds a range of a disk; returns the extent's number.
   case extentBind = 13

@@ -3,7 +3,8 @@ import ExokernelABI
 // Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never allocated) none.
 extension Kernel {
   /// Takes a free frame for environment `owner`, guarded by `guardName`: `wanted`, or any where that is nil. Zero-filled.
-  /// The caller has checked the quota. Bounded: it looks at no more than nine frames.
+  /// The caller has checked the quota. Bounded: behind more than `frontierSteps` frames that were allocated by name it finds none even if
+  /// there are free ones; the next attempt goes on where this one ended.
   func takeFrame(_ wanted: UInt32?, for owner: UInt32, kind: FrameKind, guardName: UInt64, guardLength: UInt32)
     -> UInt32?
   {
@@ -25,10 +26,11 @@ extension Kernel {
     return found
   }
 
-  /// The first frame at the frontier that no named allocation took; moves the frontier past it.
+  /// The first frame at the frontier that no named allocation took; moves the frontier past it. It passes a few taken ones to find a frame
+  /// that needs no clearing, and more of them where there is no other free frame.
   private func frameAtFrontier() -> UInt32? {
     var frame = header.value.frontier
-    for _ in 0..<8 {
+    for _ in 0..<(header.value.freeHead != 0 ? 8 : Self.frontierSteps) {
       guard frame < header.value.frameCount else { break }
       if frames[frame].kind == 0, frames[frame].dirty == 0 {
         header.value.frontier = frame &+ 1
@@ -39,6 +41,9 @@ extension Kernel {
     header.value.frontier = frame
     return nil
   }
+
+  /// Most frames that one allocation passes.
+  private static var frontierSteps: UInt32 { 128 }
 
   /// Puts a frame that is on no list on its new owner's.
   @inline(__always) private func give(

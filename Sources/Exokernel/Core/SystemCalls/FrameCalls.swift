@@ -18,11 +18,11 @@ extension Kernel {
     guard
       let taken = takeFrame(
         wanted, for: environment, kind: .memory, guardName: capability.name, guardLength: capability.length)
-    else { return CallResult(wanted == nil ? .exhausted : .busy) }
+    else { return CallResult(wanted == nil && header.value.freeFrames == 0 ? .exhausted : .busy) }
     return CallResult(UInt64(taken))
   }
 
-  /// `CallNumber.frameFree`. A page table is given back like memory, once no entry of a table names it.
+  /// `CallNumber.frameFree`. Page tables are not memory any more and stay to the environment's end.
   public func frameFree(slot: UInt64, frame: UInt64) -> CallResult {
     guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
     if let refused = permits(capability, .allocate, frame: frame) { return CallResult(refused) }
@@ -120,7 +120,10 @@ extension Kernel {
       guard
         let frame = takeFrame(
           nil, for: environment, kind: .memory, guardName: capability.name, guardLength: capability.length)
-      else { break }
+      else {
+        guard index != first else { return CallResult(.busy) }
+        break
+      }
       setTableEntry(table, index, pageEntry(frame: frame, rights: .read | .write))
       frames[frame].references = 1
       frames[frame].dirty = 1
