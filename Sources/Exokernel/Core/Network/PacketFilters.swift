@@ -91,11 +91,13 @@ extension Kernel {
     let rings = interfaceDrivers[driver].rings
     var seen = interfaceDrivers[driver].receiveSeen
     var published = interfaceDrivers[driver].receivePublished
-    var taken: UInt32 = 0
-    while taken < limit {
-      let used: UInt16 = get(rings &+ InterfaceDriver.receiveUsed &+ 2)
-      guard used != seen else { break }
-      machine.orderStores()
+    let used: UInt16 = get(rings &+ InterfaceDriver.receiveUsed &+ 2)
+    machine.orderStores()
+    // A device cannot have used more buffers than there are: if it says so, its index is not believed.
+    let waiting = UInt32(used &- seen)
+    guard waiting != 0, waiting <= InterfaceDriver.receiveQueueSize else { return false }
+    let count = waiting < limit ? waiting : limit
+    for _ in 0..<count {
       let element = rings &+ InterfaceDriver.receiveUsed &+ 4 &+ UInt64(seen & 63) &* 8
       let buffer: UInt32 = get(element) & 63
       let length: UInt32 = get(element &+ 4)
@@ -104,9 +106,7 @@ extension Kernel {
       put(rings &+ InterfaceDriver.receiveAvailable &+ 4 &+ UInt64(published & 63) &* 2, UInt16(truncatingIfNeeded: buffer))
       seen &+= 1
       published &+= 1
-      taken &+= 1
     }
-    guard taken != 0 else { return false }
     machine.orderStores()
     put(rings &+ InterfaceDriver.receiveAvailable &+ 2, published)
     interfaceDrivers[driver].receiveSeen = seen
@@ -116,8 +116,8 @@ extension Kernel {
     if ringFlags & 1 == 0 {
       machine.deviceStore(interfaceDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 0)
     }
-    let used: UInt16 = get(rings &+ InterfaceDriver.receiveUsed &+ 2)
-    return used != seen
+    let usedNow: UInt16 = get(rings &+ InterfaceDriver.receiveUsed &+ 2)
+    return usedNow != seen
   }
 
   /// Runs the filters over one received buffer and copies the packet into the first ring that wants it.
