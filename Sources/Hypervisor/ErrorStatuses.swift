@@ -25,3 +25,42 @@ extension DiskImageError {
     }
   }
 }
+
+extension TapError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .invalidName: .usage
+    case .missing, .notTap: .noInput
+    case .noDriver, .busy: .unavailable
+    case .noPermission: .noPermission
+    case .failed: .osError
+    }
+  }
+}
+
+extension UnixStreamError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .invalidPath: .usage
+    case .missing: .noInput
+    case .notListening: .unavailable
+    case .noPermission: .noPermission
+    case .failed: .osError
+    case .closed, .frameTooLong: .ioError
+    }
+  }
+}
+
+extension PublishError {
+  /// The status the command ends with.
+  public var exitStatus: ExitStatus {
+    switch self {
+    case .malformed: .usage
+    case .portInUse, .addressNotAvailable: .unavailable
+    case .noPermission: .noPermission
+    case .failed: .osError
+    }
+  }
+}

@@ -22,6 +22,16 @@ public struct DiskConfiguration: Equatable, Sendable {
   }
 }
 
+/// What a network card is connected to.
+public enum NetworkConfiguration: Equatable, Sendable {
+  /// An in-process network that gives the guest an address and publishes its ports on the host.
+  case user(publishing: [PublishedPort])
+  /// A TAP device that exists.
+  case tap(name: String)
+  /// A stream socket that another program listens at.
+  case unix(path: String)
+}
+
 /// Everything a virtual machine is made of.
 public struct MachineConfiguration: Sendable {
   /// Kernel, modules and command line; the devices' places are appended to the command line.
@@ -34,6 +44,8 @@ public struct MachineConfiguration: Sendable {
   public var console: ConsoleTarget
   /// Disks, in the order in which the guest finds them.
   public var disks: [DiskConfiguration]
+  /// Network cards, in the order in which the guest finds them, after the disks.
+  public var networks: [NetworkConfiguration]
   /// Ends the machine after so many nanoseconds.
   public var timeLimit: UInt64?
   /// Signals of the process that end the machine.
@@ -45,7 +57,8 @@ public struct MachineConfiguration: Sendable {
   public init(
     boot: BootConfiguration, memoryByteCount: Int = 256 << 20, processorCount: Int = 1,
     console: ConsoleTarget = .standard,
-    disks: [DiskConfiguration] = [], timeLimit: UInt64? = nil,
+    disks: [DiskConfiguration] = [],
+    networks: [NetworkConfiguration] = [], timeLimit: UInt64? = nil,
     signals: [Int32] = []
   ) {
     self.boot = boot
@@ -53,6 +66,7 @@ public struct MachineConfiguration: Sendable {
     self.processorCount = processorCount
     self.console = console
     self.disks = disks
+    self.networks = networks
     self.timeLimit = timeLimit
     self.signals = signals
   }

@@ -16,6 +16,12 @@ public enum MachineError: Error, CustomStringConvertible {
   case tooManyDevices(limit: Int)
   /// A disk image cannot be used.
   case disk(DiskImageError)
+  /// A TAP device cannot be used.
+  case tap(TapError)
+  /// A network socket cannot be used.
+  case unixStream(UnixStreamError)
+  /// A port cannot be published.
+  case publish(PublishError)
   /// The console's file cannot be written.
   case console(path: String, Errno)
 
@@ -29,6 +35,9 @@ public enum MachineError: Error, CustomStringConvertible {
     case .bus(let error): error.description
     case .tooManyDevices(let limit): "too many disks and network cards: give at most \(limit - 1) in all"
     case .disk(let error): error.description
+    case .tap(let error): error.description
+    case .unixStream(let error): error.description
+    case .publish(let error): error.description
     case .console(let path, let errno): "cannot create the console's file \(path) (\(errno)): check its directory"
     }
   }
@@ -45,6 +54,9 @@ public enum MachineError: Error, CustomStringConvertible {
     case .bus: .software
     case .tooManyDevices: .usage
     case .disk(let error): error.exitStatus
+    case .tap(let error): error.exitStatus
+    case .unixStream(let error): error.exitStatus
+    case .publish(let error): error.exitStatus
     case .console: .cannotCreate
     }
   }

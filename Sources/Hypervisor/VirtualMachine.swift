@@ -77,6 +77,12 @@ public final class VirtualMachine {
       throw .memory(error)
     } catch let error as DiskImageError {
       throw .disk(error)
+    } catch let error as TapError {
+      throw .tap(error)
+    } catch let error as UnixStreamError {
+      throw .unixStream(error)
+    } catch let error as PublishError {
+      throw .publish(error)
     } catch let error as BootError {
       throw .boot(error)
     } catch let error as EventLoopError {
@@ -99,6 +105,15 @@ public final class VirtualMachine {
     for (index, disk) in configuration.disks.enumerated() {
       let image = try DiskImage(path: FilePath(disk.path), isReadOnly: disk.isReadOnly)
       devices.append(VirtioBlockDevice(image: image, identifier: "xokvm-disk-\(index)"))
+    }
+    for (index, network) in configuration.networks.enumerated() {
+      let backend: any NetworkBackend =
+        switch network {
+        case .user(let ports): try UserNetworkBackend(publishing: ports, loop: loop)
+        case .tap(let name): try TapBackend(name: name, loop: loop)
+        case .unix(let path): try UnixStreamBackend(path: path, loop: loop)
+        }
+      devices.append(VirtioNetDevice(backend: backend, macAddress: MACAddress(index: UInt32(index + 1))))
     }
     devices.append(VirtioEntropyDevice())
     return devices

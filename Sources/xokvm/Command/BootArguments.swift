@@ -35,6 +35,29 @@ struct DiskArgument: ExpressibleByArgument, Equatable {
   }
 }
 
+/// The value of `--network`.
+enum NetworkArgument: ExpressibleByArgument, Equatable {
+  case none
+  case user
+  case tap(name: String)
+  case unix(path: String)
+
+  init?(argument: String) {
+    switch argument {
+    case "none": self = .none
+    case "user": self = .user
+    default:
+      if let name = value(of: "tap", in: argument) {
+        self = .tap(name: name)
+      } else if let path = value(of: "unix", in: argument) {
+        self = .unix(path: path)
+      } else {
+        return nil
+      }
+    }
+  }
+}
+
 /// The value of `--console`.
 struct ConsoleArgument: ExpressibleByArgument, Equatable {
   var target: ConsoleTarget
@@ -54,6 +77,12 @@ struct ConsoleArgument: ExpressibleByArgument, Equatable {
   }
 
   var defaultValueDescription: String { "stdio" }
+}
+
+extension PublishedPort: ExpressibleByArgument {
+  public init?(argument: String) {
+    try? self.init(parsing: argument)
+  }
 }
 
 /// What follows `key=`, unless that is nothing.

@@ -37,6 +37,17 @@ struct BootCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A disk image. May be repeated.", valueName: "FILE[,readonly]"))
   var disk: [DiskArgument] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "A network card and what it is connected to. May be repeated.", valueName: "none|user|tap=NAME|unix=PATH"))
+  var network: [NetworkArgument] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A TCP port of the host that leads to one of the guest; implies --network user. May be repeated.",
+      valueName: "[ADDRESS:]HOSTPORT:GUESTPORT"))
+  var publish: [PublishedPort] = []
+
   @Option(help: ArgumentHelp("Text for the kernel's command line. May be repeated.", valueName: "TEXT"))
   var commandLine: [String] = []
 
@@ -59,6 +70,12 @@ struct BootCommand: ParsableCommand {
     guard (1...1024).contains(cpus) else { throw ValidationError("--cpus \(cpus) is not a number from 1 to 1024") }
     if let timeout, !(timeout > 0 && timeout < 1e9) {
       throw ValidationError("--timeout \(timeout) is not a positive number of seconds")
+    }
+    if network.contains(.none), network.count > 1 {
+      throw ValidationError("--network none excludes other networks")
+    }
+    if !publish.isEmpty, !network.isEmpty, !network.contains(.user) {
+      throw ValidationError("--publish needs --network user")
     }
   }
 
@@ -104,8 +121,25 @@ struct BootCommand: ParsableCommand {
       boot: BootConfiguration(kernel: image, modules: modules, commandLine: words.joined(separator: " ")),
       memoryByteCount: memory << 20, processorCount: cpus, console: console.target)
     configuration.disks = disk.map { $0.configuration }
+    configuration.networks = networks
     configuration.timeLimit = timeout.map { UInt64($0 * 1e9) }
     configuration.signals = [SIGINT, SIGTERM, SIGHUP]
     return configuration
+  }
+
+  /// The cards; the first user network gets the published ports.
+  private var networks: [NetworkConfiguration] {
+    let asked = network.isEmpty && !publish.isEmpty ? [.user] : network
+    var ports = publish
+    return asked.compactMap { argument in
+      switch argument {
+      case .none: return nil
+      case .user:
+        defer { ports = [] }
+        return .user(publishing: ports)
+      case .tap(let name): return .tap(name: name)
+      case .unix(let path): return .unix(path: path)
+      }
+    }
   }
 }
