@@ -30,6 +30,8 @@ public enum NetworkConfiguration: Equatable, Sendable {
   case tap(name: String)
   /// A stream socket that another program listens at.
   case unix(path: String)
+  /// Nothing: every frame comes back.
+  case echo
 }
 
 /// Everything a virtual machine is made of.

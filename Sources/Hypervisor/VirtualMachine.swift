@@ -112,6 +112,7 @@ public final class VirtualMachine {
         case .user(let ports): try UserNetworkBackend(publishing: ports, loop: loop)
         case .tap(let name): try TapBackend(name: name, loop: loop)
         case .unix(let path): try UnixStreamBackend(path: path, loop: loop)
+        case .echo: EchoBackend()
         }
       devices.append(VirtioNetDevice(backend: backend, macAddress: MACAddress(index: UInt32(index + 1))))
     }

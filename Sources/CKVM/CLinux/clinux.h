@@ -24,6 +24,11 @@ static inline int linux_fallocate(int fd, int mode, int64_t offset, int64_t leng
   return (int)syscall(SYS_fallocate, fd, mode, offset, length);
 }
 
+// A file without a name in memory, closed when the process executes another program.
+static inline int linux_memfd_create(const char *name) {
+  return (int)syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */);
+}
+
 static inline ssize_t linux_getrandom(void *buffer, size_t length) {
   return syscall(SYS_getrandom, buffer, length, 0);
 }

@@ -18,6 +18,8 @@ enum LocalAPIC {
     let base = machine_read_msr(0x1b)
     machine_write_msr(0x1b, base | 0xc00)
     machine_write_msr(0x80f, 0x1ff)
+    // LINT0 brings the interrupts of the two 8259s, which nobody has programmed: every device's line comes through the I/O APIC instead.
+    machine_write_msr(0x835, 0x1_0000)
     // Safe: written here only, before interrupts come.
     unsafe hasDeadline = Processor.features & 1 &<< 24 != 0
     machine_write_msr(0x83e, 0xb)

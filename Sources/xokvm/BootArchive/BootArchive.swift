@@ -38,21 +38,30 @@ public struct BootArchive {
   /// Names of the files in `archive`, without padding, in their order; stops at what is no header.
   public static func names(in archive: [UInt8]) -> [String] {
     var names: [String] = []
-    _ = walk(archive) { name in if name != ".padding" { names.append(name) } }
+    _ = walk(archive) { name, _ in if name != ".padding" { names.append(name) } }
     return names
   }
 
-  private static func end(of archive: [UInt8]) -> Int { walk(archive) { _ in } }
+  /// Names and contents of the files in `archive`, without padding.
+  public static func files(in archive: [UInt8]) -> [(name: String, contents: [UInt8])] {
+    var files: [(name: String, contents: [UInt8])] = []
+    _ = walk(archive) { name, range in if name != ".padding" { files.append((name, Array(archive[range]))) } }
+    return files
+  }
+
+  private static func end(of archive: [UInt8]) -> Int { walk(archive) { _, _ in } }
 
   /// Calls `visit` for each file; returns where the last one ends.
-  private static func walk(_ archive: [UInt8], _ visit: (String) -> Void) -> Int {
+  private static func walk(_ archive: [UInt8], _ visit: (String, Range<Int>) -> Void) -> Int {
     var offset = 0
     while offset + blockSize <= archive.count, archive[offset] != 0, archive[offset + 257] == 0x75 {
       let digits = archive[(offset + 124)..<(offset + 135)]
       let size = digits.reduce(0) { $1 >= 0x30 && $1 <= 0x37 ? $0 << 3 | Int($1 - 0x30) : $0 }
-      visit(String(decoding: archive[offset..<(offset + 100)].prefix { $0 != 0 }, as: UTF8.self))
-      let next = offset + blockSize + (size + blockSize - 1) / blockSize * blockSize
+      let start = offset + blockSize
+      let next = start + (size + blockSize - 1) / blockSize * blockSize
       guard next <= archive.count else { return offset }
+      let name = String(decoding: archive[offset..<(offset + 100)].prefix { $0 != 0 }, as: UTF8.self)
+      visit(name, start..<(start + size))
       offset = next
     }
     return offset

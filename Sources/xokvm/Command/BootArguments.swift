@@ -6,10 +6,11 @@ struct ProgramArgument: ExpressibleByArgument, Equatable {
   /// The name of a bundled program, or a path.
   var name: String
   /// What follows the colon.
-  var arguments = ""
+  var arguments: String
 
-  init(name: String) {
+  init(name: String, arguments: String = "") {
     self.name = name
+    self.arguments = arguments
   }
 
   init?(argument: String) {

@@ -52,9 +52,9 @@ extension Kernel {
     guard multiplier != 0, multiplier <= UInt64(UInt32.max) else { return nanoseconds }
     // Long division of nanoseconds * 2^shift by a number of 32 bits, 32 bits at a time.
     let (high, low) = nanoseconds.multipliedFullWidth(by: 1 &<< UInt64(header.value.timeShift & 63))
-    let upper = high % multiplier &<< 32 | low &>> 32
-    let lower = upper % multiplier &<< 32 | low & 0xffff_ffff
-    return high < multiplier ? upper / multiplier &<< 32 | lower / multiplier : nanoseconds
+    let upper = (high % multiplier) &<< 32 | low &>> 32
+    let lower = (upper % multiplier) &<< 32 | low & 0xffff_ffff
+    return high < multiplier ? (upper / multiplier) &<< 32 | lower / multiplier : nanoseconds
   }
 
   /// Brings up the devices and starts the programs that the command line names. A program that cannot be started is told on the console and

@@ -1,0 +1,114 @@
+import ExokernelABI
+import GuestImages
+import Hypervisor
+import SystemPackage
+
+/// An operation of the kernel and what it costs.
+struct Operation {
+  let name: String
+  /// Ring-0 instructions, the most over all rounds.
+  var instructions: Int
+  /// Average time of a round, seen from ring 3.
+  var nanoseconds: UInt64
+}
+
+/// Runs the program `primitives` twice: stepped, to count instructions, and free, to take times.
+struct PrimitivesBench {
+  /// Names of the operations, in the order of the table.
+  static let names = [
+    "null-call", "null-call-full", "frame-map", "frame-unmap", "fault-upcall", "slice-switch", "block-read", "packet-receive",
+    "packet-send",
+  ]
+
+  func run() throws -> [Operation] {
+    let kernel = GuestImages.kernel()
+    guard let counter = StepCounter(SymbolTable(of: kernel)) else {
+      throw CommandFailure(status: .software, "the bundled kernel has no symbols: build xokvm again")
+    }
+    let tracer = InstructionTracer(startPort: MachinePort.milestone) { (next, processor) throws(KVMError) in
+      try counter.step(next, processor)
+    }
+    _ = try boot(kernel, tracer: tracer)
+    let times = try self.times(boot(kernel, tracer: nil))
+    return try Self.names.map { name in
+      guard let instructions = Self.instructions(of: name, in: counter.stays), let nanoseconds = times[name] else {
+        throw CommandFailure(status: .software, "the bench did not measure \(name): please report this")
+      }
+      return Operation(name: name, instructions: instructions, nanoseconds: nanoseconds)
+    }
+  }
+
+  /// The most that an operation's stays in ring 0 took; for operations of two stays, the sum of both.
+  static func instructions(of name: String, in stays: [StepCounter.Stay]) -> Int? {
+    func most(_ phase: UInt64, _ matches: (StepCounter.Entry) -> Bool) -> Int? {
+      stays.filter { $0.phase == phase && matches($0.entry) }.map(\.instructions).max()
+    }
+    func call(_ phase: UInt64, _ number: CallNumber) -> Int? { most(phase) { $0 == .call(number: number.rawValue) } }
+    func device(_ phase: UInt64) -> Int? {
+      most(phase) { if case .vector(let vector) = $0 { vector >= 0x30 && vector < 0x50 } else { false } }
+    }
+    func sum(_ first: Int?, _ second: Int?) -> Int? {
+      guard let first, let second else { return nil }
+      return first + second
+    }
+    switch name {
+    case "null-call": return call(0x1001, .null)
+    case "null-call-full": return call(0x1002, .null)
+    case "frame-map": return call(0x1003, .frameMap)
+    case "frame-unmap": return call(0x1003, .frameUnmap)
+    case "fault-upcall": return most(0x1004) { $0 == .vector(14) }
+    case "slice-switch": return sum(most(0x1005) { $0 == .vector(0xe0) }, call(0x1005, .yield))
+    case "block-read": return sum(call(0x1006, .blockSubmit), device(0x1006))
+    case "packet-receive": return device(0x1007)
+    case "packet-send": return call(0x1007, .packetSend)
+    default: return nil
+    }
+  }
+
+  /// Boots the bench's machine and returns what it wrote to its console.
+  private func boot(_ kernel: [UInt8], tracer: InstructionTracer?) throws -> String {
+    let console = try memoryFile("console")
+    let disk = try memoryFile("disk", byteCount: 1 << 20)
+    let archive = try ProgramArchive([ProgramArgument(name: "primitives"), ProgramArgument(name: "primitives", arguments: "partner")])
+    var configuration = MachineConfiguration(
+      boot: BootConfiguration(
+        kernel: ImageSource(kernel, name: "the bundled kernel"), modules: [(archive.image, "programs")],
+        commandLine: archive.words.joined(separator: " ")),
+      console: .file(path: console.path))
+    configuration.disks = [DiskConfiguration(path: disk.path, isReadOnly: true)]
+    configuration.networks = [.echo]
+    configuration.timeLimit = 60_000_000_000
+    let machine: VirtualMachine
+    do throws(MachineError) {
+      machine = try VirtualMachine(configuration, tracer: tracer)
+    } catch {
+      throw CommandFailure(status: error.exitStatus, error.description)
+    }
+    let outcome = machine.run()
+    let output = String(decoding: try console.contents(), as: UTF8.self)
+    guard outcome == .exited(status: 0) else {
+      throw CommandFailure(
+        status: .software, "the bench's machine ended with status \(outcome.exitStatus.rawValue): \(output.split(separator: "\n").last ?? "")")
+    }
+    return output
+  }
+
+  private func memoryFile(_ name: String, byteCount: Int64 = 0) throws -> MemoryFile {
+    do throws(Errno) {
+      return try MemoryFile(name: name, byteCount: byteCount)
+    } catch {
+      throw CommandFailure(status: .osError, "cannot make a file in memory (\(error)): free some memory")
+    }
+  }
+
+  /// What lines `measure NAME NANOSECONDS` tell.
+  private func times(_ output: String) -> [String: UInt64] {
+    var times: [String: UInt64] = [:]
+    for line in output.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      guard words.count >= 3, words[words.count - 3] == "measure", let value = UInt64(words[words.count - 1]) else { continue }
+      times[String(words[words.count - 2])] = value
+    }
+    return times
+  }
+}

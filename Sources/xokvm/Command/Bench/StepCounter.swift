@@ -1,0 +1,104 @@
+import ExokernelABI
+import Hypervisor
+
+/// Counts the ring-0 instructions of each entry into the exokernel, from the steps of an `InstructionTracer`.
+///
+/// A step tells the address of the instruction that comes next. The kernel is entered at the vectors page, or at `entry_syscall`; it is left
+/// by an instruction after which the steps go on in ring 3, or, where KVM does not report ring 3, at the next entry.
+final class StepCounter: @unchecked Sendable {
+  /// How the kernel was entered.
+  enum Entry: Equatable {
+    case call(number: UInt64)
+    case vector(UInt64)
+    case unknown
+  }
+
+  /// One stay in ring 0.
+  struct Stay {
+    /// The mark in force when the kernel was entered.
+    let phase: UInt64
+    let entry: Entry
+    let instructions: Int
+  }
+
+  /// Marks of this value and above name phases; the last one ends the trace.
+  static let firstMark: UInt64 = 0x1000
+  static let endMark: UInt64 = 0x10ff
+
+  private(set) var stays: [Stay] = []
+  private var phase: UInt64 = 0
+  private var open: (entry: Entry, isMark: Bool, instructions: Int)?
+  private let vectors: UInt64
+  private let syscall: UInt64
+  private let jumps: [UInt64: UInt64]
+
+  /// A counter for the kernel whose symbols are `symbols`; nil where it is not our kernel.
+  init?(_ symbols: SymbolTable) {
+    guard let vectors = symbols["vectors"], let syscall = symbols["entry_syscall"], let call = symbols["entry_call"],
+      let fault = symbols["entry_page_fault"], let timer = symbols["entry_timer"]
+    else { return nil }
+    self.vectors = vectors
+    self.syscall = syscall
+    // The stubs of these vectors are one jump, which KVM may have executed before its first report.
+    jumps = [call: 4, fault: 14, timer: 0xe0]
+  }
+
+  /// Takes one step.
+  func step(_ next: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) -> InstructionTracer.Decision {
+    guard next >= AddressMap.directMap else {
+      close()
+      return phase == Self.endMark ? .pause : .goOn
+    }
+    if let start = entry(at: next, isInside: open != nil) {
+      close()
+      try begin(start.entry, executed: start.executed, processor)
+    } else if open != nil {
+      open?.instructions += 1
+    } else {
+      open = (.unknown, true, 1)
+    }
+    return phase == Self.endMark && open?.isMark == false ? .pause : .goOn
+  }
+
+  private func entry(at next: UInt64, isInside: Bool) -> (entry: Entry, executed: Int)? {
+    if next >= vectors, next < vectors + 4096 {
+      let offset = (next - vectors) % 16
+      // Inside a stub and already counting: the second instruction of the same entry.
+      if isInside, offset != 0, case .vector((next - vectors) / 16) = open?.entry { return nil }
+      return (.vector((next - vectors) / 16), offset == 0 ? 0 : 1)
+    }
+    if let vector = jumps[next] {
+      if isInside, open?.instructions == 0 { return nil }
+      return (.vector(vector), 1)
+    }
+    if next >= syscall, next < syscall + 8 {
+      if isInside, case .vector(256) = open?.entry { return nil }
+      return (.vector(256), next == syscall ? 0 : 1)
+    }
+    return nil
+  }
+
+  private func begin(_ entry: Entry, executed: Int, _ processor: borrowing VirtualCPU) throws(KVMError) {
+    guard entry == .vector(4) || entry == .vector(256) else {
+      open = (entry, false, executed)
+      return
+    }
+    let registers = try processor.registers()
+    let isMark = registers.rax == 0 && registers.rdi >= Self.firstMark && registers.rdi <= Self.endMark
+    if isMark { phase = registers.rdi }
+    // The entry's address is kept with the vector until the stay ends, so that a second report of the stub is known.
+    open = (entry, isMark, executed)
+    calls = registers.rax
+  }
+
+  private var calls: UInt64 = 0
+
+  private func close() {
+    guard let stay = open else { return }
+    open = nil
+    guard !stay.isMark else { return }
+    // The last report announced the instruction that left the kernel.
+    let entry: Entry = stay.entry == .vector(4) || stay.entry == .vector(256) ? .call(number: calls) : stay.entry
+    stays.append(Stay(phase: phase, entry: entry, instructions: stay.instructions + 1))
+  }
+}
