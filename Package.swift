@@ -101,7 +101,8 @@ let package = Package(
     .testTarget(
       name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout", "InternetStack"], swiftSettings: tests),
     .testTarget(
-      name: "ExokernelCoreTests", dependencies: ["ExokernelCore", "ExokernelABI"], swiftSettings: tests),
+      name: "ExokernelCoreTests",
+      dependencies: ["ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout"], swiftSettings: tests),
     .testTarget(name: "DownloadedCodeTests", dependencies: ["DownloadedCode"], swiftSettings: tests),
     .testTarget(name: "InternetStackTests", dependencies: ["InternetStack"], swiftSettings: tests),
     .target(

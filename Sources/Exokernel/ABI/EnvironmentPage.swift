@@ -87,4 +87,11 @@
   public var offset: UInt16
   /// Number of bytes; offset + length is at most 4,096.
   public var length: UInt16
+
+  /// A piece of `length` bytes from `offset` on in `frame`.
+  @inlinable public init(frame: UInt32, offset: UInt16, length: UInt16) {
+    self.frame = frame
+    self.offset = offset
+    self.length = length
+  }
 }

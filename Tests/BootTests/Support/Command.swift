@@ -54,7 +54,9 @@ final class RunningCommand {
   init(_ path: String, _ arguments: [String]) throws {
     outputPath = try Command.temporaryFile("output")
     errorPath = outputPath + "-errors"
-    for path in [outputPath, errorPath] { FileManager.default.createFile(atPath: path, contents: nil) }
+    for path in [outputPath, errorPath] where !FileManager.default.createFile(atPath: path, contents: nil) {
+      throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
+    }
     process.executableURL = URL(filePath: path)
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice

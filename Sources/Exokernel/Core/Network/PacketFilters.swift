@@ -174,6 +174,11 @@ extension Kernel {
     return nil
   }
 
+  /// Bytes of the verified filters.
+  static var filterProgramsSize: Int {
+    Int(BooksLayout.filters) * FilterProgram.capacity * MemoryLayout<DecodedInstruction>.stride
+  }
+
   private func verify(code frame: UInt32, count: Int, into index: UInt32) -> FilterProgram? {
     let words = unsafe machine.memory(at: UInt64(frame) &<< 12).assumingMemoryBound(to: UInt64.self)
     let stride = FilterProgram.capacity * MemoryLayout<DecodedInstruction>.stride
