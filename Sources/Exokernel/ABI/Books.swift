@@ -61,6 +61,8 @@
   public var packetsDropped: UInt64
   /// Packets sent.
   public var packetsSent: UInt64
+  /// Calls refused, whatever the reason.
+  public var refusals: UInt64
 }
 
 /// One environment.
@@ -154,7 +156,8 @@ public enum EnvironmentState: UInt32, Sendable {
 
   /// A record with these values.
   @inlinable public init(
-    guardName: UInt64, next: UInt32, previous: UInt32, application: UInt32, owner: UInt16, references: UInt16, pins: UInt16, kind: UInt8, dirty: UInt8, guardLength: UInt8
+    guardName: UInt64, next: UInt32, previous: UInt32, application: UInt32, owner: UInt16, references: UInt16,
+    pins: UInt16, kind: UInt8, dirty: UInt8, guardLength: UInt8
   ) {
     self.guardName = guardName
     self.next = next

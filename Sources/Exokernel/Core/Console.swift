@@ -5,7 +5,7 @@ import ExokernelABI
 extension Kernel {
   /// `CallNumber.consoleWrite`.
   public func consoleWrite(count: UInt64) -> CallResult {
-    guard count <= EnvironmentPage.consoleCapacity else { return CallResult(.badArgument) }
+    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
     let environment = current
     var line = newLine
     writePrefix(of: environment, to: &line)

@@ -96,6 +96,12 @@ public struct Kernel<Machine: Hardware> {
     unsafe Cell(machine.memory(at: UInt64(environments[index].environmentPage) &<< 12))
   }
 
+  /// The end of every call that is refused. Not inlined: so that refusals cost the calls that succeed nothing.
+  @inline(never) func refuse(_ error: CallError) -> CallResult {
+    header.value.counters.refusals &+= 1
+    return CallResult(error)
+  }
+
   /// The capability in `slot` of the running environment, if the slot holds one.
   @inline(__always) func capability(_ slot: UInt64) -> Capability? {
     guard slot < CapabilitySlot.count else { return nil }

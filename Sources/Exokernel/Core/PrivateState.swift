@@ -8,6 +8,8 @@ import ExokernelABI
   public var activeEnvironment: UInt32
   /// 1 from an epilogue upcall until the environment gives up the CPU.
   public var epiloguePending: UInt32
+  /// Physical address of that page table.
+  public var activeRoot: UInt64
   /// Environments that ended and still own frames: bit n for record n.
   public var reaping: UInt64
   /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another.
@@ -50,6 +52,8 @@ public enum PrivateLayout {
   public static let sendOwners = 0x1600
   /// Line buffer of the console.
   public static let consoleLine = 0x1800
+  /// One `FilterScratch`.
+  public static let filterScratch = 0x1c00
   /// Verified filters, one per filter record.
   public static let filterPrograms = 0x2000
   /// Size in bytes.

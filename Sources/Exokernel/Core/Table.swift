@@ -24,6 +24,15 @@
   }
 }
 
+extension Table {
+  /// The record at `index`, checked once for several uses.
+  @inlinable @inline(__always) public func cell(at index: UInt32) -> Cell<Record> {
+    precondition(index < count)
+    // Safe: the index was just checked, the initialiser's caller vouches for the memory.
+    return unsafe Cell(UnsafeMutableRawPointer(base + Int(index)))
+  }
+}
+
 /// One record at a fixed place in memory, used in place.
 @safe @frozen public struct Cell<Record: BitwiseCopyable> {
   @usableFromInline let base: UnsafeMutablePointer<Record>

@@ -37,7 +37,8 @@ extension Kernel {
   }
 
   private func setUpInterface(_ device: UInt64, _ interrupt: UInt32) {
-    let wanted: VirtioFeatures = .networkMACAddress | .networkMTU | .networkChecksum | .networkHostTSO4 | .networkGuestChecksum
+    let wanted: VirtioFeatures =
+      .networkMACAddress | .networkMTU | .networkChecksum | .networkHostTSO4 | .networkGuestChecksum
     guard let features = negotiate(device, wanted) else { return }
     let index = header.value.interfaceCount
     let rings = machine.networkRings &+ UInt64(index) &* InterfaceDriver.ringsSize

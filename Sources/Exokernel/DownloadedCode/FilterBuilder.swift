@@ -118,8 +118,13 @@ public struct FilterBuilder: Sendable {
     if let destination { try require(.word, at: 30, Int32(bitPattern: destination)) }
     // A header of five words, almost always, has the port at a constant place.
     try append(.load(.r3, .byte, .r1, 14))
-    let shortHeader = count
-    try append(.jump(.equal, .r3, 0x45, to: 0, is64: false))
+    let otherHeader = count
+    try append(.jump(.notEqual, .r3, 0x45, to: 0, is64: false))
+    try require(.halfWord, at: 36, Int32(port))
+    try appendVerdict(verdict)
+    setJump(at: otherHeader, to: count)
+    // Loaded again, so that the first load and its comparison are one step.
+    try append(.load(.r3, .byte, .r1, 14))
     try append(.arithmetic(.and, .r3, 15))
     try appendMismatch(.less, .r3, 5)
     try append(.arithmetic(.shiftLeft, .r3, 2))
@@ -127,9 +132,6 @@ public struct FilterBuilder: Sendable {
     try append(.load(.r4, .halfWord, .r3, 16))
     try append(.toBigEndian(.r4, bitCount: 16))
     try appendMismatch(.notEqual, .r4, Int32(port))
-    try appendVerdict(verdict)
-    setJump(at: shortHeader, to: count)
-    try require(.halfWord, at: 36, Int32(port))
   }
 
   /// Appends a comparison of `size` bytes at `offset` in network order, under `mask` if it is not 0; a mismatch leaves the rule.

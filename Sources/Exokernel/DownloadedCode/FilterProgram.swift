@@ -47,7 +47,7 @@
 /// Memory for the registers and the stack of a program while it runs, reusable from run to run, one for each CPU.
 ///
 /// It need not be cleared in between: the verifier proved that a program reads nothing it has not written.
-public struct FilterScratch: Sendable {
+@frozen public struct FilterScratch: Sendable, BitwiseCopyable {
   var words = InlineArray<18, UInt64>(repeating: 0)
 
   /// Scratch memory for any program.

@@ -92,7 +92,8 @@ func kernelDeviceInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
 @c(kernel_exception)
 func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) {
   // Safe: entry.S passes the frame it has just pushed.
-  guard unsafe frame.pointee.codeSegment & 3 != 0, unsafe kernel.header.value.layoutVersion != 0 || frame.pointee.vector == 6
+  guard unsafe frame.pointee.codeSegment & 3 != 0,
+    unsafe kernel.header.value.layoutVersion != 0 || frame.pointee.vector == 6
   else {
     unsafe Panic.exception(frame, others)
   }

@@ -23,7 +23,9 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
   for index in 0..<kernel.header.value.diskCount { LocalAPIC.route(kernel.diskDrivers[index].interrupt) }
   for index in 0..<kernel.header.value.interfaceCount { LocalAPIC.route(kernel.interfaceDrivers[index].interrupt) }
   machine_out8(MachinePort.milestone, Milestone.kernelReady.rawValue)
-  if kernel.header.value.liveEnvironments != 0 { machine_out8(MachinePort.milestone, Milestone.firstEnvironment.rawValue) }
+  if kernel.header.value.liveEnvironments != 0 {
+    machine_out8(MachinePort.milestone, Milestone.firstEnvironment.rawValue)
+  }
   Dispatcher.run()
 }
 
@@ -50,8 +52,10 @@ enum KernelGate {
 enum FrameTable {
   /// Maps the table in both places: one entry for each 2 MiB, that is, for each 256 MiB of memory.
   static func map(_ boot: BootInformation) {
-    let exposed = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_frame_table_directory_address()).unsafelyUnwrapped
-    let own = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_kernel_frame_table_directory_address()).unsafelyUnwrapped
+    let exposed = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_frame_table_directory_address())
+      .unsafelyUnwrapped
+    let own = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_kernel_frame_table_directory_address())
+      .unsafelyUnwrapped
     var page = boot.frameTable
     var index = 0
     while page < boot.firstFree, index < 512 {

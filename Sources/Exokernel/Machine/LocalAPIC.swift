@@ -33,7 +33,8 @@ enum LocalAPIC {
     let (high, low) = delta.multipliedFullWidth(by: header.timeMultiplier)
     let shift = UInt64(header.timeShift)
     let nanoseconds = shift == 0 ? low : high &<< (64 &- shift) | low &>> shift
-    machine_write_msr(0x838, delta == 0 ? 0 : nanoseconds == 0 ? 1 : nanoseconds < 0xffff_ffff ? nanoseconds : 0xffff_ffff)
+    machine_write_msr(
+      0x838, delta == 0 ? 0 : nanoseconds == 0 ? 1 : nanoseconds < 0xffff_ffff ? nanoseconds : 0xffff_ffff)
   }
 
   /// The interrupt in service is served.

@@ -9,7 +9,8 @@ enum StartInfo {
 
   /// Reads start_info at physical address `address`; nil where it is none, or tells nothing of memory.
   static func read(at address: UInt64) -> BootInformation? {
-    guard address &+ 56 <= AddressMap.directMapSize, load(address) as UInt32 == magic, load(address &+ 4) as UInt32 >= 1 else {
+    guard address &+ 56 <= AddressMap.directMapSize, load(address) as UInt32 == magic, load(address &+ 4) as UInt32 >= 1
+    else {
       return nil
     }
     let modules: UInt32 = load(address &+ 12)

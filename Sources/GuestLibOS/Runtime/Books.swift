@@ -41,7 +41,8 @@ public enum Books {
 
   /// A network interface.
   public static func interface(_ index: UInt64) -> InterfaceRecord? {
-    index < UInt64(header.interfaceCount) ? record(BooksLayout.interfacesOffset, index, of: BooksLayout.interfaces) : nil
+    index < UInt64(header.interfaceCount)
+      ? record(BooksLayout.interfacesOffset, index, of: BooksLayout.interfaces) : nil
   }
 
   /// The record of a frame.

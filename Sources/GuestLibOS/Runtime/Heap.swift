@@ -100,7 +100,9 @@ enum Heap {
 
   private static func grow(_ spans: UInt64) -> UInt64? {
     let start = unsafe frontier
-    guard spans <= (PageSpace.heapEnd &- start) / spanSize, PageSpace.mapFresh(at: start, count: spans &* 16) else { return nil }
+    guard spans <= (PageSpace.heapEnd &- start) / spanSize, PageSpace.mapFresh(at: start, count: spans &* 16) else {
+      return nil
+    }
     unsafe frontier = start &+ spans &* spanSize
     return start
   }

@@ -45,7 +45,8 @@ public enum KernelCall {
   }
 
   /// Allocates a free frame, a named one or any; returns its number.
-  public static func allocateFrame(_ frame: UInt64 = CallNumber.any, capability: UInt64 = CapabilitySlot.own) throws(CallError)
+  public static func allocateFrame(_ frame: UInt64 = CallNumber.any, capability: UInt64 = CapabilitySlot.own)
+    throws(CallError)
     -> UInt64
   {
     try call(.frameAllocate, capability, frame).value()
@@ -81,7 +82,8 @@ public enum KernelCall {
   }
 
   /// Binds a range of a disk; returns the extent's number.
-  public static func bindExtent(disk: UInt64, first: UInt64, count: UInt64, rights: Rights) throws(CallError) -> UInt64 {
+  public static func bindExtent(disk: UInt64, first: UInt64, count: UInt64, rights: Rights) throws(CallError) -> UInt64
+  {
     try call(.extentBind, CapabilitySlot.disks, disk, first, count, UInt64(rights.rawValue)).value()
   }
 

@@ -21,7 +21,8 @@
       var byte = 0
       while byte < 8, index < count {
         // Safe: the caller passes a buffer of `count` bytes.
-        unsafe UnsafeMutablePointer<UInt8>(bitPattern: buffer &+ index).unsafelyUnwrapped.pointee = UInt8(truncatingIfNeeded: value)
+        unsafe UnsafeMutablePointer<UInt8>(bitPattern: buffer &+ index).unsafelyUnwrapped.pointee = UInt8(
+          truncatingIfNeeded: value)
         value &>>= 8
         index &+= 1
         byte += 1

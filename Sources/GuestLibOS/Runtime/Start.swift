@@ -36,7 +36,9 @@ public enum Environment {
   @c(libos_fault)
   public func libosFault(_ address: UInt64, _ code: UInt64, _ instruction: UInt64) {
     let page = address & ~0xfff
-    if page >= stackFloor, page < AddressMap.environmentPage, code & 1 == 0, PageSpace.mapFresh(at: page, count: 1) { return }
+    if page >= stackFloor, page < AddressMap.environmentPage, code & 1 == 0, PageSpace.mapFresh(at: page, count: 1) {
+      return
+    }
     KernelCall.declineFault()
   }
 #endif

@@ -25,7 +25,9 @@ public final class EchoBackend: NetworkBackend, @unchecked Sendable {
     bytes.removeAll(keepingCapacity: true)
     packet.appendFrame(to: &bytes)
     // Safe: the span does not outlive the call, in which nobody changes `bytes`.
-    if unsafe receiver?.deliver(header: VirtioNetwork.Header(), frame: bytes.span.bytes) == .delivered { receiver?.flush() }
+    if unsafe receiver?.deliver(header: VirtioNetwork.Header(), frame: bytes.span.bytes) == .delivered {
+      receiver?.flush()
+    }
     return .done
   }
 

@@ -27,7 +27,8 @@ public struct BootArchive {
     }
     appendHeader(name, size: contents.count)
     bytes.append(contentsOf: contents)
-    bytes.append(contentsOf: repeatElement(0, count: (Self.blockSize - contents.count % Self.blockSize) % Self.blockSize))
+    bytes.append(
+      contentsOf: repeatElement(0, count: (Self.blockSize - contents.count % Self.blockSize) % Self.blockSize))
   }
 
   /// The whole archive, with the two zero blocks that end it.

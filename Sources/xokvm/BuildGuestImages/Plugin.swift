@@ -9,16 +9,21 @@ import PackagePlugin
   func createBuildCommands(context: PluginContext, target: any Target) async throws -> [Command] {
     let package = context.package.directoryURL
     let sources = package.appending(path: "Sources")
-    let kernel = ["Exokernel/ABI", "Exokernel/DownloadedCode", "Exokernel/Core", "Exokernel/Machine", "Exokernel/CMachine"]
+    let kernel = [
+      "Exokernel/ABI", "Exokernel/DownloadedCode", "Exokernel/Core", "Exokernel/Machine", "Exokernel/CMachine",
+    ]
     let libOS = ["Exokernel/ABI", "Exokernel/DownloadedCode", "GuestLibOS"]
     if target.name == "GuestImages" {
       return [
-        try command("kernel", context, inputs: (kernel + ["Hypervisor/VirtioLayout"]).map { sources.appending(path: $0) }),
+        try command(
+          "kernel", context, inputs: (kernel + ["Hypervisor/VirtioLayout"]).map { sources.appending(path: $0) }),
         try command("programs", context, inputs: libOS.map { sources.appending(path: $0) }),
       ]
     }
     let guests = target.directoryURL.appending(path: "Guests")
-    return [try command("guests", context, inputs: libOS.map { sources.appending(path: $0) } + [guests], guests: guests)]
+    return [
+      try command("guests", context, inputs: libOS.map { sources.appending(path: $0) } + [guests], guests: guests)
+    ]
   }
 
   private func command(_ image: String, _ context: PluginContext, inputs: [URL], guests: URL? = nil) throws -> Command {
@@ -35,7 +40,8 @@ import PackagePlugin
   }
 
   private func files(below folder: URL) -> [URL] {
-    let all = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
+    let all =
+      FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
     return all.filter { ["swift", "S", "h", "ld", "modulemap"].contains($0.pathExtension) }.sorted { $0.path < $1.path }
   }
 }

@@ -13,7 +13,8 @@ import Foundation
     }
     do {
       let toolchain = Toolchain(
-        package: URL(filePath: arguments[2]), work: URL(filePath: arguments[3]), swiftc: arguments[5], clang: arguments[6],
+        package: URL(filePath: arguments[2]), work: URL(filePath: arguments[3]), swiftc: arguments[5],
+        clang: arguments[6],
         linker: arguments[7])
       try? FileManager.default.removeItem(at: toolchain.work)
       try FileManager.default.createDirectory(at: toolchain.work, withIntermediateDirectories: true)
@@ -50,8 +51,10 @@ import Foundation
 /// The exokernel: ring 0, no allocation, no floating point.
 private func buildKernel(_ tools: Toolchain) throws -> Data {
   let modules = [
-    GuestModule("ExokernelABI", "Sources/Exokernel/ABI"), GuestModule("VirtioLayout", "Sources/Hypervisor/VirtioLayout"),
-    GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"), GuestModule("ExokernelCore", "Sources/Exokernel/Core"),
+    GuestModule("ExokernelABI", "Sources/Exokernel/ABI"),
+    GuestModule("VirtioLayout", "Sources/Hypervisor/VirtioLayout"),
+    GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
+    GuestModule("ExokernelCore", "Sources/Exokernel/Core"),
     GuestModule("ExokernelMachine", "Sources/Exokernel/Machine"),
   ]
   var objects = try modules.map { try tools.compile($0, flags: Toolchain.ringZero) }
@@ -63,7 +66,8 @@ private func buildKernel(_ tools: Toolchain) throws -> Data {
 /// Programs, each linked with the library operating system, as one boot archive.
 private func buildPrograms(_ tools: Toolchain, _ programs: [Program]) throws -> Data {
   let libraries = [
-    GuestModule("ExokernelABI", "Sources/Exokernel/ABI"), GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
+    GuestModule("ExokernelABI", "Sources/Exokernel/ABI"),
+    GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
     GuestModule("LibOS", "Sources/GuestLibOS/Runtime"), GuestModule("InternetStack", "Sources/GuestLibOS/Network"),
     GuestModule("FileSystems", "Sources/GuestLibOS/FileSystems"), GuestModule("HTTP", "Sources/GuestLibOS/HTTP"),
   ]

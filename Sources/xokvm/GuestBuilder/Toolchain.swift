@@ -26,7 +26,8 @@ struct Toolchain {
 
   /// Every guest module.
   static let common = [
-    "-target", "x86_64-unknown-none-elf", "-enable-experimental-feature", "Embedded", "-enable-experimental-feature", "Extern",
+    "-target", "x86_64-unknown-none-elf", "-enable-experimental-feature", "Embedded", "-enable-experimental-feature",
+    "Extern",
     "-wmo", "-parse-as-library", "-swift-version", "6", "-O", "-strict-memory-safety", "-warnings-as-errors",
     "-enable-upcoming-feature", "ExistentialAny",
     "-Xfrontend", "-function-sections", "-Xfrontend", "-disable-stack-protector", "-Xcc", "-fno-pic", "-Xcc",
@@ -35,7 +36,8 @@ struct Toolchain {
 
   /// What ring 0 needs besides: interrupts may come at any instruction, and the FPU belongs to ring 3.
   static let ringZero = [
-    "-Xcc", "-mno-red-zone", "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-implicit-float", "-Xcc", "-mcmodel=kernel",
+    "-Xcc", "-mno-red-zone", "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-implicit-float", "-Xcc",
+    "-mcmodel=kernel",
     "-no-allocations",
   ]
 
@@ -43,14 +45,16 @@ struct Toolchain {
   func compile(_ module: GuestModule, flags: [String], headers extra: [String] = []) throws -> String {
     let location = module.path.hasPrefix("/") ? URL(filePath: module.path) : package.appending(path: module.path)
     let object = work.appending(path: "\(module.name).o").path
-    let headers = ["Sources/Exokernel/CMachine", "Sources/GuestLibOS/CEntry"].flatMap {
-      ["-I", package.appending(path: $0).path]
-    } + extra.flatMap { ["-I", $0] }
+    let headers =
+      ["Sources/Exokernel/CMachine", "Sources/GuestLibOS/CEntry"].flatMap {
+        ["-I", package.appending(path: $0).path]
+      } + extra.flatMap { ["-I", $0] }
     try run(
       swiftc,
       Self.common + flags + headers + [
         "-I", work.path, "-module-cache-path", work.appending(path: "modules").path, "-module-name", module.name,
-        "-emit-module", "-emit-module-path", work.appending(path: "\(module.name).swiftmodule").path, "-c", "-o", object,
+        "-emit-module", "-emit-module-path", work.appending(path: "\(module.name).swiftmodule").path, "-c", "-o",
+        object,
       ] + swiftFiles(at: location))
     return object
   }
@@ -66,14 +70,18 @@ struct Toolchain {
     let output = work.appending(path: name)
     try run(
       linker,
-      ["-T", package.appending(path: script).path, "-static", "--gc-sections", "-z", "noexecstack", "--no-dynamic-linker"]
+      [
+        "-T", package.appending(path: script).path, "-static", "--gc-sections", "-z", "noexecstack",
+        "--no-dynamic-linker",
+      ]
         + (strip ? ["--strip-all"] : ["--strip-debug"]) + ["-o", output.path] + objects)
     return try Data(contentsOf: output)
   }
 
   private func swiftFiles(at location: URL) -> [String] {
     if location.pathExtension == "swift" { return [location.path] }
-    let files = FileManager.default.enumerator(at: location, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
+    let files =
+      FileManager.default.enumerator(at: location, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
     return files.filter { $0.pathExtension == "swift" }.map(\.path).sorted()
   }
 

@@ -11,7 +11,9 @@ public struct Archive {
   func find(_ name: Range<UInt64>, of names: PhysicalBytes) -> Range<UInt64>? {
     var offset: UInt64 = 0
     for _ in 0..<Self.limit {
-      guard offset &+ 512 <= bytes.count, bytes[offset] != 0, bytes.matches("ustar", at: offset &+ 257) else { return nil }
+      guard offset &+ 512 <= bytes.count, bytes[offset] != 0, bytes.matches("ustar", at: offset &+ 257) else {
+        return nil
+      }
       var size: UInt64 = 0
       for digit in 124..<UInt64(135) {
         let byte = bytes[offset &+ digit]

@@ -44,7 +44,8 @@ extension Kernel {
       name: CapabilityName.network &<< 56, length: 1, rights: devices)
     let physical = UInt64(root) &<< 12
     setTableEntry(physical, 254, tableEntry(machine.templateRoot, 254))
-    setTableEntry(physical, AddressMap.recursiveSlot, physical | PageEntry.present | PageEntry.user | PageEntry.noExecute)
+    setTableEntry(
+      physical, AddressMap.recursiveSlot, physical | PageEntry.present | PageEntry.user | PageEntry.noExecute)
     setTableEntry(physical, 256, tableEntry(machine.templateRoot, 256))
     setTableEntry(physical, 511, tableEntry(machine.templateRoot, 511))
     self.page(of: index).value.environment = UInt64(index)
@@ -60,7 +61,8 @@ extension Kernel {
       let record = UInt64(index) &* UInt64(MemoryLayout<EnvironmentRecord>.stride)
       for word in 0..<UInt64(MemoryLayout<EnvironmentRecord>.size / 8) {
         // Safe: the record is that many words of the books.
-        unsafe (machine.booksBase + Int(BooksLayout.environmentsOffset &+ record &+ word &* 8)).storeBytes(of: 0, as: UInt64.self)
+        unsafe (machine.booksBase + Int(BooksLayout.environmentsOffset &+ record &+ word &* 8)).storeBytes(
+          of: 0, as: UInt64.self)
       }
     }
     environments[index].generation = generation &+ 1
@@ -97,6 +99,7 @@ extension Kernel {
     own.value.reaper.progress = 1
     if own.value.activeEnvironment == environment {
       machine.activate(root: machine.templateRoot)
+      own.value.activeRoot = machine.templateRoot
       own.value.activeEnvironment = BooksLayout.noEnvironment
     }
     header.value.currentEnvironment = BooksLayout.noEnvironment

@@ -74,7 +74,8 @@ extension Kernel {
   private func reapFrame(of environment: UInt32, _ bit: UInt64) {
     var frame = own.value.reaper.frame
     // Somebody whose capability dominates the guard may have freed the frame between two steps: then the list starts over.
-    let isOwn = frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
+    let isOwn =
+      frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
     if !isOwn { frame = environments[environment].firstFrame }
     guard frame != 0 else {
       environments[environment].state = EnvironmentState.free.rawValue
@@ -86,7 +87,8 @@ extension Kernel {
       return
     }
     let next = frames[frame].next
-    let isMapped = own.value.sharing & bit != 0 && frames[frame].kind == FrameKind.memory.rawValue && frames[frame].references != 0
+    let isMapped =
+      own.value.sharing & bit != 0 && frames[frame].kind == FrameKind.memory.rawValue && frames[frame].references != 0
     if frames[frame].pins == 0, !isMapped {
       returnFrame(frame)
       own.value.reaper.progress = 1

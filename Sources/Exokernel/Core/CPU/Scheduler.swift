@@ -56,7 +56,8 @@ extension Kernel {
     environments[environment].slicesRun &+= 1
     own.value.epiloguePending = 0
     if own.value.activeEnvironment != environment {
-      machine.activate(root: UInt64(environments[environment].rootTable) &<< 12)
+      own.value.activeRoot = UInt64(environments[environment].rootTable) &<< 12
+      machine.activate(root: own.value.activeRoot)
       own.value.activeEnvironment = environment
     }
     machine.armTimer(after: header.value.sliceLength)
@@ -126,17 +127,17 @@ extension Kernel {
 
   /// `CallNumber.sliceAllocate`.
   public func sliceAllocate(slot: UInt64, position: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     let name = CapabilityName.name(CapabilityName.environment, UInt64(current))
-    guard capability.allows(.allocate, guardName: name, guardLength: 2) else { return CallResult(.notPermitted) }
+    guard capability.allows(.allocate, guardName: name, guardLength: 2) else { return refuse(.notPermitted) }
     let wanted: UInt32
     if position == CallNumber.any {
-      guard let free = freeSlice() else { return CallResult(.exhausted) }
+      guard let free = freeSlice() else { return refuse(.exhausted) }
       wanted = free
     } else {
-      guard position < BooksLayout.slices else { return CallResult(.noSuchResource) }
+      guard position < BooksLayout.slices else { return refuse(.noSuchResource) }
       wanted = UInt32(truncatingIfNeeded: position)
-      guard slices[wanted] == 0 else { return CallResult(.busy) }
+      guard slices[wanted] == 0 else { return refuse(.busy) }
     }
     takeSlice(wanted, for: current)
     return CallResult(UInt64(wanted))
@@ -144,10 +145,10 @@ extension Kernel {
 
   /// `CallNumber.sliceFree`. An environment keeps its last position: without one it could not even end.
   public func sliceFree(position: UInt64) -> CallResult {
-    guard position < BooksLayout.slices else { return CallResult(.noSuchResource) }
+    guard position < BooksLayout.slices else { return refuse(.noSuchResource) }
     let index = UInt32(truncatingIfNeeded: position)
-    guard slices[index] == current &+ 1 else { return CallResult(.notPermitted) }
-    guard environments[current].slices > 1 else { return CallResult(.busy) }
+    guard slices[index] == current &+ 1 else { return refuse(.notPermitted) }
+    guard environments[current].slices > 1 else { return refuse(.busy) }
     dropSlice(index)
     return .success
   }

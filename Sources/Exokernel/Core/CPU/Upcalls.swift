@@ -12,7 +12,7 @@ public enum FaultOutcome: Sendable {
 extension Kernel {
   /// `CallNumber.upcallBind`. Entries are checked here, once: the kernel later returns to them without a look.
   public func upcallBind(fault: UInt64, epilogue: UInt64) -> CallResult {
-    guard fault < AddressMap.userEnd, epilogue < AddressMap.userEnd else { return CallResult(.badAddress) }
+    guard fault < AddressMap.userEnd, epilogue < AddressMap.userEnd else { return refuse(.badAddress) }
     environments[current].faultEntry = fault
     environments[current].epilogueEntry = epilogue
     return .success

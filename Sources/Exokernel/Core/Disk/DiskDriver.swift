@@ -56,44 +56,44 @@ extension Kernel {
 
   /// `CallNumber.extentBind`.
   public func extentBind(slot: UInt64, disk: UInt64, first: UInt64, count: UInt64, rights: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    guard disk < UInt64(header.value.diskCount) else { return CallResult(.noSuchResource) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard disk < UInt64(header.value.diskCount) else { return refuse(.noSuchResource) }
     let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 3)
     let name = CapabilityName.name(CapabilityName.disk, disk)
     guard !wanted.isEmpty, capability.allows(wanted, guardName: name, guardLength: 2) else {
-      return CallResult(.notPermitted)
+      return refuse(.notPermitted)
     }
     let record = disks[UInt32(truncatingIfNeeded: disk)]
-    guard record.readOnly == 0 || !wanted.contains(.write) else { return CallResult(.notPermitted) }
-    guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return CallResult(.badArgument) }
+    guard record.readOnly == 0 || !wanted.contains(.write) else { return refuse(.notPermitted) }
+    guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return refuse(.badArgument) }
     for index in 0..<extents.count where extents[index].count == 0 {
       extents[index] = ExtentRecord(
         first: first, count: count, owner: current, disk: UInt16(truncatingIfNeeded: disk),
         rights: UInt16(truncatingIfNeeded: wanted.rawValue))
       return CallResult(UInt64(index))
     }
-    return CallResult(.exhausted)
+    return refuse(.exhausted)
   }
 
   /// `CallNumber.blockSubmit`.
   public func blockSubmit(extent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64) -> CallResult {
-    guard extent < BooksLayout.extents else { return CallResult(.noSuchResource) }
+    guard extent < BooksLayout.extents else { return refuse(.noSuchResource) }
     let environment = current
     let binding = extents[UInt32(truncatingIfNeeded: extent)]
-    guard binding.count != 0, binding.owner == environment else { return CallResult(.noSuchResource) }
+    guard binding.count != 0, binding.owner == environment else { return refuse(.noSuchResource) }
     let count = operation & 0xffff_ffff
     let isWrite = operation &>> 32 != 0
-    guard count >= 1, count <= 8, tag < EnvironmentPage.blockTags else { return CallResult(.badArgument) }
-    guard binding.rights & (isWrite ? 2 : 1) != 0 else { return CallResult(.notPermitted) }
-    guard count <= binding.count, block <= binding.count &- count else { return CallResult(.badArgument) }
-    guard frame < UInt64(header.value.frameCount) else { return CallResult(.noSuchResource) }
+    guard count >= 1, count <= 8, tag < EnvironmentPage.blockTags else { return refuse(.badArgument) }
+    guard binding.rights & (isWrite ? 2 : 1) != 0 else { return refuse(.notPermitted) }
+    guard count <= binding.count, block <= binding.count &- count else { return refuse(.badArgument) }
+    guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
     let target = UInt32(truncatingIfNeeded: frame)
     guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == environment else {
-      return CallResult(.notPermitted)
+      return refuse(.notPermitted)
     }
     let driver = UInt32(binding.disk)
     let free = diskDrivers[driver].freeRequests
-    guard free != 0, frames[target].pins < UInt16.max else { return CallResult(.deviceFull) }
+    guard free != 0, frames[target].pins < UInt16.max else { return refuse(.deviceFull) }
 
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
     diskDrivers[driver].freeRequests = free & (free &- 1)
@@ -112,7 +112,9 @@ extension Kernel {
     put(data &+ 8, UInt32(truncatingIfNeeded: count &* 512))
     put(data &+ 12, VirtqueueDescriptor.Flag.next | (isWrite ? 0 : VirtqueueDescriptor.Flag.write))
     let published = diskDrivers[driver].published
-    put(rings &+ DiskDriver.availableOffset &+ 4 &+ UInt64(published & 127) &* 2, UInt16(truncatingIfNeeded: request &* 3))
+    put(
+      rings &+ DiskDriver.availableOffset &+ 4 &+ UInt64(published & 127) &* 2, UInt16(truncatingIfNeeded: request &* 3)
+    )
     machine.orderStores()
     put(rings &+ DiskDriver.availableOffset &+ 2, published &+ 1)
     diskDrivers[driver].published = published &+ 1

@@ -10,7 +10,9 @@ extension Kernel {
   {
     let found: UInt32
     if let wanted {
-      guard wanted >= header.value.firstFrame, wanted < header.value.frameCount, frames[wanted].kind == 0 else { return nil }
+      guard wanted >= header.value.firstFrame, wanted < header.value.frameCount, frames[wanted].kind == 0 else {
+        return nil
+      }
       found = wanted
       // A frame that was given back is on the free list; one at the frontier or above never was.
       if frames[wanted].dirty != 0 { unlinkFree(wanted) }
@@ -87,7 +89,9 @@ extension Kernel {
   }
 
   /// True where `frame` is memory of an environment and `capability` dominates its guard with `rights`.
-  @inline(__always) func permits(_ capability: Capability, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory) -> CallError? {
+  @inline(__always) func permits(_ capability: Capability, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory)
+    -> CallError?
+  {
     guard frame < UInt64(header.value.frameCount) else { return .noSuchResource }
     let index = UInt32(truncatingIfNeeded: frame)
     guard frames[index].kind == kind.rawValue else { return .noSuchResource }

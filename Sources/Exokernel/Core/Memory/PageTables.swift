@@ -17,7 +17,8 @@ extension Kernel {
     while shift > 12 {
       let entry = tableEntry(table, address &>> shift)
       guard entry & PageEntry.present != 0 else { return nil }
-      table = entry & PageEntry.addressMask
+      // Entries that lead to tables have no bits above the address.
+      table = entry & ~0xfff
       shift &-= 9
     }
     return table
@@ -26,18 +27,19 @@ extension Kernel {
   /// Reads entry `index` (only its low nine bits count) of the table at physical address `table`.
   @inline(__always) func tableEntry(_ table: UInt64, _ index: UInt64) -> UInt64 {
     // Safe: tables lie in the direct map, and nine bits of index stay inside one.
-    unsafe machine.memory(at: table &+ (index & 511) &* 8).load(as: UInt64.self)
+    unsafe machine.memory(at: table | (index &<< 3 & 0xff8)).load(as: UInt64.self)
   }
 
   /// Writes entry `index` (only its low nine bits count) of the table at physical address `table`.
   @inline(__always) func setTableEntry(_ table: UInt64, _ index: UInt64, _ entry: UInt64) {
     // Safe: as in `tableEntry`.
-    unsafe machine.memory(at: table &+ (index & 511) &* 8).storeBytes(of: entry, as: UInt64.self)
+    unsafe machine.memory(at: table | (index &<< 3 & 0xff8)).storeBytes(of: entry, as: UInt64.self)
   }
 
   /// True for a page-aligned address that an environment may map.
   @inline(__always) func isMappable(_ address: UInt64) -> Bool {
-    address < AddressMap.userEnd && address & 0xfff == 0
+    // Bits below the page number come to the top, so that one comparison refuses them, too.
+    (address &>> 12 | address &<< 52) &>> 32 < AddressMap.userEnd &>> 44
   }
 
   /// The entry that maps `frame` with `rights`.

@@ -49,21 +49,21 @@ extension Kernel {
 
   /// `CallNumber.packetSend`.
   public func packetSend(slot: UInt64, interface: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    guard interface < UInt64(header.value.interfaceCount) else { return CallResult(.noSuchResource) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard interface < UInt64(header.value.interfaceCount) else { return refuse(.noSuchResource) }
     guard
       capability.allows(
         .write, guardName: CapabilityName.name(CapabilityName.network, interface), guardLength: 2)
-    else { return CallResult(.notPermitted) }
+    else { return refuse(.notPermitted) }
     let environment = current
     let driver = UInt32(truncatingIfNeeded: interface)
     let block = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.sendBlockOffset
     // The environment could write its page only while it runs, that is, not now; a device could, so each word is read once.
     let pieces: UInt32 = get(block)
-    guard pieces <= SendBlock.maximumPieces else { return CallResult(.badArgument) }
+    guard pieces <= SendBlock.maximumPieces else { return refuse(.badArgument) }
     reclaimSent(driver)
     guard pieces != 0 else { return .success }
-    guard UInt32(interfaceDrivers[driver].freeDescriptors) > pieces else { return CallResult(.deviceFull) }
+    guard UInt32(interfaceDrivers[driver].freeDescriptors) > pieces else { return refuse(.deviceFull) }
 
     // Check every piece while filling descriptors: until the head is published, the device does not look at them, and an error leaves
     // the free list as it was.
@@ -78,12 +78,12 @@ extension Kernel {
       let offset = piece &>> 32 & 0xffff
       let length = piece &>> 48
       guard frame < UInt64(header.value.frameCount), length >= 1, offset &+ length <= 4096 else {
-        return CallResult(.badArgument)
+        return refuse(.badArgument)
       }
       let number = UInt32(truncatingIfNeeded: frame)
       guard frames[number].kind == FrameKind.memory.rawValue, UInt32(frames[number].owner) == environment,
         frames[number].pins < UInt16.max &- 32
-      else { return CallResult(.notPermitted) }
+      else { return refuse(.notPermitted) }
       descriptor = following
       let entry = table &+ UInt64(descriptor) &* 16
       following = get(entry &+ 14)

@@ -27,29 +27,33 @@ extension Kernel {
     unsafe Table(
       machine.privateBase + PrivateLayout.ringFrames, count: UInt32(BooksLayout.filters) &* RingBinding.maximumFrames)
   }
+  /// Memory of the filter that runs: one runs at a time.
+  @inline(__always) private var filterScratch: Cell<FilterScratch> {
+    unsafe Cell(machine.privateBase + PrivateLayout.filterScratch)
+  }
 
   /// `CallNumber.filterBind`.
   public func filterBind(slot: UInt64, code: UInt64, count: UInt64, ring: UInt64, slots: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     guard
       capability.allows(
         .read | .allocate, guardName: CapabilityName.name(CapabilityName.network, 0), guardLength: 2)
-    else { return CallResult(.notPermitted) }
+    else { return refuse(.notPermitted) }
     guard slots >= 2, slots <= UInt64(PacketRing.maximumSlots), slots & (slots &- 1) == 0, count >= 1,
       count <= UInt64(FilterProgram.capacity)
-    else { return CallResult(.badArgument) }
-    guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return CallResult(.notPermitted) }
-    guard let index = freeFilter() else { return CallResult(.exhausted) }
+    else { return refuse(.badArgument) }
+    guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return refuse(.notPermitted) }
+    guard let index = freeFilter() else { return refuse(.exhausted) }
     // The frame numbers are copied before they are checked, so nothing can change in between.
     let base = index &* RingBinding.maximumFrames
     let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
     for position in 0..<frameCount {
       let number: UInt32 = get(UInt64(control) &<< 12 &+ PacketRing.framesOffset &+ UInt64(position) &* 4)
-      guard ownMemory(UInt64(number)) != nil else { return CallResult(.notPermitted) }
+      guard ownMemory(UInt64(number)) != nil else { return refuse(.notPermitted) }
       ringFrames[base &+ position] = number
     }
     guard let program = verify(code: codeFrame, count: Int(truncatingIfNeeded: count), into: index) else {
-      return CallResult(.badProgram)
+      return refuse(.badProgram)
     }
 
     frames[control].pins &+= 1
@@ -68,9 +72,9 @@ extension Kernel {
 
   /// `CallNumber.filterUnbind`.
   public func filterUnbind(_ filter: UInt64) -> CallResult {
-    guard filter < BooksLayout.filters else { return CallResult(.noSuchResource) }
+    guard filter < BooksLayout.filters else { return refuse(.noSuchResource) }
     let index = UInt32(truncatingIfNeeded: filter)
-    guard filters[index].ownerPlusOne == current &+ 1 else { return CallResult(.noSuchResource) }
+    guard filters[index].ownerPlusOne == current &+ 1 else { return refuse(.noSuchResource) }
     unbindFilter(index)
     return .success
   }
@@ -103,7 +107,9 @@ extension Kernel {
       let length: UInt32 = get(element &+ 4)
       let address: UInt64 = get(rings &+ UInt64(buffer) &* 16)
       deliver(buffer: address, length: length)
-      put(rings &+ InterfaceDriver.receiveAvailable &+ 4 &+ UInt64(published & 63) &* 2, UInt16(truncatingIfNeeded: buffer))
+      put(
+        rings &+ InterfaceDriver.receiveAvailable &+ 4 &+ UInt64(published & 63) &* 2,
+        UInt16(truncatingIfNeeded: buffer))
       seen &+= 1
       published &+= 1
     }
@@ -121,18 +127,17 @@ extension Kernel {
   }
 
   /// Runs the filters over one received buffer and copies the packet into the first ring that wants it.
-  private func deliver(buffer: UInt64, length: UInt32) {
+  @inline(__always) private func deliver(buffer: UInt64, length: UInt32) {
     let headerSize = UInt32(VirtioNetwork.Header.byteCount)
     guard length > headerSize, length <= PacketRing.slotSize else { return }
     let packet = buffer &+ UInt64(headerSize)
     let size = length &- headerSize
-    var scratch = FilterScratch()
     for index in 0..<header.value.filterCount {
       let ownerPlusOne = filters[index].ownerPlusOne
       guard ownerPlusOne != 0 else { continue }
       // Safe: the packet is inside a receive buffer of `slotSize` bytes, as checked above.
       let verdict = unsafe ringBindings[index].filter.run(
-        packet: UnsafeRawPointer(machine.memory(at: packet)), length: Int(size), scratch: &scratch)
+        packet: UnsafeRawPointer(machine.memory(at: packet)), length: Int(size), scratch: &filterScratch.value)
       guard verdict != 0 else { continue }
       let control = ringBindings[index].control
       let producer = ringBindings[index].producer
@@ -144,9 +149,11 @@ extension Kernel {
       }
       let slot = producer & mask
       let frame = ringFrames[index &* RingBinding.maximumFrames &+ slot &>> 1]
-      machine.copy(from: packet, to: UInt64(frame) &<< 12 &+ UInt64(slot & 1) &* UInt64(PacketRing.slotSize), count: size)
+      machine.copy(
+        from: packet, to: UInt64(frame) &<< 12 &+ UInt64(slot & 1) &* UInt64(PacketRing.slotSize), count: size)
       let flags: UInt8 = get(buffer)
-      let told: UInt64 = flags & 1 != 0 ? 2 : UInt64(flags & 2) &>> 1
+      // Bit 0, "needs checksum", is told as 2; bit 1 alone, "checksum is valid", as 1: two bits for each of the four cases.
+      let told: UInt64 = 0b10_01_10_00 &>> (UInt64(flags & 3) &* 2) & 3
       put(control &+ PacketRing.slotsOffset &+ UInt64(slot) &* 8, told &<< 32 | UInt64(size))
       machine.orderStores()
       put(control, producer &+ 1)

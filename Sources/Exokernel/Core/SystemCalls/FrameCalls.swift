@@ -4,65 +4,81 @@ import ExokernelABI
 extension Kernel {
   /// `CallNumber.frameAllocate`.
   public func frameAllocate(slot: UInt64, frame: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    guard capability.rights.contains(.allocate) else { return CallResult(.notPermitted) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
     let environment = current
-    guard environments[environment].frames < environments[environment].frameQuota else { return CallResult(.exhausted) }
+    guard environments[environment].frames < environments[environment].frameQuota else { return refuse(.exhausted) }
     let wanted: UInt32?
     if frame == CallNumber.any {
       wanted = nil
     } else {
-      guard frame < UInt64(header.value.frameCount) else { return CallResult(.noSuchResource) }
+      guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
       wanted = UInt32(truncatingIfNeeded: frame)
     }
     guard
       let taken = takeFrame(
         wanted, for: environment, kind: .memory, guardName: capability.name, guardLength: capability.length)
-    else { return CallResult(wanted == nil && header.value.freeFrames == 0 ? .exhausted : .busy) }
+    else { return refuse(wanted == nil && header.value.freeFrames == 0 ? .exhausted : .busy) }
     return CallResult(UInt64(taken))
   }
 
   /// `CallNumber.frameFree`. Page tables are not memory any more and stay to the environment's end.
   public func frameFree(slot: UInt64, frame: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    if let refused = permits(capability, .allocate, frame: frame) { return CallResult(refused) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    if let refused = permits(capability, .allocate, frame: frame) { return refuse(refused) }
     let index = UInt32(truncatingIfNeeded: frame)
-    guard frames[index].references == 0, frames[index].pins == 0 else { return CallResult(.busy) }
+    guard frames[index].references == 0, frames[index].pins == 0 else { return refuse(.busy) }
     returnFrame(index)
     return .success
   }
 
   /// `CallNumber.frameMap`.
-  public func frameMap(slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    guard isMappable(address) else { return CallResult(.badAddress) }
+  @inline(__always) public func frameMap(slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64) -> CallResult {
+    guard slot < CapabilitySlot.count else { return refuse(.noSuchCapability) }
+    let capability = capabilities.cell(at: current &* UInt32(CapabilitySlot.count) &+ UInt32(truncatingIfNeeded: slot))
+    guard isMappable(address) else { return refuse(.badAddress) }
     let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 7) | .read
-    if let refused = permits(capability, wanted, frame: frame) { return CallResult(refused) }
+    guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
     let index = UInt32(truncatingIfNeeded: frame)
-    guard frames[index].references < UInt16.max else { return CallResult(.exhausted) }
-    guard let table = lastTable(root: currentRoot, address: address) else { return CallResult(.noPageTable) }
-    guard tableEntry(table, address &>> 12) & PageEntry.present == 0 else { return CallResult(.busy) }
-    if UInt32(frames[index].owner) != current, let refused = share(index) { return CallResult(refused) }
+    let record = frames.cell(at: index)
+    guard record.value.kind == FrameKind.memory.rawValue else { return refuse(.noSuchResource) }
+    // An empty slot has no rights, so the usual case need not ask for it.
+    guard
+      capability.value.allows(wanted, guardName: record.value.guardName, guardLength: UInt32(record.value.guardLength))
+    else { return refuse(capability.value.rights.isEmpty ? .noSuchCapability : .notPermitted) }
+    guard record.value.references < UInt16.max else { return refuse(.exhausted) }
+    guard let table = lastTable(root: currentRoot, address: address) else { return refuse(.noPageTable) }
+    guard tableEntry(table, address &>> 12) & PageEntry.present == 0 else { return refuse(.busy) }
+    guard UInt32(record.value.owner) == current else {
+      return mapForeign(index, wanted, address: address, table: table)
+    }
     setTableEntry(table, address &>> 12, pageEntry(frame: index, rights: wanted))
-    frames[index].references &+= 1
-    frames[index].dirty = 1
+    record.value.references &+= 1
+    record.value.dirty = 1
     return .success
   }
 
-  /// Notes that the running environment maps a frame of another one's. The frames of an ended environment are going back: no new mapping.
-  @inline(never) private func share(_ frame: UInt32) -> CallError? {
-    let owner = UInt32(frames[frame].owner)
-    guard environments[owner].state != EnvironmentState.ended.rawValue else { return .noSuchResource }
+  /// Maps a frame of another environment's and notes that the two share. The frames of an ended environment are going back: no new mapping.
+  /// Not inlined: as the last thing that `frameMap` does, it costs the usual case nothing.
+  @inline(never) private func mapForeign(_ frame: UInt32, _ rights: Rights, address: UInt64, table: UInt64)
+    -> CallResult
+  {
+    let record = frames.cell(at: frame)
+    let owner = UInt32(record.value.owner)
+    guard environments[owner].state != EnvironmentState.ended.rawValue else { return refuse(.noSuchResource) }
     own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current)
-    return nil
+    setTableEntry(table, address &>> 12, pageEntry(frame: frame, rights: rights))
+    record.value.references &+= 1
+    record.value.dirty = 1
+    return .success
   }
 
   /// `CallNumber.frameUnmap`.
-  public func frameUnmap(address: UInt64) -> CallResult {
-    guard isMappable(address), address != AddressMap.environmentPage else { return CallResult(.badAddress) }
-    guard let table = lastTable(root: currentRoot, address: address) else { return CallResult(.noPageTable) }
+  @inline(__always) public func frameUnmap(address: UInt64) -> CallResult {
+    guard isMappable(address), address != AddressMap.environmentPage else { return refuse(.badAddress) }
+    guard let table = lastTable(root: currentRoot, address: address) else { return refuse(.noPageTable) }
     let entry = tableEntry(table, address &>> 12)
-    guard entry & PageEntry.present != 0 else { return CallResult(.noSuchResource) }
+    guard entry & PageEntry.present != 0 else { return refuse(.noSuchResource) }
     setTableEntry(table, address &>> 12, 0)
     machine.invalidate(page: address)
     dropReference(entry)
@@ -71,24 +87,24 @@ extension Kernel {
 
   /// `CallNumber.tableInstall`.
   public func tableInstall(slot: UInt64, frame: UInt64, address: UInt64, level: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    guard address < AddressMap.userEnd else { return CallResult(.badAddress) }
-    guard level >= 1, level <= 3 else { return CallResult(.badArgument) }
-    if let refused = permits(capability, .write | .allocate, frame: frame) { return CallResult(refused) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard address < AddressMap.userEnd else { return refuse(.badAddress) }
+    guard level >= 1, level <= 3 else { return refuse(.badArgument) }
+    if let refused = permits(capability, .write | .allocate, frame: frame) { return refuse(refused) }
     let index = UInt32(truncatingIfNeeded: frame)
     guard frames[index].references == 0, frames[index].pins == 0, UInt32(frames[index].owner) == current else {
-      return CallResult(.busy)
+      return refuse(.busy)
     }
     var parent = currentRoot
     var shift: UInt64 = 39
     let last = 12 &+ 9 &* level
     while shift > last {
       let entry = tableEntry(parent, address &>> shift)
-      guard entry & PageEntry.present != 0 else { return CallResult(.noPageTable) }
+      guard entry & PageEntry.present != 0 else { return refuse(.noPageTable) }
       parent = entry & PageEntry.addressMask
       shift &-= 9
     }
-    guard tableEntry(parent, address &>> last) & PageEntry.present == 0 else { return CallResult(.busy) }
+    guard tableEntry(parent, address &>> last) & PageEntry.present == 0 else { return refuse(.busy) }
     if frames[index].dirty != 0 { machine.clear(frame: frame &<< 12) }
     frames[index].kind = FrameKind.pageTable.rawValue
     frames[index].references = 1
@@ -99,20 +115,20 @@ extension Kernel {
 
   /// `CallNumber.framesAllocateMapped`.
   public func framesAllocateMapped(slot: UInt64, address: UInt64, count: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return CallResult(.noSuchCapability) }
-    guard capability.rights.contains(.read | .write | .allocate) else { return CallResult(.notPermitted) }
-    guard isMappable(address) else { return CallResult(.badAddress) }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard capability.rights.contains(.read | .write | .allocate) else { return refuse(.notPermitted) }
+    guard isMappable(address) else { return refuse(.badAddress) }
     let first = address &>> 12 & 511
-    guard count >= 1, count <= 64, first &+ count <= 512 else { return CallResult(.badArgument) }
+    guard count >= 1, count <= 64, first &+ count <= 512 else { return refuse(.badArgument) }
     let environment = current
     let number = UInt32(truncatingIfNeeded: count)
     guard environments[environment].frames &+ number <= environments[environment].frameQuota,
       header.value.freeFrames >= number
-    else { return CallResult(.exhausted) }
-    guard let table = lastTable(root: currentRoot, address: address) else { return CallResult(.noPageTable) }
+    else { return refuse(.exhausted) }
+    guard let table = lastTable(root: currentRoot, address: address) else { return refuse(.noPageTable) }
     var index = first
     while index < first &+ count {
-      guard tableEntry(table, index) & PageEntry.present == 0 else { return CallResult(.busy) }
+      guard tableEntry(table, index) & PageEntry.present == 0 else { return refuse(.busy) }
       index &+= 1
     }
     index = first
@@ -121,7 +137,7 @@ extension Kernel {
         let frame = takeFrame(
           nil, for: environment, kind: .memory, guardName: capability.name, guardLength: capability.length)
       else {
-        guard index != first else { return CallResult(.busy) }
+        guard index != first else { return refuse(.busy) }
         break
       }
       setTableEntry(table, index, pageEntry(frame: frame, rights: .read | .write))
@@ -132,8 +148,8 @@ extension Kernel {
     return CallResult(index &- first)
   }
 
-  /// Physical address of the running environment's root table.
-  @inline(__always) var currentRoot: UInt64 { UInt64(environments[current].rootTable) &<< 12 }
+  /// Physical address of the running environment's root table, which is the one in force.
+  @inline(__always) var currentRoot: UInt64 { own.value.activeRoot }
 
   /// The entry that makes `frame` a table of the next level.
   @inline(__always) func tablePointer(_ frame: UInt32) -> UInt64 {

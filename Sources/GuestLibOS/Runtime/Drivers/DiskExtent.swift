@@ -22,7 +22,9 @@ public struct DiskExtent: ~Copyable {
 
   /// Starts moving `count` (1...8) blocks from `block` on into, or out of, the page at `address`; returns the request's tag. Throws
   /// `deviceFull` where neither tag nor room is left: try again after a completion.
-  public mutating func submit(block: UInt64, count: UInt64, page address: UInt64, isWrite: Bool = false) throws(CallError) -> Int {
+  public mutating func submit(block: UInt64, count: UInt64, page address: UInt64, isWrite: Bool = false)
+    throws(CallError) -> Int
+  {
     let free = ~inFlight
     guard free != 0 else { throw .deviceFull }
     guard let frame = Books.frameNumber(of: address) else { throw .badAddress }

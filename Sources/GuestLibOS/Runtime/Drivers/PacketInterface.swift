@@ -56,7 +56,9 @@ public struct PacketInterface: ~Copyable {
       guard let frame = Books.frameNumber(of: sendStart &+ index &* 4096) else { throw .badAddress }
       frames.append(UInt32(truncatingIfNeeded: frame))
     }
-    guard let codeFrame = Books.frameNumber(of: code), let ringFrame = Books.frameNumber(of: pages) else { throw .badAddress }
+    guard let codeFrame = Books.frameNumber(of: code), let ringFrame = Books.frameNumber(of: pages) else {
+      throw .badAddress
+    }
     _ = try KernelCall.bindFilter(code: codeFrame, count: count, ring: ringFrame, slots: slots)
     self.record = record
     self.interface = interface

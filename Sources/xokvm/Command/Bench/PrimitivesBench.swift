@@ -16,7 +16,8 @@ struct Operation {
 struct PrimitivesBench {
   /// Names of the operations, in the order of the table.
   static let names = [
-    "null-call", "null-call-full", "frame-map", "frame-unmap", "fault-upcall", "slice-switch", "block-read", "packet-receive",
+    "null-call", "null-call-full", "frame-map", "frame-unmap", "fault-upcall", "slice-switch", "block-read",
+    "packet-receive",
     "packet-send",
   ]
 
@@ -69,7 +70,9 @@ struct PrimitivesBench {
   private func boot(_ kernel: [UInt8], tracer: InstructionTracer?) throws -> String {
     let console = try memoryFile("console")
     let disk = try memoryFile("disk", byteCount: 1 << 20)
-    let archive = try ProgramArchive([ProgramArgument(name: "primitives"), ProgramArgument(name: "primitives", arguments: "partner")])
+    let archive = try ProgramArchive([
+      ProgramArgument(name: "primitives"), ProgramArgument(name: "primitives", arguments: "partner"),
+    ])
     var configuration = MachineConfiguration(
       boot: BootConfiguration(
         kernel: ImageSource(kernel, name: "the bundled kernel"), modules: [(archive.image, "programs")],
@@ -88,7 +91,9 @@ struct PrimitivesBench {
     let output = String(decoding: try console.contents(), as: UTF8.self)
     guard outcome == .exited(status: 0) else {
       throw CommandFailure(
-        status: .software, "the bench's machine ended with status \(outcome.exitStatus.rawValue): \(output.split(separator: "\n").last ?? "")")
+        status: .software,
+        "the bench's machine ended with status \(outcome.exitStatus.rawValue): \(output.split(separator: "\n").last ?? "")"
+      )
     }
     return output
   }
@@ -106,7 +111,9 @@ struct PrimitivesBench {
     var times: [String: UInt64] = [:]
     for line in output.split(separator: "\n") {
       let words = line.split(separator: " ")
-      guard words.count >= 3, words[words.count - 3] == "measure", let value = UInt64(words[words.count - 1]) else { continue }
+      guard words.count >= 3, words[words.count - 3] == "measure", let value = UInt64(words[words.count - 1]) else {
+        continue
+      }
       times[String(words[words.count - 2])] = value
     }
     return times
