@@ -4,6 +4,8 @@ public enum MachinePort {
   public static let exit: UInt16 = 0x501
   /// Writing a `Milestone` tells how far the boot has come.
   public static let milestone: UInt16 = 0x502
+  /// Writing the physical address of a text behind its 32-bit length prints it. Reads as zero where it is served.
+  public static let text: UInt16 = 0x504
   /// ISA debug exit, as in QEMU: the status is `(value << 1) | 1`.
   public static let debugExit: UInt16 = 0xf4
 }

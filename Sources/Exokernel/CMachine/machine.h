@@ -15,6 +15,8 @@ typedef struct { uint64_t instruction, codeSegment, flags, stack, stackSegment; 
 
 MACHINE void machine_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 MACHINE uint8_t machine_in8(uint16_t port) { uint8_t value; __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port)); return value; }
+MACHINE void machine_out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory"); }
+MACHINE uint32_t machine_in32(uint16_t port) { uint32_t value; __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port)); return value; }
 MACHINE void machine_out8_string(uint16_t port, const void *bytes, size_t count) {
   __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
 }

@@ -70,18 +70,20 @@ extension Kernel {
     write(line)
   }
 
-  // Safe: the line buffer is a part of the private state, `LineWriter.capacity` bytes long.
-  private var newLine: LineWriter { unsafe LineWriter(base: machine.privateBase + PrivateLayout.consoleLine) }
-  private func write(_ line: LineWriter) { unsafe machine.consoleWrite(line.base, count: line.count) }
+  // Safe: the record is a part of the private state, with a line buffer of `LineWriter.capacity` bytes.
+  private var record: UnsafeMutableRawPointer { unsafe machine.privateBase + PrivateLayout.consoleRecord }
+  private var newLine: LineWriter { unsafe LineWriter(base: record + 4) }
+  private func write(_ line: LineWriter) { unsafe machine.consoleWrite(record, count: line.count) }
 
   private func writePrefix(of environment: UInt32, to line: inout LineWriter) {
-    line.append("[")
+    line.append(0x5b)
     line.append(decimal: UInt64(environment))
-    line.append(" ")
+    line.append(0x20)
     let name = environments[environment].name
     line.append(packed: name.0)
     line.append(packed: name.1)
-    line.append("] ")
+    line.append(0x5d)
+    line.append(0x20)
   }
 
   private func describe(_ address: UInt64, _ code: UInt64, to line: inout LineWriter) {

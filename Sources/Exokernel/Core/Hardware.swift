@@ -28,8 +28,8 @@ public protocol Hardware {
   var timeStamp: UInt64 { get }
   /// Lets the timer fire after `delta` time-stamp units; 0 stops it.
   func armTimer(after delta: UInt64)
-  /// Writes to the console.
-  func consoleWrite(_ bytes: UnsafeRawPointer, count: UInt32)
+  /// Writes the `count` bytes behind the first four of `record` to the console; those four are free for the machine's use.
+  func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32)
   /// Reads a register of a virtio device.
   func deviceLoad(_ physicalAddress: UInt64) -> UInt32
   /// Writes a register of a virtio device.

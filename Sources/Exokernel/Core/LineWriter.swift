@@ -16,7 +16,10 @@
   }
 
   /// Appends a byte of somebody's name: what is not printable ASCII becomes a question mark.
-  mutating func append(printable byte: UInt8) { append(byte > 0x20 && byte < 0x7f ? byte : 0x3f) }
+  mutating func append(printable byte: UInt8) { append(Self.printable(byte)) }
+
+  /// The byte, or a question mark where it is not printable ASCII.
+  static func printable(_ byte: UInt8) -> UInt8 { byte > 0x20 && byte < 0x7f ? byte : 0x3f }
 
   mutating func append(_ text: StaticString) {
     // Safe: a static string's bytes are constant.
@@ -68,13 +71,12 @@
     return length
   }
 
-  /// Appends the bytes of a word from the least significant one up to a zero.
+  /// Appends the bytes of a word of printable characters, from the least significant one up to the highest that is not zero.
   mutating func append(packed word: UInt64) {
-    var rest = word
-    while rest != 0 {
-      append(printable: UInt8(truncatingIfNeeded: rest))
-      rest &>>= 8
-    }
+    guard count < Self.capacity &- 10 else { return }
+    // Safe: at least eight bytes are left.
+    unsafe base.storeBytes(of: word, toByteOffset: Int(count), as: UInt64.self)
+    count &+= UInt32(truncatingIfNeeded: (71 &- word.leadingZeroBitCount) / 8)
   }
 
   mutating func append(decimal value: UInt64) {

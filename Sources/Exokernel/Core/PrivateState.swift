@@ -50,8 +50,8 @@ public enum PrivateLayout {
   public static let ringFrames = 0xe00
   /// `UInt8`s: which environment, plus 1, sent the chain that starts at a descriptor, 256 per interface.
   public static let sendOwners = 0x1600
-  /// Line buffer of the console.
-  public static let consoleLine = 0x1800
+  /// Four bytes for the machine's use, then the console's line buffer of `LineWriter.capacity` bytes.
+  public static let consoleRecord = 0x19fc
   /// One `FilterScratch`.
   public static let filterScratch = 0x1c00
   /// Verified filters, one per filter record.

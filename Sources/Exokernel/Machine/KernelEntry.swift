@@ -5,7 +5,7 @@ import ExokernelCore
 // The boot, in order. pvh_entry in entry.S has made: long mode, the link-time tables, a stack.
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {
-  SerialPort.open()
+  ConsolePort.open()
   LocalAPIC.open()
   guard let boot = StartInfo.read(at: startInfo) else {
     Panic.end("this is not a PVH boot with memory map: start_info at ", startInfo)

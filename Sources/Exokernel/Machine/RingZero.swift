@@ -32,7 +32,7 @@ struct RingZero: Hardware {
   @inline(__always) func activate(root: UInt64) { machine_write_root(root) }
   @inline(__always) var timeStamp: UInt64 { machine_time_stamp() }
   @inline(__always) func armTimer(after delta: UInt64) { LocalAPIC.arm(after: delta) }
-  func consoleWrite(_ bytes: UnsafeRawPointer, count: UInt32) { unsafe SerialPort.write(bytes, count: count) }
+  func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) { unsafe ConsolePort.write(record, count: count) }
   @inline(__always) func deviceLoad(_ physicalAddress: UInt64) -> UInt32 {
     machine_load32(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress))
   }

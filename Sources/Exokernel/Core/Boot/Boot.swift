@@ -62,22 +62,17 @@ extension Kernel {
   public func startAll(_ boot: BootInformation) {
     let text = PhysicalBytes(
       boot.commandLine.lowerBound, count: boot.commandLine.upperBound &- boot.commandLine.lowerBound, in: machine)
+    let archive = Archive(
+      bytes: PhysicalBytes(
+        boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: machine))
     var words = CommandLine(text)
     while let word = words.next() {
       switch word {
       case .device(let address, let interrupt): probeDevice(address, interrupt: interrupt)
       case .slice(let microseconds):
         if microseconds >= 100 { header.value.sliceLength = timeStamps(microseconds: microseconds) }
-      case .program: break
+      case .program(let name, let arguments): startProgram(name, arguments, text, archive)
       }
-    }
-    let archive = Archive(
-      bytes: PhysicalBytes(
-        boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: machine))
-    words = CommandLine(text)
-    while let word = words.next() {
-      guard case .program(let name, let arguments) = word else { continue }
-      startProgram(name, arguments, text, archive)
     }
   }
 
@@ -109,13 +104,13 @@ extension Kernel {
     return start < name.upperBound ? start..<name.upperBound : name.upperBound..<name.upperBound
   }
 
-  /// Up to eight characters of a name, the first in the least significant byte.
+  /// Up to eight characters of a name, printable ones, the first in the least significant byte.
   private func packed(_ name: Range<UInt64>, _ text: PhysicalBytes) -> UInt64 {
     var word: UInt64 = 0
     var shift: UInt64 = 0
     var index = name.lowerBound
     while shift < 64, index < name.upperBound {
-      word |= UInt64(text[index]) &<< shift
+      word |= UInt64(LineWriter.printable(text[index])) &<< shift
       shift &+= 8
       index &+= 1
     }

@@ -43,13 +43,14 @@ extension Kernel {
     let entry = elf.load(UInt64.self, at: 24)
     guard entry < AddressMap.userEnd else { throw .badAddress }
     guard let environment = createEnvironment(quota: quota) else { throw .exhausted }
+    var space = AddressSpace(of: environment)
     do throws(LoadError) {
-      for index in 0..<count { try loadSegment(elf, headers &+ index &* size, into: environment) }
+      for index in 0..<count { try loadSegment(elf, headers &+ index &* size, into: &space) }
       for page in 1...AddressMap.initialStackPages {
-        try mapFresh(AddressMap.environmentPage &- page &* AddressMap.pageSize, rights: .read | .write, of: environment)
+        try mapFresh(AddressMap.environmentPage &- page &* AddressMap.pageSize, rights: .read | .write, in: &space)
       }
       let shared = environments[environment].environmentPage
-      try mapAtBoot(AddressMap.environmentPage, frame: UInt64(shared), rights: .read | .write, of: environment)
+      try map(AddressMap.environmentPage, frame: UInt64(shared), rights: .read | .write, in: &space)
       frames[shared].references = 1
     } catch {
       end(environment, status: 0)
@@ -60,7 +61,7 @@ extension Kernel {
     return environment
   }
 
-  private func loadSegment(_ elf: PhysicalBytes, _ header: UInt64, into environment: UInt32) throws(LoadError) {
+  private func loadSegment(_ elf: PhysicalBytes, _ header: UInt64, into space: inout AddressSpace) throws(LoadError) {
     guard elf.load(UInt32.self, at: header) == 1 else { return }
     let flags = elf.load(UInt32.self, at: header &+ 4)
     let offset = elf.load(UInt64.self, at: header &+ 8)
@@ -83,12 +84,12 @@ extension Kernel {
     while page < end {
       let isWhole = page &+ 4096 <= fileEnd || fileEnd == end
       if page >= fileEnd {
-        try mapFresh(page, rights: rights, of: environment)
+        try mapFresh(page, rights: rights, in: &space)
       } else if inPlace, isWhole {
         // What follows the segment in its last page is the archive's, which everybody may read.
-        try mapAtBoot(page, frame: (source &+ page &- address) &>> 12, rights: rights, of: environment)
+        try map(page, frame: (source &+ page &- address) &>> 12, rights: rights, in: &space)
       } else {
-        let frame = try mapFresh(page, rights: rights, of: environment)
+        let frame = try mapFresh(page, rights: rights, in: &space)
         let from = page > address ? page : address
         let to = page &+ 4096 < fileEnd ? page &+ 4096 : fileEnd
         machine.copy(
@@ -100,38 +101,64 @@ extension Kernel {
   }
 
   @discardableResult
-  private func mapFresh(_ address: UInt64, rights: Rights, of environment: UInt32) throws(LoadError) -> UInt32 {
-    let name = CapabilityName.name(CapabilityName.environment, UInt64(environment))
-    guard environments[environment].frames < environments[environment].frameQuota,
-      let frame = takeFrame(nil, for: environment, kind: .memory, guardName: name, guardLength: 2)
-    else { throw .exhausted }
-    frames[frame].dirty = 1
-    try mapAtBoot(address, frame: UInt64(frame), rights: rights, of: environment)
+  private func mapFresh(_ address: UInt64, rights: Rights, in space: inout AddressSpace) throws(LoadError) -> UInt32 {
+    let frame = try take(.memory, for: space)
+    try map(address, frame: UInt64(frame), rights: rights, in: &space)
     frames[frame].references = 1
     return frame
   }
 
   /// Maps a frame, making the page tables it takes.
-  private func mapAtBoot(_ address: UInt64, frame: UInt64, rights: Rights, of environment: UInt32) throws(LoadError) {
-    let name = CapabilityName.name(CapabilityName.environment, UInt64(environment))
-    var table = UInt64(environments[environment].rootTable) &<< 12
+  private func map(_ address: UInt64, frame: UInt64, rights: Rights, in space: inout AddressSpace) throws(LoadError) {
+    if space.region != address &>> 21 {
+      space.table = try makeTables(for: address, in: space)
+      space.region = address &>> 21
+    }
+    guard tableEntry(space.table, address &>> 12) & PageEntry.present == 0 else { throw .badAddress }
+    setTableEntry(space.table, address &>> 12, pageEntry(frame: UInt32(truncatingIfNeeded: frame), rights: rights))
+  }
+
+  /// The table that holds the last-level entry of `address`.
+  private func makeTables(for address: UInt64, in space: AddressSpace) throws(LoadError) -> UInt64 {
+    var table = UInt64(environments[space.environment].rootTable) &<< 12
     var shift: UInt64 = 39
     while shift > 12 {
       let entry = tableEntry(table, address &>> shift)
       if entry & PageEntry.present != 0 {
         table = entry & PageEntry.addressMask
       } else {
-        guard environments[environment].frames < environments[environment].frameQuota,
-          let fresh = takeFrame(nil, for: environment, kind: .pageTable, guardName: name, guardLength: 2)
-        else { throw .exhausted }
-        frames[fresh].dirty = 1
+        let fresh = try take(.pageTable, for: space)
         frames[fresh].references = 1
         setTableEntry(table, address &>> shift, tablePointer(fresh))
         table = UInt64(fresh) &<< 12
       }
       shift &-= 9
     }
-    guard tableEntry(table, address &>> 12) & PageEntry.present == 0 else { throw .badAddress }
-    setTableEntry(table, address &>> 12, pageEntry(frame: UInt32(truncatingIfNeeded: frame), rights: rights))
+    return table
+  }
+
+  private func take(_ kind: FrameKind, for space: AddressSpace) throws(LoadError) -> UInt32 {
+    let environment = environments.cell(at: space.environment)
+    guard environment.value.frames < environment.value.frameQuota,
+      let frame = takeFrame(nil, for: space.environment, kind: kind, guardName: space.name, guardLength: 2)
+    else { throw .exhausted }
+    frames[frame].dirty = 1
+    return frame
+  }
+}
+
+/// The address space that a program is loaded into. Pages come in runs, so the last table of the last page is remembered.
+private struct AddressSpace {
+  let environment: UInt32
+  /// Guard of its frames.
+  let name: UInt64
+  /// Number of the 2 MiB that `table` maps.
+  var region = UInt64.max
+  /// Physical address of the table of the last level.
+  var table: UInt64 = 0
+
+  init(of environment: UInt32) {
+    self.environment = environment
+    name = CapabilityName.name(CapabilityName.environment, UInt64(environment))
   }
 }

@@ -32,6 +32,13 @@ extension Kernel {
   /// that needs no clearing, and more of them where there is no other free frame.
   private func frameAtFrontier() -> UInt32? {
     var frame = header.value.frontier
+    // Almost always, and always while the machine boots.
+    guard frame < header.value.frameCount else { return nil }
+    let record = frames.cell(at: frame)
+    if record.value.kind | record.value.dirty == 0 {
+      header.value.frontier = frame &+ 1
+      return frame
+    }
     for _ in 0..<(header.value.freeHead != 0 ? 8 : Self.frontierSteps) {
       guard frame < header.value.frameCount else { break }
       if frames[frame].kind == 0, frames[frame].dirty == 0 {
@@ -51,14 +58,16 @@ extension Kernel {
   @inline(__always) private func give(
     _ frame: UInt32, to owner: UInt32, kind: FrameKind, guardName: UInt64, guardLength: UInt32
   ) {
-    if frames[frame].dirty != 0 { machine.clear(frame: UInt64(frame) &<< 12) }
-    let head = environments[owner].firstFrame
+    let record = frames.cell(at: frame)
+    if record.value.dirty != 0 { machine.clear(frame: UInt64(frame) &<< 12) }
+    let environment = environments.cell(at: owner)
+    let head = environment.value.firstFrame
     if head != 0 { frames[head].previous = frame }
-    frames[frame] = FrameRecord(
+    record.value = FrameRecord(
       guardName: guardName, next: head, previous: 0, application: 0, owner: UInt16(truncatingIfNeeded: owner),
       references: 0, pins: 0, kind: kind.rawValue, dirty: 0, guardLength: UInt8(truncatingIfNeeded: guardLength))
-    environments[owner].firstFrame = frame
-    environments[owner].frames &+= 1
+    environment.value.firstFrame = frame
+    environment.value.frames &+= 1
     header.value.freeFrames &-= 1
   }
 
