@@ -17,7 +17,7 @@ public enum AddressMap {
   /// The environment page.
   public static let environmentPage: UInt64 = 0x5f_f000
   /// Stack pages a program finds mapped below the environment page.
-  public static let initialStackPages: UInt64 = 8
+  public static let initialStackPages: UInt64 = 2
   /// First address that an environment may not map.
   public static let userEnd: UInt64 = 0x7000_0000_0000
   /// The gate page: kernel calls enter here.

@@ -60,6 +60,12 @@ enum StartInfo {
   private static func endOfText(_ text: UInt64, limit: UInt64) -> UInt64 {
     guard text != 0, text < limit else { return text }
     var end = text
+    // Eight bytes at a time while none of them is zero.
+    while end < text &+ CommandLine.limit &- 8, end < limit &- 8 {
+      let word: UInt64 = load(end)
+      guard (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080 == 0 else { break }
+      end &+= 8
+    }
     while end < text &+ CommandLine.limit, end < limit, load(end) as UInt8 != 0 { end &+= 1 }
     return end
   }
