@@ -189,8 +189,11 @@ struct KVMMachineTests {
     var kernel = TestKernel()
     // mov esi, ebx; mov ecx, 56; mov dx, 0x3f8; cld; rep outsb
     kernel.emit(0x89, 0xde, 0xb9, 56, 0, 0, 0, 0x66, 0xba, 0xf8, 0x03, 0xfc, 0xf3, 0x6e)
-    // mov esi, [ebx + 24]; mov ecx, 10; rep outsb
-    kernel.emit(0x8b, 0x73, 24, 0xb9, 10, 0, 0, 0, 0xf3, 0x6e)
+    // The devices follow what was asked for: here the source of random numbers alone.
+    let commandLine = "quiet a=b virtio_mmio.device=4K@0xd0000000:5\0"
+    let length = commandLine.utf8.count
+    // mov esi, [ebx + 24]; mov ecx, length; rep outsb
+    kernel.emit(0x8b, 0x73, 24, 0xb9, UInt8(length), 0, 0, 0, 0xf3, 0x6e)
     // mov esi, [ebx + 16]; mov ecx, 64; rep outsb
     kernel.emit(0x8b, 0x73, 16, 0xb9, 64, 0, 0, 0, 0xf3, 0x6e)
     // mov esi, [ebx + 40]; mov ecx, 72; rep outsb
@@ -206,7 +209,7 @@ struct KVMMachineTests {
     let configuration = kernel.configuration(console: path, modules: modules, commandLine: "quiet a=b")
     #expect(try VirtualMachine(configuration).run() == .exited(status: 0))
     let bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
-    try #require(bytes.count == 56 + 10 + 64 + 72 + 5)
+    try #require(bytes.count == 56 + length + 64 + 72 + 5)
     func word(_ offset: Int, _ count: Int) -> UInt64 {
       (0..<count).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
     }
@@ -214,17 +217,19 @@ struct KVMMachineTests {
     #expect(word(4, 4) == 1)
     #expect(word(12, 4) == 2)
     #expect(word(48, 4) == 3)
-    #expect(String(decoding: bytes[56..<66], as: UTF8.self) == "quiet a=b\0")
+    let modulesAt = 56 + length
+    let mapAt = modulesAt + 64
+    #expect(String(decoding: bytes[56..<modulesAt], as: UTF8.self) == commandLine)
     let end = UInt64(TestKernel.address) + UInt64(kernel.code.count)
-    #expect(word(66, 8) == (end + 4095) & ~4095)
-    #expect(word(74, 8) == 5)
-    #expect(word(98, 8) == word(66, 8) + 4096)
-    #expect(word(106, 8) == 2)
-    let map = (0..<3).map { (word(130 + 24 * $0, 8), word(138 + 24 * $0, 8), word(146 + 24 * $0, 4)) }
+    #expect(word(modulesAt, 8) == (end + 4095) & ~4095)
+    #expect(word(modulesAt + 8, 8) == 5)
+    #expect(word(modulesAt + 32, 8) == word(modulesAt, 8) + 4096)
+    #expect(word(modulesAt + 40, 8) == 2)
+    let map = (0..<3).map { (word(mapAt + 24 * $0, 8), word(mapAt + 24 * $0 + 8, 8), word(mapAt + 24 * $0 + 16, 4)) }
     #expect(map[0] == (0, 0x9_fc00, 1))
     #expect(map[1] == (0x9_fc00, 0x400, 2) || map[1] == (0x9_fc00, 0x6_0400, 2))
     #expect(map[2] == (0x10_0000, 15 << 20, 1))
-    #expect(String(decoding: bytes[202..<207], as: UTF8.self) == "first")
+    #expect(String(decoding: bytes[(mapAt + 72)...], as: UTF8.self) == "first")
   }
 
   @Test("milestones of the guest get their times")

@@ -15,7 +15,8 @@ struct CommandResult {
 /// The commands that the tests run, and where they find them.
 enum Command {
   /// Folder of the products that were built with the tests.
-  static let products: URL = Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?
+  static let products: URL =
+    Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?
     .deletingLastPathComponent() ?? URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
 
   static var xokvm: String { products.appending(path: "xokvm").path }
