@@ -1,3 +1,4 @@
+import DownloadedCode
 import ExokernelABI
 import Testing
 
@@ -35,7 +36,8 @@ struct LayoutTests {
     #expect(PrivateLayout.ringBindings + filters * MemoryLayout<RingBinding>.stride <= PrivateLayout.ringFrames)
     #expect(PrivateLayout.ringFrames + filters * Int(RingBinding.maximumFrames) * 4 <= PrivateLayout.sendOwners)
     #expect(PrivateLayout.sendOwners + 2 * 256 <= PrivateLayout.consoleLine)
-    #expect(PrivateLayout.consoleLine + Int(LineWriter.capacity) <= PrivateLayout.filterPrograms)
+    #expect(PrivateLayout.consoleLine + Int(LineWriter.capacity) <= PrivateLayout.filterScratch)
+    #expect(PrivateLayout.filterScratch + MemoryLayout<FilterScratch>.stride <= PrivateLayout.filterPrograms)
     #expect(PrivateLayout.filterPrograms + Kernel<FakeMachine>.filterProgramsSize <= PrivateLayout.size - 64)
   }
 

@@ -21,6 +21,7 @@ struct ModelTests {
         run.step()
         step += 1
       }
+      run.checkRefusals()
       let faults = Audit.faults(run.world) + run.faults
       #expect(faults.isEmpty, "seed \(seed), before call \(step): \(faults.prefix(5).joined(separator: "; "))")
       guard faults.isEmpty else { return }
@@ -81,6 +82,12 @@ struct ModelRun {
 
   private mutating func note(_ result: CallResult) {
     if result.error == nil { accepted += 1 } else { refused += 1 }
+  }
+
+  /// Every refusal is counted in the books, and nothing else is.
+  mutating func checkRefusals() {
+    let told = world.kernel.header.value.counters.refusals
+    if told != UInt64(refused) { faults.append("\(refused) calls were refused, told are \(told)") }
   }
 
   mutating func step() {

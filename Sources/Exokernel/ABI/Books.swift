@@ -61,7 +61,7 @@
   public var packetsDropped: UInt64
   /// Packets sent.
   public var packetsSent: UInt64
-  /// Calls refused, whatever the reason.
+  /// Calls refused, whatever the reason; numbers that are no call's are not counted.
   public var refusals: UInt64
 }
 

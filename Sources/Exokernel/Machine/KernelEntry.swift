@@ -2,7 +2,8 @@ import CMachine
 import ExokernelABI
 import ExokernelCore
 
-// The boot, in order. pvh_entry in entry.S has made: long mode, the link-time tables, a stack.
+/// The boot, in order. pvh_entry in entry.S has made: long mode, the link-time tables, a stack. `startInfo` is the physical address of
+/// the PVH start_info.
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {
   ConsolePort.open()

@@ -255,6 +255,14 @@ struct Audit {
       }
       if !isAlive(environment), record.slices != 0 { faults.append("dead \(environment) has slices") }
     }
+    // Calls walk the page table in force without asking whose it is.
+    if header.currentEnvironment != BooksLayout.noEnvironment,
+      own.activeEnvironment != header.currentEnvironment
+        || own.activeRoot != UInt64(record(header.currentEnvironment).rootTable) << 12
+        || world.machine.activated.count < 1000 && world.machine.activated.last != own.activeRoot
+    {
+      faults.append("\(header.currentEnvironment) runs with the page table of \(own.activeEnvironment)")
+    }
     let alive = (0..<UInt32(BooksLayout.environments)).filter { isAlive($0) }.count
     if UInt32(alive) != header.liveEnvironments {
       faults.append("\(alive) live environments, not \(header.liveEnvironments)")
