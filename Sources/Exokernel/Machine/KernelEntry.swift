@@ -2,8 +2,8 @@ import CMachine
 import ExokernelABI
 import ExokernelCore
 
-/// The boot, in order. pvh_entry in entry.S has made: long mode, the link-time tables, a stack. `startInfo` is the physical address of
-/// the PVH start_info.
+/// The boot, in order, called once by pvh_entry in entry.S, which has made: long mode, the link-time tables, a stack. `startInfo` is the
+/// physical address that the loader left in ebx.
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {
   ConsolePort.open()

@@ -2,6 +2,7 @@
 #if hasFeature(Embedded)
   import CLibOS
 
+  /// posix_memalign(3): memory of `size` bytes at a multiple of `alignment`; 12 (ENOMEM) where there is none.
   @c(libos_allocate)
   public func posixMemalign(_ result: UnsafeMutablePointer<UInt>, _ alignment: UInt, _ size: UInt) -> Int32 {
     let address = Heap.allocate(UInt64(size), alignment: UInt64(alignment))
@@ -10,9 +11,11 @@
     return address == 0 ? 12 : 0
   }
 
+  /// free(3).
   @c(libos_free)
   public func freeMemory(_ address: UInt) { Heap.free(UInt64(address)) }
 
+  /// arc4random_buf(3): fills `count` bytes, for the seeds of hash tables.
   @c(arc4random_buf)
   public func randomBytes(_ buffer: UInt, _ count: UInt) {
     var index: UInt = 0
@@ -30,6 +33,7 @@
     }
   }
 
+  /// putchar(3), which `print` uses.
   @c(putchar)
   public func putCharacter(_ character: Int32) -> Int32 {
     Console.put(UInt8(truncatingIfNeeded: character))

@@ -24,6 +24,7 @@ public enum Environment {
   /// The program's own code: it returns the status that the environment ends with.
   @_extern(c, "program_main") func programMain() -> Int32
 
+  /// Runs the program and ends the environment with its status; start.S calls it once, on the initial stack.
   @c(libos_start)
   public func libosStart() {
     let status = programMain()
@@ -33,6 +34,8 @@ public enum Environment {
   /// Stack that grows on demand: everything from here up to the initial stack.
   private let stackFloor: UInt64 = 0x5c_0000
 
+  /// Serves a page fault at `address`: grows the stack, or leaves it to the kernel, which ends the environment. Called by start.S with all
+  /// registers saved; `code` is the processor's error code.
   @c(libos_fault)
   public func libosFault(_ address: UInt64, _ code: UInt64, _ instruction: UInt64) {
     let page = address & ~0xfff

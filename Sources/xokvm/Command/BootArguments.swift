@@ -81,6 +81,7 @@ struct ConsoleArgument: ExpressibleByArgument, Equatable {
 }
 
 extension PublishedPort: ExpressibleByArgument {
+  /// The value of `--publish`, as `PublishedPort` reads it; nil where it is malformed.
   public init?(argument: String) {
     try? self.init(parsing: argument)
   }
