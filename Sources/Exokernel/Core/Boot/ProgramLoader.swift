@@ -103,13 +103,17 @@ extension Kernel {
   @discardableResult
   private func mapFresh(_ address: UInt64, rights: Rights, in space: inout AddressSpace) throws(LoadError) -> UInt32 {
     let frame = try take(.memory, for: space)
-    try map(address, frame: UInt64(frame), rights: rights, in: &space)
-    frames[frame].references = 1
+    do throws(LoadError) {
+      try map(address, frame: UInt64(frame), rights: rights, in: &space)
+    } catch {
+      frames[frame].references = 0
+      throw error
+    }
     return frame
   }
 
   /// Maps a frame, making the page tables it takes.
-  private func map(_ address: UInt64, frame: UInt64, rights: Rights, in space: inout AddressSpace) throws(LoadError) {
+  @inline(__always) private func map(_ address: UInt64, frame: UInt64, rights: Rights, in space: inout AddressSpace) throws(LoadError) {
     if space.region != address &>> 21 {
       space.table = try makeTables(for: address, in: space)
       space.region = address &>> 21
@@ -128,7 +132,6 @@ extension Kernel {
         table = entry & PageEntry.addressMask
       } else {
         let fresh = try take(.pageTable, for: space)
-        frames[fresh].references = 1
         setTableEntry(table, address &>> shift, tablePointer(fresh))
         table = UInt64(fresh) &<< 12
       }
@@ -137,12 +140,22 @@ extension Kernel {
     return table
   }
 
-  private func take(_ kind: FrameKind, for space: AddressSpace) throws(LoadError) -> UInt32 {
+  /// A frame for a table or a page, mapped once. A loaded program takes many, so the usual way is inlined.
+  @inline(__always) private func take(_ kind: FrameKind, for space: AddressSpace) throws(LoadError) -> UInt32 {
     let environment = environments.cell(at: space.environment)
-    guard environment.value.frames < environment.value.frameQuota,
-      let frame = takeFrame(nil, for: space.environment, kind: kind, guardName: space.name, guardLength: 2)
-    else { throw .exhausted }
-    frames[frame].dirty = 1
+    guard environment.value.frames < environment.value.frameQuota else { throw .exhausted }
+    let frame: UInt32
+    if let fresh = freshAtFrontier() {
+      give(fresh, to: space.environment, kind: kind, guardName: space.name, guardLength: 2)
+      frame = fresh
+    } else if let other = takeFrame(nil, for: space.environment, kind: kind, guardName: space.name, guardLength: 2) {
+      frame = other
+    } else {
+      throw .exhausted
+    }
+    let record = frames.cell(at: frame)
+    record.value.dirty = 1
+    record.value.references = 1
     return frame
   }
 }

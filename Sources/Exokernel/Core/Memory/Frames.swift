@@ -17,7 +17,7 @@ extension Kernel {
       // A frame that was given back is on the free list; one at the frontier or above never was.
       if frames[wanted].dirty != 0 { unlinkFree(wanted) }
       if wanted == header.value.frontier { header.value.frontier &+= 1 }
-    } else if let fresh = frameAtFrontier() {
+    } else if let fresh = freshAtFrontier() ?? frameAtFrontier() {
       found = fresh  // never used, so zero: preferred to one that must be cleared
     } else {
       guard header.value.freeHead != 0 else { return nil }
@@ -28,17 +28,20 @@ extension Kernel {
     return found
   }
 
+  /// The frame at the frontier where nobody took it by name, which is almost always so, and always while the machine boots.
+  @inline(__always) func freshAtFrontier() -> UInt32? {
+    let frame = header.value.frontier
+    guard frame < header.value.frameCount else { return nil }
+    let record = frames.cell(at: frame)
+    guard record.value.kind | record.value.dirty == 0 else { return nil }
+    header.value.frontier = frame &+ 1
+    return frame
+  }
+
   /// The first frame at the frontier that no named allocation took; moves the frontier past it. It passes a few taken ones to find a frame
   /// that needs no clearing, and more of them where there is no other free frame.
   private func frameAtFrontier() -> UInt32? {
     var frame = header.value.frontier
-    // Almost always, and always while the machine boots.
-    guard frame < header.value.frameCount else { return nil }
-    let record = frames.cell(at: frame)
-    if record.value.kind | record.value.dirty == 0 {
-      header.value.frontier = frame &+ 1
-      return frame
-    }
     for _ in 0..<(header.value.freeHead != 0 ? 8 : Self.frontierSteps) {
       guard frame < header.value.frameCount else { break }
       if frames[frame].kind == 0, frames[frame].dirty == 0 {
@@ -55,7 +58,7 @@ extension Kernel {
   private static var frontierSteps: UInt32 { 128 }
 
   /// Puts a frame that is on no list on its new owner's.
-  @inline(__always) private func give(
+  @inline(__always) func give(
     _ frame: UInt32, to owner: UInt32, kind: FrameKind, guardName: UInt64, guardLength: UInt32
   ) {
     let record = frames.cell(at: frame)
