@@ -78,7 +78,7 @@ let package = Package(
       name: "BuildGuestImages", capability: .buildTool(), dependencies: ["GuestBuilder"],
       path: "Sources/xokvm/BuildGuestImages"),
     .target(
-      name: "GuestImages", path: "Sources/xokvm/GuestImages", swiftSettings: strict,
+      name: "GuestImages", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestImages", swiftSettings: strict,
       plugins: ["BuildGuestImages"]),
     .executableTarget(
       name: "xokvm",

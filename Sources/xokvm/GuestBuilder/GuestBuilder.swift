@@ -3,7 +3,7 @@ import Foundation
 
 /// Builds the guest's images: `GuestBuilder kernel|programs|guests PACKAGE WORK OUTPUT SWIFTC CLANG LINKER [GUESTS]`.
 ///
-/// The output is Swift source that holds the image as base64 in a static string. Called by the plug-in only.
+/// The output is Swift source that holds the image in a static string, as `SevenBitText` writes it. Called by the plug-in only.
 @main struct GuestBuilder {
   static func main() {
     let arguments = CommandLine.arguments
@@ -35,12 +35,10 @@ import Foundation
         let programs = files.filter { $0.pathExtension == "swift" }.sorted { $0.path < $1.path }
         image = try buildPrograms(toolchain, programs.map { Program(file: $0) })
       }
-      let text = """
-        // Made by GuestBuilder.
-        let \(arguments[1])Image: StaticString = "\(image.base64EncodedString())"
-
-        """
-      try Data(text.utf8).write(to: URL(filePath: arguments[4]))
+      let text =
+        Array("// Made by GuestBuilder.\nlet \(arguments[1])Image: StaticString = \"".utf8)
+        + SevenBitText.literal([UInt8](image)) + Array("\"\n".utf8)
+      try Data(text).write(to: URL(filePath: arguments[4]))
     } catch {
       FileHandle.standardError.write(Data("\(error)\n".utf8))
       exit(1)
