@@ -17,6 +17,7 @@ struct TapDescriptor: ~Copyable, Sendable {
   /// `struct ifreq` as far as the TUN driver uses it.
   private struct Request: BitwiseCopyable {
     var name: (UInt64, UInt64) = (0, 0)
+    /// The flags, or the low half of another number.
     var flags: UInt16 = 0
     var rest: (UInt16, UInt32, UInt64, UInt64) = (0, 0, 0, 0)
   }
@@ -26,8 +27,6 @@ struct TapDescriptor: ~Copyable, Sendable {
     guard TapDescriptor.isInterfaceName(name) else { throw .invalidName(name) }
     // Safe here and below: a string passed as a C string lives for the duration of the call.
     guard unsafe if_nametoindex(name) != 0 else { throw .missing(name) }
-    guard let deviceFlags = TapDescriptor.number(name, "tun_flags"), deviceFlags & UInt64(IFF_TAP) != 0
-    else { throw .notTap(name) }
 
     let fd = unsafe open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
     guard fd >= 0 else {
@@ -42,10 +41,8 @@ struct TapDescriptor: ~Copyable, Sendable {
     var request = Request()
     // Safe: at most 15 bytes are copied into 16, which stay valid during the call.
     unsafe withUnsafeMutableBytes(of: &request.name) { unsafe $0.copyBytes(from: name.utf8) }
-    request.flags = UInt16(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR) | UInt16(deviceFlags & UInt64(IFF_MULTI_QUEUE))
     do throws(Errno) {
-      // Safe: the driver reads and writes a `struct ifreq`, whose 40 bytes the request has.
-      try unsafe KVMCall.structure(descriptor, CKVM_TUNSETIFF, &request)
+      try TapDescriptor.attach(descriptor, &request, flags: 0)
     } catch {
       switch error {
       case .resourceBusy: throw .busy(name)
@@ -72,6 +69,21 @@ struct TapDescriptor: ~Copyable, Sendable {
     self.descriptor = descriptor
   }
 
+  /// Attaches to a device with one queue, or else to one of several, for which the kernel wants to be asked. What is no TAP device is refused
+  /// as an invalid argument both times.
+  private static func attach(_ descriptor: borrowing OwnedDescriptor, _ request: inout Request, flags: Int32)
+    throws(Errno)
+  {
+    request.flags = UInt16(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags)
+    do throws(Errno) {
+      // Safe: the driver reads and writes a `struct ifreq`, whose 40 bytes the request has.
+      try unsafe KVMCall.structure(descriptor, CKVM_TUNSETIFF, &request)
+    } catch {
+      guard error == .invalidArgument, flags == 0 else { throw error }
+      try attach(descriptor, &request, flags: IFF_MULTI_QUEUE)
+    }
+  }
+
   /// Tells the host which `TUN_F_` offloads the frames it gives us may need. At first it is none.
   func setOffloads(_ offloads: Int) throws(TapError) {
     try TapDescriptor.call(name, "setting the offloads") { () throws(Errno) in
@@ -81,8 +93,15 @@ struct TapDescriptor: ~Copyable, Sendable {
 
   /// The largest IP packet of the device.
   var maximumTransmissionUnit: UInt16? {
-    guard let number = TapDescriptor.number(name, "mtu"), (68...65_535).contains(number) else { return nil }
-    return UInt16(number)
+    let fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard fd >= 0 else { return nil }
+    let socket = OwnedDescriptor(fd)
+    var request = Request()
+    // Safe: at most 15 bytes are copied into 16, and the request writes an int behind the name of a `struct ifreq`.
+    unsafe withUnsafeMutableBytes(of: &request.name) { unsafe $0.copyBytes(from: name.utf8) }
+    guard (try? unsafe KVMCall.structure(socket, UInt(SIOCGIFMTU), &request)) != nil else { return nil }
+    let number = UInt32(request.flags) | UInt32(request.rest.0) << 16
+    return (68...65_535).contains(number) ? UInt16(number) : nil
   }
 
   private static func call(_ name: String, _ operation: String, _ body: () throws(Errno) -> Void) throws(TapError) {
@@ -95,19 +114,5 @@ struct TapDescriptor: ~Copyable, Sendable {
     guard (1...15).contains(bytes.count), name != ".", name != ".." else { return false }
     let refused: [UInt8] = [UInt8(ascii: "/"), UInt8(ascii: "%"), UInt8(ascii: ":"), 0x7f]
     return !bytes.contains { $0 <= 0x20 || refused.contains($0) }
-  }
-
-  /// A number that sysfs tells about an interface, decimal or hexadecimal with 0x; nil where there is none.
-  private static func number(_ name: String, _ attribute: String) -> UInt64? {
-    // Safe: the string lives for the duration of the call.
-    let fd = unsafe open("/sys/class/net/\(name)/\(attribute)", O_RDONLY | O_CLOEXEC)
-    guard fd >= 0 else { return nil }
-    let file = OwnedDescriptor(fd)
-    var text = [UInt8](repeating: 0, count: 32)
-    // Safe: the kernel writes at most the array's bytes.
-    let count = unsafe text.withUnsafeMutableBytes { unsafe read(file.rawValue, $0.baseAddress, $0.count) }
-    guard count > 0 else { return nil }
-    let digits = String(decoding: text[..<count].prefix { $0 > 0x20 }, as: UTF8.self)
-    return digits.hasPrefix("0x") ? UInt64(digits.dropFirst(2), radix: 16) : UInt64(digits)
   }
 }
