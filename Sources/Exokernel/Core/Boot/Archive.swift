@@ -11,22 +11,40 @@ public struct Archive {
   func find(_ name: Range<UInt64>, of names: PhysicalBytes) -> Range<UInt64>? {
     var offset: UInt64 = 0
     for _ in 0..<Self.limit {
-      guard offset &+ 512 <= bytes.count, bytes[offset] != 0, bytes.matches("ustar", at: offset &+ 257) else {
-        return nil
-      }
-      var size: UInt64 = 0
-      for digit in 124..<UInt64(135) {
-        let byte = bytes[offset &+ digit]
-        guard byte >= 0x30, byte <= 0x37 else { break }
-        size = size &<< 3 | UInt64(byte &- 0x30)
-      }
-      let data = offset &+ 512
-      guard size <= bytes.count &- data else { return nil }
+      guard let data = data(ofHeaderAt: offset) else { return nil }
       let type = bytes[offset &+ 156]
-      if type == 0x30 || type == 0, isNamed(name, of: names, at: offset) { return data..<data &+ size }
-      offset = data &+ (size &+ 511) & ~511
+      if type == 0x30 || type == 0, isNamed(name, of: names, at: offset) { return data }
+      offset = (data.upperBound &+ 511) & ~511
     }
     return nil
+  }
+
+  /// Whether headers lead from the first to one that a zero block or the archive's end follows; looks at `limit` of them. For whoever has
+  /// not found a file and wants to say why.
+  var isWellFormed: Bool {
+    var offset: UInt64 = 0
+    for _ in 0..<Self.limit {
+      guard let data = data(ofHeaderAt: offset) else {
+        return offset > 0 && (offset >= bytes.count || bytes[offset] == 0)
+      }
+      offset = (data.upperBound &+ 511) & ~511
+    }
+    return true
+  }
+
+  /// Where the data of the file lies whose header is at `offset`; nil where there is no header, or the data pass the archive's end.
+  private func data(ofHeaderAt offset: UInt64) -> Range<UInt64>? {
+    guard offset &+ 512 <= bytes.count, bytes[offset] != 0, bytes.matches("ustar", at: offset &+ 257) else {
+      return nil
+    }
+    var size: UInt64 = 0
+    for digit in 124..<UInt64(135) {
+      let byte = bytes[offset &+ digit]
+      guard byte >= 0x30, byte <= 0x37 else { break }
+      size = size &<< 3 | UInt64(byte &- 0x30)
+    }
+    let start = offset &+ 512
+    return size <= bytes.count &- start ? start..<start &+ size : nil
   }
 
   private func isNamed(_ name: Range<UInt64>, of names: PhysicalBytes, at offset: UInt64) -> Bool {

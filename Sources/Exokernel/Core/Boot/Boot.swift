@@ -80,7 +80,9 @@ extension Kernel {
     _ name: Range<UInt64>, _ arguments: Range<UInt64>, _ text: PhysicalBytes, _ archive: Archive
   ) {
     do throws(LoadError) {
-      guard let file = archive.find(name, of: text) else { throw .notFound }
+      guard let file = archive.find(name, of: text) else {
+        throw archive.isWellFormed ? .notFound : .badArchive
+      }
       let environment = try load(file, of: archive, quota: header.value.frameCount)
       environments[environment].name = (packed(name, text), packed(afterEight(name), text))
       let length = arguments.upperBound &- arguments.lowerBound

@@ -4,6 +4,8 @@ import ExokernelABI
 public enum LoadError: Error, Sendable {
   /// The archive has no such file.
   case notFound
+  /// What was given as the boot archive is none, or ends too early.
+  case badArchive
   /// Not a 64-bit x86 ELF executable that fits its file.
   case malformed
   /// A segment lies where programs may not be.
@@ -15,6 +17,7 @@ public enum LoadError: Error, Sendable {
   public var text: StaticString {
     switch self {
     case .notFound: "no such program in the boot archive"
+    case .badArchive: "the first boot module is no ustar archive, make it with xokvm image"
     case .malformed: "not a static x86-64 ELF program"
     case .badAddress: "a segment lies outside the addresses of programs"
     case .exhausted: "not enough memory"
