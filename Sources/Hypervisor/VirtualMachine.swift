@@ -163,6 +163,10 @@ public final class VirtualMachine {
     return outcome
   }
 
+  /// The last line on the guest's console, without control characters and cut where it is long; nil where nothing was written, or there is
+  /// no console. Any thread.
+  public var lastConsoleLine: String? { console.lastLine }
+
   /// Ends the machine. May be called from any thread, before `run` as well.
   public func quit() {
     control.finish(.quit)

@@ -63,6 +63,9 @@ final class Console: Sendable {
     try descriptor.connect(interrupt: interrupt.rawValue, toLine: SerialPort.firstInterrupt)
   }
 
+  /// The last line that was written, as `ConsoleOutput.lastLine`.
+  var lastLine: String? { output?.lastLine }
+
   /// Starts to read input. A terminal changes its mode from here to `finish`.
   func start() {
     guard readsStandardInput else { return }

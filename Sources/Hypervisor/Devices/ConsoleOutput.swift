@@ -15,13 +15,26 @@ import SystemPackage
 @safe public final class ConsoleOutput: @unchecked Sendable {
   private struct State {
     var buffer: [UInt8] = []
+    /// The line that is being written, and the last one that ended and was not empty, as far as they are remembered.
+    var line: [UInt8] = []
+    var lastLine: [UInt8] = []
     var isFlushScheduled = false
     /// Nothing can be written any more: an error, or nobody reads and the machine ends.
     var isClosed = false
+
+    mutating func remember(_ byte: UInt8) {
+      if byte != 0x0a {
+        if byte >= 0x20, line.count < ConsoleOutput.lineLimit { line.append(byte) }
+      } else if !line.isEmpty {
+        swap(&line, &lastLine)
+        line.removeAll(keepingCapacity: true)
+      }
+    }
   }
 
   private static let flushDelay: UInt64 = 5_000_000
   private static let bufferLimit = 4096
+  private static let lineLimit = 400
 
   private let fd: Int32
   private let ownsDescriptor: Bool
@@ -60,6 +73,7 @@ import SystemPackage
       var hasLine = false
       for index in text.indices {
         state.buffer.append(text[index])
+        state.remember(text[index])
         hasLine = hasLine || text[index] == 0x0a
         if state.buffer.count >= Self.bufferLimit {
           drain(&state, isPatient: true)
@@ -79,6 +93,12 @@ import SystemPackage
         loop.schedule(after: Self.flushDelay) { [self] in flushFromLoop() }
       }
     }
+  }
+
+  /// The last line with something on it, without control characters and cut where it is long; nil where there was none.
+  public var lastLine: String? {
+    let bytes = state.withLock { $0.line.isEmpty ? $0.lastLine : $0.line }
+    return bytes.isEmpty ? nil : String(decoding: bytes.map { $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
   }
 
   /// The event loop must not wait: not for a writing vCPU, and not for the reader.

@@ -97,8 +97,18 @@ struct BootCommand: ParsableCommand {
     if case .failed(let failure) = outcome {
       throw CommandFailure(status: outcome.exitStatus, failure.description)
     }
+    if case .exited(let status) = outcome, Self.tellingStatuses.contains(status) {
+      // The guest told why on its console, which need not be where errors are looked for.
+      throw CommandFailure(
+        status: outcome.exitStatus,
+        "the guest ended with status \(status): "
+          + (machine.lastConsoleLine.map { "its last line was '\($0)'" } ?? "see its console with --console stdio"))
+    }
     throw CommandEnd(status: outcome.exitStatus)
   }
+
+  /// The statuses of sysexits(3), by which kernel and programs say that they could not do their work.
+  private static let tellingStatuses: ClosedRange<UInt8> = 64...78
 
   private func machineConfiguration() throws -> MachineConfiguration {
     var words = commandLine

@@ -56,9 +56,9 @@ struct ProgramArchive {
     image = ImageSource(extended?.finished() ?? bundled, name: "the program archive")
   }
 
-  /// Whether `contents` start as a 64-bit little-endian executable for x86-64; the kernel checks the rest.
+  /// Whether `contents` start as a 64-bit little-endian executable for x86-64 that is not to be relocated; the kernel checks the rest.
   private static func isProgram(_ contents: [UInt8]) -> Bool {
-    contents.count >= 64 && contents[0..<6] == [0x7f, 0x45, 0x4c, 0x46, 2, 1] && contents[18] == 62 && contents[19] == 0
+    contents.count >= 64 && contents[0..<6] == [0x7f, 0x45, 0x4c, 0x46, 2, 1] && contents[16..<20] == [2, 0, 62, 0]
   }
 
   /// The file's name without its directory and `.elf`, in bytes that the kernel's command line can hold, unlike `names`.

@@ -44,7 +44,8 @@ import Hypervisor
   }
 
   private static func report(_ failure: CommandFailure) -> Never {
-    let line = Array("xokvm: \(failure.message)\n".utf8)
+    // One line, whatever a file may be named.
+    let line = "xokvm: \(failure.message)".utf8.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 } + [0x0a]
     // Safe: the array's own storage. Where standard error is gone, the status has to do.
     _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     endProcess(failure.status)
