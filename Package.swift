@@ -98,8 +98,10 @@ let package = Package(
       ]),
 
     // Tests, one target per module.
+    .target(name: "KernelFixtures", path: "Tests/KernelFixtures", swiftSettings: tests),
     .testTarget(
-      name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout", "InternetStack"], swiftSettings: tests),
+      name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout", "InternetStack", "KernelFixtures"],
+      swiftSettings: tests),
     .testTarget(
       name: "ExokernelCoreTests",
       dependencies: ["ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout"], swiftSettings: tests),
@@ -112,7 +114,7 @@ let package = Package(
     .testTarget(
       name: "HTTPTests", dependencies: ["HTTP", "FileSystems", "StorageFixtures"], swiftSettings: tests),
     .testTarget(
-      name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "BootArchive", "xokvm"], exclude: ["Guests"],
+      name: "BootTests", dependencies: ["GuestImages", "BootArchive", "KernelFixtures", "xokvm"], exclude: ["Guests"],
       swiftSettings: tests, plugins: ["BuildGuestImages"]),
   ]
 )

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A program that goes wild, what its epitaph must say, and the line that shows it did start.
+/// A program that goes wild, and what its epitaph must say.
 struct WildProgram: CustomTestStringConvertible {
   let name: String
   let epitaph: String
@@ -23,46 +23,22 @@ struct WildProgram: CustomTestStringConvertible {
 struct WildProgramTests {
   @Test("is ended alone, with an epitaph that names cause and address", arguments: WildProgram.all)
   func wild(_ program: WildProgram) throws {
-    let result = try Command.run(
-      Command.xokvm, ["boot", "--app", Guests.path(program.name), "--app", Guests.path("neighbour"), "--timeout", "30"])
-    #expect(result.lines.contains { $0.hasPrefix("[0 \(program.name)] about to") }, "\(result.output)\(result.errors)")
+    let result = try Guests.boot(program.name, "neighbour", options: ["--timeout", "30"])
+    #expect(result.lines.contains { $0.hasPrefix("[0 \(program.name)] about to") }, "\(result.all)")
     let epitaph = result.lines.first { $0.hasPrefix("[0 \(program.name)] ended: ") }
-    #expect(epitaph?.contains(program.epitaph) == true, "\(result.output)")
+    #expect(epitaph?.contains(program.epitaph) == true, "\(result.all)")
     #expect(epitaph?.contains(" at instruction 0x") == true)
     #expect(!result.output.contains("survived"))
-    #expect(result.lines.contains { $0.hasPrefix("[1 neighbour] neighbour is well") }, "\(result.output)")
+    #expect(result.lines.contains { $0.hasPrefix("[1 neighbour] neighbour is well after many") }, "\(result.all)")
     #expect(result.status == 139)
   }
 
   @Test("that loops with an epilogue is preempted, and the other one runs")
   func politeLoop() throws {
-    let result = try Command.run(
-      Command.xokvm, ["boot", "--app", Guests.path("politeloop"), "--app", Guests.path("neighbour"), "--timeout", "3"])
-    #expect(result.lines.contains { $0.hasPrefix("[1 neighbour] neighbour is well") }, "\(result.output)")
-    #expect(result.status == 124)
-  }
-}
-
-@Suite("The library operating system", .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"))
-struct LibOSTests {
-  @Test("grows the stack in its fault handler")
-  func deepStack() throws {
-    let result = try Command.run(Command.xokvm, ["boot", "--app", Guests.path("deepstack")])
-    #expect(result.lines == ["[0 deepstack] sum 1125750"])
-    #expect(result.status == 0)
-  }
-
-  @Test("runs user threads in turns")
-  func threads() throws {
-    let result = try Command.run(Command.xokvm, ["boot", "--app", Guests.path("userthreads")])
-    #expect(result.lines == ["[0 userthreads] order 123123123"])
-    #expect(result.status == 0)
-  }
-
-  @Test("finds memory as the books say, and none of another's")
-  func memory() throws {
-    let result = try Command.run(Command.xokvm, ["boot", "--app", Guests.path("memory"), "--app", Guests.path("neighbour")])
-    #expect(result.lines.contains("[0 memory] memory is as the books say"), "\(result.output)")
-    #expect(result.status == 0)
+    let folder = try ScratchFolder()
+    let machine = try Guests.start(["politeloop", "neighbour"], in: folder)
+    #expect(machine.waitForOutput("[1 neighbour] neighbour is well"), "\(machine.output)\(machine.errors)")
+    machine.signal(SIGTERM)
+    #expect(machine.wait(seconds: 10).status == 128 + SIGTERM)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import KernelFixtures
 import Testing
 
 @testable import Hypervisor

@@ -21,7 +21,9 @@ public func programMain() -> Int32 {
     try KernelCall.mapFrame(frame, at: address, rights: .read | .write)
     unsafe UnsafeMutablePointer<UInt64>(bitPattern: UInt(address))?.pointee = 42
     expect(Books.frameNumber(of: address) == frame, "my page table names the frame")
-    expect(refused(.busy) { () throws(CallError) in try KernelCall.mapFrame(frame, at: address, rights: .read) }, "a page is mapped once")
+    expect(
+      refused(.busy) { () throws(CallError) in try KernelCall.mapFrame(frame, at: address, rights: .read) },
+      "a page is mapped once")
     expect(refused(.busy) { () throws(CallError) in try KernelCall.freeFrame(frame) }, "a mapped frame is not freed")
     expect(
       refused(.badAddress) { () throws(CallError) in
@@ -35,7 +37,9 @@ public func programMain() -> Int32 {
       refused(.noSuchResource) { () throws(CallError) in try KernelCall.mapFrame(2, at: 0x5b_1000, rights: .read) },
       "the kernel's frames cannot be mapped")
     for other in 0..<BooksLayout.environments where other != me {
-      guard let record = Books.environment(other), record.state == 1 || record.state == 2, record.firstFrame != 0 else { continue }
+      guard let record = Books.environment(other), record.state == 1 || record.state == 2, record.firstFrame != 0 else {
+        continue
+      }
       expect(
         refused(.notPermitted) { () throws(CallError) in
           try KernelCall.mapFrame(UInt64(record.firstFrame), at: 0x5b_1000, rights: .read)

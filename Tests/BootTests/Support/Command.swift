@@ -1,6 +1,4 @@
-import BootArchive
 import Foundation
-import GuestImages
 
 /// What a command did.
 struct CommandResult {
@@ -10,14 +8,16 @@ struct CommandResult {
 
   /// Lines of the output.
   var lines: [String] { output.split(whereSeparator: \.isNewline).map(String.init) }
+  /// Everything it wrote, for the messages of failed expectations.
+  var all: String { "status \(status)\n\(output)\(errors)" }
 }
 
 /// The commands that the tests run, and where they find them.
 enum Command {
   /// Folder of the products that were built with the tests.
   static let products: URL =
-    Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?
-    .deletingLastPathComponent() ?? URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+    Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?.deletingLastPathComponent()
+    ?? URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
 
   static var xokvm: String { products.appending(path: "xokvm").path }
 
@@ -38,47 +38,81 @@ enum Command {
     try RunningCommand(path, arguments)
   }
 
-  /// A file name in a fresh folder that goes with the test process.
-  static func temporaryFile(_ name: String) throws -> String {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "xokvm-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    return folder.appending(path: name).path
+  /// Whether a shell line ends with status 0.
+  static func succeeds(_ line: String) -> Bool {
+    (try? run("/bin/sh", ["-c", line], seconds: 10).status) == 0
+  }
+
+  /// A TCP port of this host that nobody listened at a moment ago.
+  static func freePort() throws -> UInt16 {
+    let listener = try HostListener()
+    return listener.port
+  }
+}
+
+/// A folder of scratch files that goes with the object.
+final class ScratchFolder {
+  let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appending(path: "xokvm-tests-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  /// The path of a file in it.
+  func path(_ name: String) -> String { url.appending(path: name).path }
+
+  /// Stores a file and returns its path.
+  @discardableResult func store(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
+    let place = url.appending(path: name)
+    try FileManager.default.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(bytes).write(to: place)
+    return place.path
+  }
+
+  /// Random bytes, which compress to nothing that a wrong answer could resemble.
+  static func noise(_ count: Int) throws -> Data {
+    guard count > 0 else { return Data() }
+    let source = try FileHandle(forReadingFrom: URL(filePath: "/dev/urandom"))
+    return try source.read(upToCount: count) ?? Data()
   }
 }
 
 /// A command that runs; its output is collected in files, so that no pipe can fill.
 final class RunningCommand {
   private let process = Process()
-  private let outputPath: String
-  private let errorPath: String
+  private let folder: ScratchFolder
 
   init(_ path: String, _ arguments: [String]) throws {
-    outputPath = try Command.temporaryFile("output")
-    errorPath = outputPath + "-errors"
-    for path in [outputPath, errorPath] where !FileManager.default.createFile(atPath: path, contents: nil) {
-      throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
-    }
+    folder = try ScratchFolder()
+    try folder.store("output", [])
+    try folder.store("errors", [])
     process.executableURL = URL(filePath: path)
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle(forWritingAtPath: outputPath)
-    process.standardError = FileHandle(forWritingAtPath: errorPath)
+    process.standardOutput = FileHandle(forWritingAtPath: folder.path("output"))
+    process.standardError = FileHandle(forWritingAtPath: folder.path("errors"))
     try process.run()
   }
 
+  private func text(_ name: String) -> String {
+    String(decoding: (try? Data(contentsOf: folder.url.appending(path: name))) ?? Data(), as: UTF8.self)
+  }
+
   /// What it has written so far.
-  var output: String { (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? "" }
+  var output: String { text("output") }
   /// What it has written to standard error so far.
-  var errors: String { (try? String(contentsOfFile: errorPath, encoding: .utf8)) ?? "" }
-  var isRunning: Bool { process.isRunning }
-  var identifier: Int32 { process.processIdentifier }
+  var errors: String { text("errors") }
 
   /// Waits until the output holds `text`; false after `seconds`, or where the command ends without it.
   func waitForOutput(_ text: String, seconds: Double = 30) -> Bool {
     let deadline = Date().addingTimeInterval(seconds)
     while Date() < deadline {
+      let isRunning = process.isRunning
       if output.contains(text) { return true }
-      if !process.isRunning { return output.contains(text) }
+      if !isRunning { return false }
       usleep(20_000)
     }
     return false
@@ -89,9 +123,9 @@ final class RunningCommand {
   /// Waits for the end, or kills after `seconds`.
   func wait(seconds: Double = 60) -> CommandResult {
     let deadline = Date().addingTimeInterval(seconds)
-    while process.isRunning, Date() < deadline { usleep(10_000) }
+    while process.isRunning, Date() < deadline { usleep(5_000) }
     if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-    process.waitUntilExit()
+    while process.isRunning { usleep(1_000) }
     let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     return CommandResult(status: status, output: output, errors: errors)
   }
@@ -99,24 +133,4 @@ final class RunningCommand {
   deinit {
     if process.isRunning { kill(process.processIdentifier, SIGKILL) }
   }
-}
-
-/// The ring-3 test programs of Tests/BootTests/Guests, as ELF files.
-enum Guests {
-  /// Folder with one file per program, named like its source in lower case.
-  static let folder: String = {
-    do {
-      let first = try Command.temporaryFile("x")
-      let folder = URL(filePath: first).deletingLastPathComponent()
-      for (name, contents) in BootArchive.files(in: decoded(guestsImage)) {
-        try Data(contents).write(to: folder.appending(path: name))
-      }
-      return folder.path
-    } catch {
-      return "/nonexistent"
-    }
-  }()
-
-  /// Path of a program, with arguments where it takes some.
-  static func path(_ name: String) -> String { "\(folder)/\(name)" }
 }

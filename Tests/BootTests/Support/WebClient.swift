@@ -78,10 +78,14 @@ final class WebClient {
       if parts.count == 2 { headers[parts[0].lowercased()] = parts[1].trimmingCharacters(in: .whitespaces) }
     }
     let words = lines[0].split(separator: " ")
-    guard words.count >= 2, let status = Int(words[1]) else { throw WebFailure(description: "bad status line \(lines[0])") }
+    guard words.count >= 2, let status = Int(words[1]) else {
+      throw WebFailure(description: "bad status line \(lines[0])")
+    }
     let length = hasBody && status != 304 ? Int(headers["content-length"] ?? "0") ?? 0 : 0
     while buffered.count < length {
-      guard try receive() else { throw WebFailure(description: "the connection ended inside a body of \(length) bytes") }
+      guard try receive() else {
+        throw WebFailure(description: "the connection ended inside a body of \(length) bytes")
+      }
     }
     let body = Array(buffered[..<length])
     buffered.removeFirst(length)

@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+@Suite("Wrong use and bad input")
+struct BadInputTests {
+  @Test("end in one line that says what and what to do, and a status", arguments: BadInput.lines)
+  func lines(_ input: BadInput) throws { try expectRefusal(input) }
+
+  @Test("kernels that cannot be booted are refused", arguments: BadInput.kernels)
+  func kernels(_ input: BadInput) throws { try expectRefusal(input) }
+
+  @Test("programs, archives and disks that cannot be used are refused, and stay as they are", arguments: BadInput.files)
+  func files(_ input: BadInput) throws { try expectRefusal(input) }
+
+  @Test("a host port that is in use is told")
+  func busyPort() throws {
+    let listener = try HostListener()
+    let port = listener.port
+    try expectRefusal(
+      BadInput("a busy port", 69, "port \(port)", "in use") { _ in
+        ["boot", "--publish", "\(port):80"]
+      })
+    withExtendedLifetime(listener) {}
+  }
+
+  @Test("a host port below 1024 needs rights", .enabled(if: Unprivileged.isPossible, "setpriv is missing"))
+  func lowPort() throws {
+    let first = try? String(contentsOfFile: "/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding: .utf8)
+    guard first?.trimmingCharacters(in: .whitespacesAndNewlines) == "1024" else { return }
+    try expectRefusal(
+      BadInput("a low port", 77, "port 81", "above 1023", unprivileged: true) { _ in ["boot", "--publish", "81:80"] })
+  }
+
+  /// Namespaces in which /dev/kvm is missing, may not be opened, or is something else.
+  static let hosts = [
+    (name: "missing", mount: "mount -t tmpfs none /dev", status: 69 as Int32, says: "/dev/kvm does not exist"),
+    (
+      name: "not permitted", mount: "mount --bind /dev/kvm /dev/kvm && mount -o remount,bind,nodev /dev/kvm",
+      status: 77, says: "no permission for /dev/kvm"
+    ),
+    (name: "another device", mount: "mount --bind /dev/null /dev/kvm", status: 69, says: "cannot open /dev/kvm"),
+  ]
+
+  @Test(
+    "a /dev/kvm that cannot be used is told, with what to do",
+    .enabled(if: Command.hasKVM, "there is no usable /dev/kvm to hide"),
+    .enabled(if: Command.succeeds("unshare -rm mount -t tmpfs none /dev"), "this user cannot make a mount namespace"),
+    arguments: hosts)
+  func noKVM(_ host: (name: String, mount: String, status: Int32, says: String)) throws {
+    let script = "\(host.mount) && exec '\(Command.xokvm)' boot"
+    let result = try Command.run(Command.find("unshare") ?? "", ["-rm", "/bin/sh", "-c", script])
+    expectOneLine(result, status: host.status, says: [host.says])
+  }
+
+  private func expectRefusal(_ input: BadInput) throws {
+    let folder = try ScratchFolder()
+    let arguments = try input.arguments(folder)
+    let before = try contents(of: folder)
+    let isBare = !input.isUnprivileged || geteuid() != 0
+    let prefix = isBare ? "" : Unprivileged.prefix
+    let result = try Command.run(
+      "/bin/sh", ["-c", "cd \"$0\" && exec \(prefix) \"$@\"", folder.url.path, Command.xokvm] + arguments)
+    expectOneLine(result, status: input.status, says: input.says)
+    #expect(try contents(of: folder) == before, "nothing is changed or left behind")
+  }
+
+  private func expectOneLine(_ result: CommandResult, status: Int32, says: [String]) {
+    #expect(result.status == status, "\(result.all)")
+    #expect(result.errors.hasPrefix("xokvm: "), "\(result.all)")
+    #expect(result.errors.hasSuffix("\n") && result.errors.filter(\.isNewline).count == 1, "\(result.all)")
+    for text in says { #expect(result.errors.contains(text), "\(result.all)") }
+  }
+
+  /// Every file of the folder; pipes are not read.
+  private func contents(of folder: ScratchFolder) throws -> [String: Data] {
+    var contents: [String: Data] = [:]
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.url.path) {
+      let attributes = try FileManager.default.attributesOfItem(atPath: folder.path(name))
+      let isFile = attributes[.type] as? FileAttributeType == .typeRegular
+      contents[name] = isFile ? (try? Data(contentsOf: folder.url.appending(path: name))) ?? Data() : Data()
+    }
+    return contents
+  }
+}
+
+/// How root runs a command for which file modes count.
+enum Unprivileged {
+  static let prefix = "setpriv --bounding-set=-all --inh-caps=-all"
+  static var isPossible: Bool { geteuid() != 0 || Command.find("setpriv") != nil }
+}

@@ -1,0 +1,24 @@
+import BootArchive
+import Foundation
+import GuestImages
+
+/// The ring-3 test programs of Tests/BootTests/Guests.
+enum Guests {
+  /// Each is named like its source in lower case.
+  private static let files = BootArchive.files(in: decoded(guestsImage))
+
+  /// Runs a machine with these programs to its end.
+  static func boot(_ programs: String..., options: [String] = []) throws -> CommandResult {
+    let folder = try ScratchFolder()
+    defer { withExtendedLifetime(folder) {} }
+    return try start(programs, in: folder, options: options).wait()
+  }
+
+  /// Starts a machine with these programs, which are stored in `folder`.
+  static func start(_ programs: [String], in folder: ScratchFolder, options: [String] = []) throws -> RunningCommand {
+    var arguments = ["boot"]
+    for (name, contents) in files where programs.contains(name) { try folder.store(name, contents) }
+    for program in programs { arguments += ["--app", folder.path(program)] }
+    return try Command.start(Command.xokvm, arguments + options)
+  }
+}
