@@ -35,8 +35,8 @@ struct LayoutTests {
     #expect(PrivateLayout.interfaceDrivers + 2 * MemoryLayout<InterfaceDriver>.stride <= PrivateLayout.ringBindings)
     #expect(PrivateLayout.ringBindings + filters * MemoryLayout<RingBinding>.stride <= PrivateLayout.ringFrames)
     #expect(PrivateLayout.ringFrames + filters * Int(RingBinding.maximumFrames) * 4 <= PrivateLayout.sendOwners)
-    #expect(PrivateLayout.sendOwners + 2 * 256 <= PrivateLayout.consoleLine)
-    #expect(PrivateLayout.consoleLine + Int(LineWriter.capacity) <= PrivateLayout.filterScratch)
+    #expect(PrivateLayout.sendOwners + 2 * 256 <= PrivateLayout.consoleRecord)
+    #expect(PrivateLayout.consoleRecord + 4 + Int(LineWriter.capacity) <= PrivateLayout.filterScratch)
     #expect(PrivateLayout.filterScratch + MemoryLayout<FilterScratch>.stride <= PrivateLayout.filterPrograms)
     #expect(PrivateLayout.filterPrograms + Kernel<FakeMachine>.filterProgramsSize <= PrivateLayout.size - 64)
   }

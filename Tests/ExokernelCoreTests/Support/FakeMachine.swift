@@ -70,8 +70,9 @@ final class FakeMachine: Hardware {
   func invalidate(page: UInt64) { if invalidated.count < 1000 { invalidated.append(page) } }
   func activate(root: UInt64) { if activated.count < 1000 { activated.append(root) } }
   func armTimer(after delta: UInt64) { timer = delta }
-  func consoleWrite(_ bytes: UnsafeRawPointer, count: UInt32) {
-    console.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: Int(count)))
+  func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) {
+    record.storeBytes(of: count, as: UInt32.self)
+    console.append(contentsOf: UnsafeRawBufferPointer(start: record + 4, count: Int(count)))
   }
   func deviceLoad(_ physicalAddress: UInt64) -> UInt32 {
     device(at: physicalAddress)?.load(physicalAddress & 0x1ff) ?? .max

@@ -116,7 +116,9 @@ extension Kernel {
   }
 
   /// Maps a frame, making the page tables it takes.
-  @inline(__always) private func map(_ address: UInt64, frame: UInt64, rights: Rights, in space: inout AddressSpace) throws(LoadError) {
+  @inline(__always) private func map(_ address: UInt64, frame: UInt64, rights: Rights, in space: inout AddressSpace)
+    throws(LoadError)
+  {
     if space.region != address &>> 21 {
       space.table = try makeTables(for: address, in: space)
       space.region = address &>> 21
