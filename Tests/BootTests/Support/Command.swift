@@ -21,6 +21,13 @@ enum Command {
 
   static var xokvm: String { products.appending(path: "xokvm").path }
 
+  /// The command of a release build, where the environment names one.
+  static var release: String? {
+    ProcessInfo.processInfo.environment["XOKVM_RELEASE"].flatMap {
+      FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil
+    }
+  }
+
   /// Path of a program on PATH.
   static func find(_ name: String) -> String? {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
