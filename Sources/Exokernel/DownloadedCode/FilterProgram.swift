@@ -30,17 +30,23 @@
     // Safe: the base address is used only if the buffer holds as many elements as the code, that is, one at least.
     guard code.count <= capacity, code.count <= storage.count, let steps = storage.baseAddress
     else { throw VerifierError(reason: .programTooLong, index: code.count) }
-    var verifier = unsafe Verifier(steps: steps, count: code.count)
-    do throws(VerifierError) {
-      try verifier.check(code)
-    } catch {
-      unsafe steps.pointee = DecodedInstruction()
-      throw error
+    var facts = InlineArray<64, Verifier.Facts>(repeating: Verifier.Facts())
+    // Safe: the array's elements are used during the closure only, as many as a program may have words.
+    return try unsafe withUnsafeMutableBytes(of: &facts) { bytes throws(VerifierError) -> FilterProgram in
+      let table = unsafe Verifier.FactsTable(
+        base: bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Verifier.Facts.self))
+      var verifier = unsafe Verifier(steps: steps, count: code.count, facts: table)
+      do throws(VerifierError) {
+        try verifier.check(code)
+      } catch {
+        unsafe steps.pointee = DecodedInstruction()
+        throw error
+      }
+      verifier.findLiveRegisters()
+      let stepCount = verifier.fuse()
+      verifier.resolveJumps(stepCount: stepCount)
+      return unsafe FilterProgram(stepCount: stepCount, steps: UnsafePointer(steps))
     }
-    verifier.findLiveRegisters()
-    let stepCount = verifier.fuse()
-    verifier.resolveJumps(stepCount: stepCount)
-    return unsafe FilterProgram(stepCount: stepCount, steps: UnsafePointer(steps))
   }
 }
 

@@ -19,9 +19,23 @@
     var target: UInt8 = 0
   }
 
+  /// The facts of all words. They lie outside the verifier: an array inside would be copied whole at every look at it.
+  @safe struct FactsTable {
+    private let base: UnsafeMutablePointer<Facts>
+
+    /// A table at `base`, which holds `FilterProgram.capacity` elements as long as the table is used.
+    init(base: UnsafeMutablePointer<Facts>) { unsafe self.base = base }
+
+    // Safe: every index comes from a walk over the words or a target checked against their count.
+    @inline(__always) subscript(index: Int) -> Facts {
+      get { unsafe base[index] }
+      nonmutating set { unsafe base[index] = newValue }
+    }
+  }
+
   private let steps: UnsafeMutablePointer<DecodedInstruction>
   private let count: Int
-  private var facts = InlineArray<64, Facts>(repeating: Facts())
+  private let facts: FactsTable
   /// Indexes that some instruction goes to, one bit each.
   private var reached: UInt64 = 1
   /// Indexes that some instruction jumps to, one bit each.
@@ -29,10 +43,11 @@
   /// Indexes of second words of 64-bit immediates, one bit each.
   private var secondHalves: UInt64 = 0
 
-  /// A verifier of `count` words (at most `FilterProgram.capacity`) with as many elements at `steps`.
-  init(steps: UnsafeMutablePointer<DecodedInstruction>, count: Int) {
+  /// A verifier of `count` words (at most `FilterProgram.capacity`) with as many elements at `steps`, and empty facts.
+  init(steps: UnsafeMutablePointer<DecodedInstruction>, count: Int, facts: FactsTable) {
     unsafe self.steps = steps
     self.count = count
+    self.facts = facts
     facts[0].registers = 0b110
     facts[0].bases = 0b10
   }
