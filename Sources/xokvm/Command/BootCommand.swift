@@ -101,8 +101,8 @@ struct BootCommand: ParsableCommand {
       // The guest told why on its console, which need not be where errors are looked for.
       throw CommandFailure(
         status: outcome.exitStatus,
-        "the guest ended with status \(status): "
-          + (machine.lastConsoleLine.map { "its last line was '\($0)'" } ?? "see its console with --console stdio"))
+        "the guest ended with status \(status): see its console"
+          + (machine.lastConsoleLine.map { ", whose last line was '\($0)'" } ?? " with --console stdio"))
     }
     throw CommandEnd(status: outcome.exitStatus)
   }
