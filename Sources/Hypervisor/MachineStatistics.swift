@@ -95,10 +95,10 @@ public final class MachineStatistics: Sendable {
 
   /// Takes what is counted elsewhere, when the machine has ended.
   func collect(exits: ExitCounts, emulatedInstructions: UInt64?, memory: GuestMemory) {
-    var usage = rusage()
-    // Safe: the structure lives for the duration of the call.
-    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    let peak = usage.ru_maxrss * 1024
+    // Not what getrusage(2) tells: that starts with the size of whoever started the command.
+    let lines = HostProcessor.smallFile("/proc/self/status").split(separator: "\n")
+    let words = lines.first { $0.hasPrefix("VmHWM:") }?.split { $0 == " " || $0 == "\t" } ?? []
+    let peak = words.count > 1 ? (Int(words[1]) ?? 0) * 1024 : 0
     let guest = memory.residentByteCount
     collected.withLock {
       $0 = Collected(

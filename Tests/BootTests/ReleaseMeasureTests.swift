@@ -19,7 +19,7 @@ struct ReleaseMeasureTests {
     #expect(try Command.run(xokvm, ["image", "--kernel", kernel, "--programs", programs]).status == 0)
     let qemu = Command.find("qemu-system-x86_64")
     let microvm = [
-      "-enable-kvm", "-cpu", "host", "-M", "microvm,acpi=off,isa-serial=on,x-option-roms=off", "-nodefaults",
+      "-enable-kvm", "-cpu", "qemu64", "-M", "microvm,acpi=off,isa-serial=on,x-option-roms=off", "-nodefaults",
       "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", "256", "-device",
       "isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", kernel, "-initrd", programs, "-append", "app=hello app=hello",
     ]
