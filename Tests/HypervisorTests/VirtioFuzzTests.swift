@@ -169,7 +169,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
   }
 
-  @Test("network", arguments: seeds)
+  @Test("network", arguments: seeds + [3_099_818_630])
   func network(seed: UInt64) throws {
     let backend = RecordingBackend(
       offloads: .networkChecksum | .networkHostTSO4 | .networkGuestChecksum | .networkGuestTSO4)
@@ -209,6 +209,8 @@ struct SeededGenerator: RandomNumberGenerator {
     ) {
       backend.capacity = .max
       try driver.bringUp()
+      // Whatever the last round sent.
+      backend.packets.removeAll()
       driver.add(0, [.writable(Self.writable, 2048)])
       #expect(backend.receiver?.deliver(header: .init(), frame: frame.span.bytes.extracting(0..<60)) == .delivered)
       driver.add(1, [.readable(Self.tables, 12 + 60)])
