@@ -114,6 +114,42 @@ struct ConnectionTests {
     #expect(!site.server.transport.links[reading].toClient.isEmpty)
   }
 
+  @Test("new and half-read connections give way to a waiting client after two seconds, and not before")
+  func contention() throws {
+    var configuration = ServerConfiguration()
+    configuration.connections = 2
+    var site = try TestSite(configuration: configuration)
+    let new = site.server.transport.connect(sending: [])
+    let half = site.server.transport.connect(sending: Array("GET /te".utf8))
+    try site.settle()
+    let third = site.server.transport.connect(sending: Array("GET / HTTP/1.1\r\nHost: h\r\n\r\n".utf8))
+    try site.settle()
+    let deadline = site.server.nextDeadline
+    #expect(deadline == site.now.advanced(byMilliseconds: 2_000))
+    site.now = MonotonicTime(nanoseconds: site.now.nanoseconds + 1_999_999_999)
+    try site.settle()
+    #expect(!site.server.transport.links[new].serverFinished)
+    #expect(!site.server.transport.links[half].serverFinished)
+    #expect(site.server.transport.links[third].toClient.isEmpty)
+    site.now = MonotonicTime(nanoseconds: site.now.nanoseconds + 1)
+    try site.settle()
+    #expect(!site.server.transport.links[third].toClient.isEmpty)
+    #expect(site.server.transport.links[new].released)
+    #expect(site.server.transport.links[new].toClient.isEmpty)
+    // The third one, idle now, gives way at once; after that the half-read one has to.
+    let fourth = site.server.transport.connect(sending: Array("GET /te".utf8))
+    let fifth = site.server.transport.connect(sending: Array("GET / HTTP/1.1\r\nHost: h\r\n\r\n".utf8))
+    try site.settle()
+    #expect(site.server.transport.links[third].released)
+    #expect(!site.server.transport.links[fourth].serverFinished)
+    let answer = String(decoding: site.server.transport.links[half].toClient, as: UTF8.self)
+    #expect(answer.hasPrefix("HTTP/1.1 408 "), "\(answer)")
+    site.now = site.now.advanced(byMilliseconds: 2_000)
+    try site.settle()
+    #expect(!site.server.transport.links[fifth].toClient.isEmpty)
+    #expect(site.server.transport.mistakes == [])
+  }
+
   @Test("an idle connection ends in silence when its time is up")
   func idleTimeout() throws {
     var site = try TestSite()

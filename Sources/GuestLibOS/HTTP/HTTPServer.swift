@@ -43,7 +43,7 @@ public struct HTTPServer<Transport: StreamTransport & ~Copyable, Files: ReadOnly
     for index in connections.indices where !connections[index].isFree {
       if connections[index].advance(transport: &transport, files: &files, context: &context) { progressed = true }
     }
-    if makeRoom() { progressed = true }
+    if makeRoom(&context) { progressed = true }
     statistics = context.statistics
     return progressed
   }
@@ -51,7 +51,10 @@ public struct HTTPServer<Transport: StreamTransport & ~Copyable, Files: ReadOnly
   /// When `step` has to be called though nothing has arrived; nil when there is no such time.
   public var nextDeadline: MonotonicTime? {
     var earliest = MonotonicTime.never
-    for index in connections.indices { earliest = min(earliest, connections[index].deadline) }
+    for index in connections.indices {
+      earliest = min(earliest, connections[index].deadline)
+      if waiting != nil, connections[index].isReadingHead { earliest = min(earliest, connections[index].yieldsAt) }
+    }
     return earliest == .never ? nil : earliest
   }
 
@@ -78,18 +81,18 @@ public struct HTTPServer<Transport: StreamTransport & ~Copyable, Files: ReadOnly
     return any
   }
 
-  /// Ends the connection that has been idle longest, if a client waits for its place.
-  private mutating func makeRoom() -> Bool {
+  /// Ends the connection that should have given way first, if a client waits for its place.
+  private mutating func makeRoom(_ context: inout StepContext) -> Bool {
     guard waiting != nil else { return false }
     var oldest: Int?
     for index in connections.indices {
       if connections[index].isFree { return true }
-      guard connections[index].isIdle else { continue }
-      if let found = oldest, connections[found].deadline <= connections[index].deadline { continue }
+      guard connections[index].isReadingHead, connections[index].yieldsAt <= context.now else { continue }
+      if let found = oldest, connections[found].yieldsAt <= connections[index].yieldsAt { continue }
       oldest = index
     }
     guard let oldest else { return false }
-    connections[oldest].evict(&transport)
+    connections[oldest].evict(&transport, &context)
     return true
   }
 }

@@ -10,6 +10,8 @@ public struct ServerConfiguration: Sendable {
   public var idleTimeout: UInt64 = 15_000
   /// How long the head of a request, or content that is skipped, may take from its first byte to its last.
   public var requestTimeout: UInt64 = 10_000
+  /// How long a client may take for its first request, or a request's head, while others wait for its place.
+  public var contestedTimeout: UInt64 = 2_000
   /// How long a response may make no progress, because of the client or the disk.
   public var stallTimeout: UInt64 = 30_000
   /// Bytes a second that a client must take on average, after `stallTimeout` of grace.

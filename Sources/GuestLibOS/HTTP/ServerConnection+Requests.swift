@@ -26,7 +26,10 @@ extension ServerConnection {
       release(handle, &transport)
       return .progressed
     }
-    if filled == 0 { deadline = context.now.advanced(byMilliseconds: context.configuration.requestTimeout) }
+    if filled == 0 {
+      deadline = context.now.advanced(byMilliseconds: context.configuration.requestTimeout)
+      yieldsAt = context.now.advanced(byMilliseconds: context.configuration.contestedTimeout)
+    }
     filled += count
     return .again
   }

@@ -103,6 +103,7 @@ extension ServerConnection {
     let configuration = context.configuration
     deadline = context.now.advanced(
       byMilliseconds: filled > 0 ? configuration.requestTimeout : configuration.idleTimeout)
+    yieldsAt = context.now.advanced(byMilliseconds: filled > 0 ? configuration.contestedTimeout : 0)
   }
 
   mutating func skipContent<Transport: StreamTransport & ~Copyable>(

@@ -41,6 +41,8 @@ struct ServerConnection<Handle> {
   var phase = Phase.free
   /// When something must have happened.
   var deadline = MonotonicTime.never
+  /// From when on it may be ended for a client that waits, unless it is in the middle of a response.
+  var yieldsAt = MonotonicTime.never
   var handle: Handle?
 
   /// Received bytes: the request being answered, and what the client sent after it.
@@ -72,8 +74,8 @@ struct ServerConnection<Handle> {
 
   var isFree: Bool { if case .free = phase { true } else { false } }
 
-  /// True between requests: nothing is lost when the connection ends now.
-  var isIdle: Bool { if case .head = phase { filled == 0 } else { false } }
+  /// True until a request's head is complete: no response is lost when the connection ends now.
+  var isReadingHead: Bool { if case .head = phase { true } else { false } }
 
   /// Takes a new connection into this free place.
   mutating func open(_ handle: Handle, context: StepContext) {
@@ -89,6 +91,8 @@ struct ServerConnection<Handle> {
     scanner = HeadScanner()
     phase = .head
     deadline = context.now.advanced(byMilliseconds: context.configuration.idleTimeout)
+    // Its request may be on the way.
+    yieldsAt = context.now.advanced(byMilliseconds: context.configuration.contestedTimeout)
   }
 
   /// Does what can be done now, within bounds; true when that was anything.
@@ -126,10 +130,12 @@ struct ServerConnection<Handle> {
     return progressed
   }
 
-  /// Ends an idle connection, to make room for another.
-  mutating func evict<Transport: StreamTransport & ~Copyable>(_ transport: inout Transport)
-  where Transport.Connection == Handle {
+  /// Ends a connection that is reading a head, to make room for another.
+  mutating func evict<Transport: StreamTransport & ~Copyable>(
+    _ transport: inout Transport, _ context: inout StepContext
+  ) where Transport.Connection == Handle {
     guard let handle else { return }
+    if filled > 0 { return expire(handle, &transport, &context) }
     transport.finish(handle)
     release(handle, &transport)
   }
