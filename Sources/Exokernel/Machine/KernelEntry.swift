@@ -11,6 +11,9 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
   guard let boot = StartInfo.read(at: startInfo) else {
     Panic.end("this is not a PVH boot with memory map: start_info at ", startInfo)
   }
+  guard boot.commandLine.upperBound &- boot.commandLine.lowerBound < CommandLine.limit else {
+    Panic.end("the command line is too long, shorten it; bytes: at least ", CommandLine.limit)
+  }
   guard boot.firstFree &+ (4 << 20) <= boot.memorySize else {
     Panic.end("too little memory, give the machine more; bytes: ", boot.memorySize)
   }

@@ -6,6 +6,8 @@ import ExokernelCore
 enum StartInfo {
   private static var magic: UInt32 { 0x336e_c578 }
   private static var imageStart: UInt64 { 0x20_0000 }
+  /// Most modules that are looked at.
+  private static var moduleLimit: UInt64 { 64 }
 
   /// Reads start_info at physical address `address`; nil where it is none, or tells nothing of memory.
   static func read(at address: UInt64) -> BootInformation? {
@@ -21,17 +23,23 @@ enum StartInfo {
     guard var memoryEnd = endOfMemory(map, entries: mapEntries) else { return nil }
 
     var archive: Range<UInt64> = 0..<0
-    if modules > 0, moduleList &+ 32 <= AddressMap.directMapSize {
-      let start: UInt64 = load(moduleList)
-      let size: UInt64 = load(moduleList &+ 8)
-      if start < memoryEnd, size <= memoryEnd &- start { archive = start..<(start &+ size) }
-    }
     var floor = RingZero().physical(machine_kernel_image_end_address())
-    // What lies above the image, in the lower half of memory, is stepped over; an archive in the upper half ends the memory given out.
-    if archive.lowerBound > memoryEnd / 2 {
-      memoryEnd = archive.lowerBound & ~0xfff
-    } else if archive.upperBound > floor {
-      floor = archive.upperBound
+    // Memory given out lies on one side of each module, the larger one. The first module is the archive, the others are not ours to change.
+    let end = memoryEnd
+    let count = moduleList < AddressMap.directMapSize &- moduleLimit &* 32 ? UInt64(modules) : 0
+    for index in 0..<(count < moduleLimit ? count : moduleLimit) {
+      let start: UInt64 = load(moduleList &+ index &* 32)
+      let size: UInt64 = load(moduleList &+ index &* 32 &+ 8)
+      guard start < end, size <= end &- start else { continue }
+      let module = start..<(start &+ size)
+      if index == 0 { archive = module }
+      let below = module.lowerBound > floor ? module.lowerBound &- floor : 0
+      let above = memoryEnd > module.upperBound ? memoryEnd &- module.upperBound : 0
+      if below > above {
+        memoryEnd = module.lowerBound < memoryEnd ? module.lowerBound & ~0xfff : memoryEnd
+      } else if module.upperBound > floor {
+        floor = module.upperBound
+      }
     }
     let textEnd = endOfText(commandLine, limit: memoryEnd)
     let ends = [address &+ 56, moduleList &+ 32, textEnd, map &+ UInt64(mapEntries) &* 24] as InlineArray<4, UInt64>

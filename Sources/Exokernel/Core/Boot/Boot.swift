@@ -83,15 +83,15 @@ extension Kernel {
       guard let file = archive.find(name, of: text) else {
         throw archive.isWellFormed ? .notFound : .badArchive
       }
+      let length = arguments.upperBound &- arguments.lowerBound
+      guard length <= EnvironmentPage.argumentsCapacity else { throw .argumentsTooLong }
       let environment = try load(file, of: archive, quota: header.value.frameCount)
       environments[environment].name = (packed(name, text), packed(afterEight(name), text))
-      let length = arguments.upperBound &- arguments.lowerBound
-      let told = length < EnvironmentPage.argumentsCapacity ? length : EnvironmentPage.argumentsCapacity
-      page(of: environment).value.argumentsLength = told
+      page(of: environment).value.argumentsLength = length
       machine.copy(
         from: text.address &+ arguments.lowerBound,
         to: UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.argumentsOffset,
-        count: UInt32(truncatingIfNeeded: told))
+        count: UInt32(truncatingIfNeeded: length))
       start(
         environment, at: environments[environment].savedInstructionPointer,
         stack: environments[environment].savedStackPointer)

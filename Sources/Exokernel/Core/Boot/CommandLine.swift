@@ -3,8 +3,8 @@ import ExokernelABI
 /// The boot command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` (as Linux knows it), `app=NAME[:ARGUMENTS]`, `slice=MICROSECONDS`; other
 /// words are ignored.
 public struct CommandLine {
-  /// Longest command line that is looked at, in bytes.
-  public static var limit: UInt64 { 2048 }
+  /// Every command line is shorter, in bytes; xokvm's are.
+  public static var limit: UInt64 { 8192 }
 
   /// A word the kernel knows.
   public enum Word {

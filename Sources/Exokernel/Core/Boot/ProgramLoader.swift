@@ -10,6 +10,8 @@ public enum LoadError: Error, Sendable {
   case malformed
   /// A segment lies where programs may not be.
   case badAddress
+  /// More bytes of arguments than an environment's page has room for.
+  case argumentsTooLong
   /// Frames, page tables or environments are used up.
   case exhausted
 
@@ -20,7 +22,8 @@ public enum LoadError: Error, Sendable {
     case .badArchive: "the first boot module is no ustar archive, make it with xokvm image"
     case .malformed: "not a static x86-64 ELF program"
     case .badAddress: "a segment lies outside the addresses of programs"
-    case .exhausted: "not enough memory"
+    case .argumentsTooLong: "its arguments are longer than 512 bytes"
+    case .exhausted: "not enough memory or environments"
     }
   }
 }
