@@ -23,6 +23,17 @@ struct BadInputTests {
     withExtendedLifetime(listener) {}
   }
 
+  @Test("a file that may not grow is told", arguments: ["--stats", "--console"])
+  func fileSizeLimit(_ option: String) throws {
+    let folder = try ScratchFolder()
+    let value = (option == "--console" ? "file=" : "") + folder.path("file")
+    // The limit is for xokvm alone: what it tells goes through a pipe.
+    let script = "{ (ulimit -f 0; exec \"$0\" boot --app hello \"$1\" \"$2\" 2>&1 >/dev/null); echo status $?; } | cat"
+    let result = try Command.run("/bin/sh", ["-c", script, Command.xokvm, option, value])
+    #expect(result.lines.count == 2 && result.lines.last == "status 74", "\(result.all)")
+    #expect(result.output.contains("File too large"), "\(result.all)")
+  }
+
   @Test("a host port below 1024 needs rights", .enabled(if: Unprivileged.isPossible, "setpriv is missing"))
   func lowPort() throws {
     let first = try? String(contentsOfFile: "/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding: .utf8)

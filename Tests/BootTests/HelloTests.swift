@@ -40,6 +40,38 @@ struct HelloTests {
     #expect(result.errors.isEmpty)
   }
 
+  @Test("reads a command line of every length that is accepted")
+  func longCommandLine() throws {
+    let result = try Command.run(Command.xokvm, ["boot", "--command-line", String(repeating: "x", count: 8000)])
+    #expect(result.status == 0 && result.output.contains("[1 hello] hello from environment 1"), "\(result.all)")
+  }
+
+  @Test("leaves further boot modules alone, wherever they end", arguments: [1 << 20, 20 << 20, 150 << 20])
+  func modules(_ byteCount: Int) throws {
+    let folder = try ScratchFolder()
+    let noise = try ScratchFolder.noise(1 << 20)
+    var module = Data()
+    while module.count < byteCount { module += noise }
+    let path = try folder.store("module", module)
+    let last = try folder.store("last", noise)
+    let result = try Command.run(Command.xokvm, ["boot", "--module", path, "--module", last])
+    #expect(result.status == 0, "\(result.all)")
+    #expect(result.output.contains("[1 hello] slice 4 of mine, step 3"))
+  }
+
+  @Test(
+    "keeps what is meant for closed standard descriptors out of the files it opens",
+    arguments: [("<&-", 0), ("2>&-", 0), (">&-", 74), ("<&- >&- 2>&-", 74)] as [(String, Int32)])
+  func closedDescriptors(_ closing: String, _ status: Int32) throws {
+    let folder = try ScratchFolder()
+    let noise = try ScratchFolder.noise(8192)
+    let disk = try folder.store("disk", noise)
+    let result = try Command.run(
+      "/bin/sh", ["-c", "exec \"$0\" boot --app hello --disk \"$1\" \(closing)", Command.xokvm, disk], seconds: 20)
+    #expect(result.status == status, "\(result.all)")
+    #expect(try Data(contentsOf: URL(filePath: disk)) == noise)
+  }
+
   @Test("writes the console to a file, or nowhere")
   func console() throws {
     let folder = try ScratchFolder()

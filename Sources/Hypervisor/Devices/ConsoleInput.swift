@@ -11,6 +11,8 @@ import SystemPackage
 /// On a terminal, keys arrive one by one and unechoed; Ctrl-A is an escape: Ctrl-A x quits, Ctrl-A Ctrl-A (or a) is one Ctrl-A.
 /// Ctrl-C stays a signal. Elsewhere every byte is the guest's. All of it happens on the loop's thread.
 @safe public final class ConsoleInput {
+  private static let terminalLimit = 4096
+
   private let fd: Int32
   private let loop: EventLoop
   private let deliver: (Span<UInt8>) -> Int
@@ -65,7 +67,12 @@ import SystemPackage
     }
     if terminal == nil { pending += bytes } else { translate(bytes) }
     flush()
-    if !pending.isEmpty { try? loop.update(fd, interest: []) }
+    // A terminal is read on, for the sake of Ctrl-A x; what the guest does not take in time is lost.
+    if terminal != nil {
+      pending.removeLast(max(0, pending.count - Self.terminalLimit))
+    } else if !pending.isEmpty {
+      try? loop.update(fd, interest: [])
+    }
   }
 
   private func translate(_ bytes: [UInt8]) {

@@ -16,8 +16,10 @@ import Hypervisor
 
   /// Parses, runs, and turns every error into one line on standard error and a status of sysexits(3).
   static func main() {
-    // A reader that goes away is an error of the write, not a signal.
+    holdStandardDescriptors()
+    // A reader that goes away, or a file that may not grow, is an error of the write, not a signal.
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -35,6 +37,15 @@ import Hypervisor
         CommandFailure(status: .usage, "\(oneLine(message(for: error))): see 'xokvm --help' and 'xokvm boot --help'"))
     }
     endProcess(.success)
+  }
+
+  /// Puts something in the place of closed standard descriptors that ends for a reader and fails for a writer, so that no file that is
+  /// opened later gets their numbers, and with them what is meant for the console or the user.
+  private static func holdStandardDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+      // The lowest free number is taken, which is this one. Safe: a constant string.
+      _ = unsafe open("/dev/null", O_RDONLY)
+    }
   }
 
   private static func oneLine(_ text: String) -> String {

@@ -84,6 +84,7 @@ extension BadInput {
     BadInput(line: "boot --memory 6", software, "too little memory"),
     BadInput(line: "boot --app web", noInput, "disk 0", "--disk"),
     BadInput(line: "boot --app web:ip=nonsense", usage, "usage"),
+    BadInput(line: "boot --app hello:" + String(repeating: "x", count: 513), dataError, "longer than 512 bytes"),
   ]
 
   /// Kernels.
@@ -163,6 +164,7 @@ extension BadInput {
       mkfifo($0.path("pipe"), 0o600)
       return ["boot", "--disk", "pipe"]
     },
+    fifo("kernel") { [$0] }, fifo("module") { ["--module", $0] }, fifo("program") { ["--app", "./" + $0] },
     BadInput("a kernel that may not be read", noPermission, "k.elf", unprivileged: true) {
       chmod(try $0.store("k.elf", GuestImages.kernel()), 0)
       return ["boot", "k.elf"]
@@ -170,6 +172,13 @@ extension BadInput {
   ]
 
   private static let code = ELFBuilder.Segment.load(address: 0x10_0000, bytes: [0xf4])
+
+  private static func fifo(_ role: String, _ arguments: @escaping @Sendable (String) -> [String]) -> BadInput {
+    BadInput("a FIFO without a writer as a " + role, noInput, "not a regular file") {
+      mkfifo($0.path("pipe"), 0o600)
+      return ["boot"] + arguments("pipe")
+    }
+  }
 
   private static func truncated(_ byteCount: Int) -> BadInput {
     BadInput("a kernel of which \(byteCount) bytes are left", dataError, "k.elf", "ends before") {
