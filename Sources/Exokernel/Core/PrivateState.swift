@@ -6,7 +6,7 @@ import ExokernelABI
   public var slicesTaken: UInt64
   /// The environment whose page table is in force, or `BooksLayout.noEnvironment`.
   public var activeEnvironment: UInt32
-  /// 1 from an epilogue upcall until the environment gives up the CPU.
+  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
   public var epiloguePending: UInt32
   /// Physical address of that page table.
   public var activeRoot: UInt64

@@ -110,6 +110,55 @@ struct SliceTests {
     #expect(ticks == 4)
   }
 
+  @Test("an environment that names its epilogue after the end of its first slice is told by it all the same")
+  func lateEpilogue() {
+    let world = World(programs: 2)
+    world.run(0)
+    guard case .goOn = world.kernel.sliceEnded(at: 0x40_0000) else {
+      Issue.record("no epilogue was named")
+      return
+    }
+    #expect(world.kernel.upcallBind(fault: 0x40_0000, epilogue: 0x40_0100).error == nil)
+    guard case .epilogue(0x40_0100) = world.kernel.sliceEnded(at: 0x40_0200) else {
+      Issue.record("no epilogue")
+      return
+    }
+  }
+
+  @Test("an epilogue waits until a page fault has been taken over, for the fault may be the stack's; the limit stays")
+  func putOff() {
+    let world = World(programs: 2)
+    bindAll(world)
+    for takesOver in [true, false] {
+      world.run(0)
+      guard case .upcall = world.kernel.pageFault(instruction: 0x40_0200, address: 0x5e_0000, code: 6) else {
+        Issue.record("no upcall")
+        return
+      }
+      guard case .goOn = world.kernel.sliceEnded(at: 0x40_0000) else {
+        Issue.record("an epilogue on a stack that may not be there")
+        return
+      }
+      if takesOver { world.kernel.page(of: 0).value.faultPending = 0 }
+      let second = world.kernel.sliceEnded(at: 0x40_0300)
+      if takesOver {
+        guard case .epilogue(0x40_0100) = second else {
+          Issue.record("no epilogue")
+          return
+        }
+        #expect(world.page(0).epilogueReturn == 0x40_0300)
+        world.kernel.giveUp(instruction: 0, stack: 0)
+      } else {
+        guard case .goOn = second, case .goOn = world.kernel.sliceEnded(at: 0),
+          case .abort = world.kernel.sliceEnded(at: 0)
+        else {
+          Issue.record("not ended in time")
+          return
+        }
+      }
+    }
+  }
+
   @Test("giving up in time forgives the overrun")
   func forgiven() {
     let world = World(programs: 2)

@@ -94,17 +94,28 @@ extension Kernel {
         return .goOn
       }
       let entry = environments[environment].epilogueEntry
-      own.value.epiloguePending = 1
       environments[environment].overrun = 0
       machine.armTimer(after: header.value.sliceLength)
-      guard entry != 0 else { return .goOn }
-      page(of: environment).value.epilogueReturn = instruction
-      return .epilogue(entry: entry)
+      return epilogue(of: environment, at: instruction, entry)
     }
     environments[environment].overrun &+= 1
     guard environments[environment].overrun < Self.overrunLimit else { return .abort }
     machine.armTimer(after: header.value.sliceLength)
-    return .goOn
+    guard own.value.epiloguePending != 1 else { return .goOn }
+    return epilogue(of: environment, at: instruction, environments[environment].epilogueEntry)
+  }
+
+  /// The upcall at the end of a slice. Put off by a slice while there is no entry yet, as before a program's first call, and while a page
+  /// fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it interrupts.
+  private func epilogue(of environment: UInt32, at instruction: UInt64, _ entry: UInt64) -> SliceEnd {
+    let page = page(of: environment)
+    guard entry != 0, page.value.faultPending == 0 else {
+      own.value.epiloguePending = 2
+      return .goOn
+    }
+    own.value.epiloguePending = 1
+    page.value.epilogueReturn = instruction
+    return .epilogue(entry: entry)
   }
 
   /// The running environment gives up the CPU and goes on at `instruction` with `stack` when its turn comes.
