@@ -4,8 +4,12 @@ import Testing
 /// A program that goes wild, and what its epitaph must say.
 struct WildProgram: CustomTestStringConvertible {
   let name: String
+  var arguments = ""
   let epitaph: String
-  var testDescription: String { name }
+  var testDescription: String { name + arguments }
+
+  /// Where a SYSCALL enters the kernel, which no program is kept from jumping to.
+  private static let syscall = KernelSymbols.address(of: "entry_syscall")
 
   static let all = [
     WildProgram(name: "badpointer", epitaph: "page fault, reading 0x123456789000"),
@@ -16,6 +20,12 @@ struct WildProgram: CustomTestStringConvertible {
     WildProgram(name: "privileged", epitaph: "protection violation"),
     WildProgram(name: "portaccess", epitaph: "protection violation"),
     WildProgram(name: "badjump", epitaph: "page fault, executing 0xffffffff80201000 (the kernel's)"),
+    WildProgram(name: "forgedcall", arguments: ":\(syscall),flags", epitaph: "protection violation"),
+    WildProgram(
+      name: "forgedcall", arguments: ":\(syscall),return",
+      epitaph: "page fault, executing 0x\(String(syscall, radix: 16)) (the kernel's)"),
+    WildProgram(name: "oldmode", epitaph: "page fault inside its fault handler, executing 0x600000000000"),
+    WildProgram(name: "oldcall", epitaph: "invalid instruction"),
   ]
 }
 
@@ -23,7 +33,7 @@ struct WildProgram: CustomTestStringConvertible {
 struct WildProgramTests {
   @Test("is ended alone, with an epitaph that names cause and address", arguments: WildProgram.all)
   func wild(_ program: WildProgram) throws {
-    let result = try Guests.boot(program.name, "neighbour", options: ["--timeout", "30"])
+    let result = try Guests.boot(program.name + program.arguments, "neighbour", options: ["--timeout", "30"])
     #expect(result.lines.contains { $0.hasPrefix("[0 \(program.name)] about to") }, "\(result.all)")
     let epitaph = result.lines.first { $0.hasPrefix("[0 \(program.name)] ended: ") }
     #expect(epitaph?.contains(program.epitaph) == true, "\(result.all)")

@@ -77,7 +77,7 @@ struct ModelRun {
     if chance(4) {
       return pick([0x40_0000, 0x40_2000, 0x5f_8000, AddressMap.environmentPage, 0x10_0000_0000, 0x6fff_ffff_f000])
     }
-    return pick([0x50_0000, 0x51_0000, 0x8000_0000, 0x8020_0000, 0x70_0000_0000]) + random(0..<24) * 4096
+    return pick([0x50_0000, 0x51_0000, 0xc000_0000, 0xc020_0000, 0x70_0000_0000]) + random(0..<24) * 4096
   }
 
   private mutating func note(_ result: CallResult) {

@@ -3,6 +3,7 @@
 ///     0x0000_0000_0040_0000  program: text, read-only data, data, bss (a program may be linked elsewhere below userEnd)
 ///     0x0000_0000_005e_f000  initial stack, `initialStackPages` pages, growing down from environmentPage
 ///     0x0000_0000_005f_f000  environment page: what kernel and libOS tell each other without a call
+///     0x0000_0000_8000_0000  reserved, up to 3 GiB: the kernel's text where a 32-bit SYSCALL may arrive
 ///     0x0000_7000_0000_0000  end of what an environment may map
 ///     0x0000_7f00_0000_0000  gate page, then the books, read-only
 ///     0x0000_7f00_4000_0000  frame table, read-only
@@ -20,6 +21,8 @@ public enum AddressMap {
   public static let initialStackPages: UInt64 = 2
   /// First address that an environment may not map.
   public static let userEnd: UInt64 = 0x7000_0000_0000
+  /// First address of the 1 GiB that an environment may not map either.
+  public static let reserved: UInt64 = 0x8000_0000
   /// The gate page: kernel calls enter here.
   public static let gatePage: UInt64 = 0x7f00_0000_0000
   /// The books, starting with `BooksHeader`.

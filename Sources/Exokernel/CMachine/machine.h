@@ -60,7 +60,7 @@ MACHINE uint16_t machine_load16(uintptr_t address) { return *(volatile uint16_t 
 
 extern char books[], private_state[], kernel_stack_top[], kernel_image_end[], boot_root[], exposed_table[], frame_table_directory[],
     kernel_frame_table_directory[],
-    gate_syscall[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], probe_syscall_arrived[];
+    gate_syscall[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], entry_syscall_32[], probe_syscall_arrived[];
 #define MACHINE_SYMBOL(name) MACHINE uintptr_t machine_##name##_address(void) { return (uintptr_t)name; }
 MACHINE_SYMBOL(books)
 MACHINE_SYMBOL(private_state)
@@ -75,6 +75,7 @@ MACHINE_SYMBOL(disk_rings)
 MACHINE_SYMBOL(network_rings)
 MACHINE_SYMBOL(receive_buffers)
 MACHINE_SYMBOL(entry_syscall)
+MACHINE_SYMBOL(entry_syscall_32)
 MACHINE_SYMBOL(probe_syscall_arrived)
 
 _Noreturn void machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer);

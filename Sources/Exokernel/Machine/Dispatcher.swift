@@ -40,6 +40,14 @@ enum Dispatcher {
   }
 }
 
+/// Lets the interrupted environment go on at an entry of its own, in 64-bit mode whatever it was in: a 64-bit address in a 32-bit code
+/// segment would fault in ring 0.
+@inline(__always) private func enter(_ entry: UInt64, _ frame: UnsafeMutablePointer<TrapFrame>) {
+  // Safe: the callers pass the frame that entry.S has pushed.
+  unsafe frame.pointee.instruction = entry
+  unsafe frame.pointee.codeSegment = 0x33
+}
+
 @c(kernel_page_fault)
 func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
   let address = machine_fault_address()
@@ -49,7 +57,7 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
   guard code & 4 != 0 else { unsafe Panic.fault(frame, address) }
   guard instruction < AddressMap.directMap else { return unsafe faultInKernelAddress(frame, address) }
   switch kernel.pageFault(instruction: instruction, address: address, code: code) {
-  case .upcall(let entry): unsafe frame.pointee.instruction = entry
+  case .upcall(let entry): unsafe enter(entry, frame)
   case .abort(let cause): Dispatcher.abort(cause, at: instruction)
   }
 }
@@ -61,9 +69,12 @@ private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ ad
   if instruction == UInt64(machine_probe_syscall_arrived_address()), kernel.header.value.layoutVersion == 0 {
     machine_probe_done(1)
   }
-  if instruction == UInt64(machine_entry_syscall_address()) { unsafe resume_as_syscall(frame) }
+  // Whoever jumped there chose rcx, to which the call returns: an address that is none would fault in ring 0.
+  if instruction == UInt64(machine_entry_syscall_address()), unsafe frame.pointee.rcx &>> 47 == 0 {
+    unsafe resume_as_syscall(frame)
+  }
   switch unsafe kernel.pageFault(instruction: instruction, address: address, code: frame.pointee.code) {
-  case .upcall(let entry): unsafe frame.pointee.instruction = entry
+  case .upcall(let entry): unsafe enter(entry, frame)
   case .abort(let cause): Dispatcher.abort(cause, at: instruction)
   }
 }
@@ -73,10 +84,13 @@ func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   LocalAPIC.acknowledge()
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // Safe: entry.S passes the frame it has just pushed.
-  guard unsafe frame.pointee.codeSegment & 3 != 0 else { return }
+  // It may also be a late one of the slice before: that is not the running environment's.
+  guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue else { return }
+  // Frames of the ended go back also where the processor is never idle.
+  _ = kernel.reap(limit: 8)
   switch unsafe kernel.sliceEnded(at: frame.pointee.instruction) {
   case .goOn: break
-  case .epilogue(let entry): unsafe frame.pointee.instruction = entry
+  case .epilogue(let entry): unsafe enter(entry, frame)
   case .abort: unsafe Dispatcher.abort(.sliceOverrun, at: frame.pointee.instruction)
   }
 }

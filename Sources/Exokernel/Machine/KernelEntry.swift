@@ -42,6 +42,8 @@ enum KernelGate {
     machine_write_msr(0xc000_0082, UInt64(machine_probe_syscall_arrived_address()))
     let kind = machine_probe_entry()
     machine_write_msr(0xc000_0082, UInt64(machine_entry_syscall_address()))
+    // Where 32-bit code's SYSCALL arrives, on processors that have it: it must not be address 0, which an environment may map.
+    machine_write_msr(0xc000_0083, UInt64(machine_entry_syscall_32_address()))
     if kind == 0 {
       let table = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_exposed_table_address()).unsafelyUnwrapped
       // Safe: the first entry of the exposed table is the gate page's; present, user, executable.

@@ -13,6 +13,14 @@ enum LocalAPIC {
   /// True where the timer compares with the time-stamp counter; elsewhere it counts down nanoseconds, as KVM's does at divisor 1.
   nonisolated(unsafe) private static var hasDeadline = false
 
+  /// Time-stamp before which the timer does not fire; what comes earlier was on its way when it was set anew. A sixteenth less than the
+  /// interval, for the timer need not count exactly as the time-stamp counter does.
+  nonisolated(unsafe) private static var due: UInt64 = 0
+
+  /// True where the timer's interrupt is the one that was set last. Without this, who gives the processor up just before the end of its
+  /// slice would end the next one's, too.
+  static var isDue: Bool { unsafe machine_time_stamp() >= due }
+
   /// Switches to x2APIC mode, with the timer in TSC-deadline mode where CPUID offers that.
   static func open() {
     let base = machine_read_msr(0x1b)
@@ -28,6 +36,8 @@ enum LocalAPIC {
 
   /// One interrupt after `delta` time-stamp units; 0 for none.
   @inline(__always) static func arm(after delta: UInt64) {
+    // Safe: there is one processor, and interrupts are off in the kernel.
+    unsafe due = machine_time_stamp() &+ delta &- delta &>> 4
     if unsafe hasDeadline { return machine_write_msr(deadline, delta == 0 ? 0 : machine_time_stamp() &+ delta) }
     let header = kernel.header.value
     let (high, low) = delta.multipliedFullWidth(by: header.timeMultiplier)

@@ -46,8 +46,10 @@ enum StartInfo {
     for index in ends.indices where ends[index] > floor && ends[index] < memoryEnd { floor = ends[index] }
     let table = (floor &+ 0x1f_ffff) & ~0x1f_ffff
     let limit = memoryEnd < AddressMap.directMapSize ? memoryEnd : AddressMap.directMapSize
+    // Environments see the table by large pages: what else is in the last one would be seen by all, so nobody gets it.
+    let tableEnd = (table &+ (limit &>> 12) &* 32 &+ 0x1f_ffff) & ~0x1f_ffff
     return BootInformation(
-      memorySize: limit, frameTable: table, firstFree: table &+ (limit &>> 12) &* 32,
+      memorySize: limit, frameTable: table, firstFree: tableEnd,
       commandLine: commandLine..<textEnd, archive: archive)
   }
 

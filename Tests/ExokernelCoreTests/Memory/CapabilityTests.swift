@@ -58,7 +58,7 @@ struct CapabilityTests {
     #expect(kernel.frameAllocate(slot: slot, frame: CallNumber.any).error == .noSuchCapability)
     #expect(kernel.frameFree(slot: slot, frame: frame).error == .noSuchCapability)
     #expect(kernel.frameMap(slot: slot, frame: frame, address: 0x50_0000, rights: 1).error == .noSuchCapability)
-    #expect(kernel.tableInstall(slot: slot, frame: frame, address: 0x8000_0000, level: 2).error == .noSuchCapability)
+    #expect(kernel.tableInstall(slot: slot, frame: frame, address: 0xc000_0000, level: 2).error == .noSuchCapability)
     #expect(kernel.framesAllocateMapped(slot: slot, address: 0x50_0000, count: 1).error == .noSuchCapability)
     #expect(kernel.extentBind(slot: slot, disk: 0, first: 0, count: 1, rights: 1).error == .noSuchCapability)
     #expect(kernel.filterBind(slot: slot, code: frame, count: 2, ring: frame, slots: 2).error == .noSuchCapability)
@@ -90,7 +90,7 @@ struct CapabilityTests {
     #expect(world.kernel.frameMap(slot: 5, frame: frame, address: 0x50_1000, rights: 2).error == .notPermitted)
     #expect(world.kernel.frameMap(slot: 5, frame: frame, address: 0x50_1000, rights: 4).error == .notPermitted)
     #expect(world.kernel.frameAllocate(slot: 5, frame: CallNumber.any).error == .notPermitted)
-    #expect(world.kernel.tableInstall(slot: 5, frame: frame, address: 0x8000_0000, level: 2).error == .notPermitted)
+    #expect(world.kernel.tableInstall(slot: 5, frame: frame, address: 0xc000_0000, level: 2).error == .notPermitted)
     world.kernel.capabilities[6] = Capability(name: name, length: 2, rights: .write)
     #expect(world.kernel.frameMap(slot: 6, frame: frame, address: 0x50_1000, rights: 0).error == .notPermitted)
   }

@@ -31,6 +31,25 @@ struct PageTableTests {
     Audit.check(world)
   }
 
+  @Test("the kernel's tables for the reserved addresses stay as they are", arguments: [0, 0x20_0000, 0x3fff_f000])
+  func reserved(offset: UInt64) throws {
+    let world = World()
+    world.run(0)
+    let frame = UInt64(try world.allocate())
+    let address = AddressMap.reserved + offset
+    for level: UInt64 in 1...3 {
+      #expect(world.kernel.tableInstall(slot: 0, frame: frame, address: address, level: level).error == .badAddress)
+    }
+    #expect(world.kernel.frameUnmap(address: address).error == .badAddress)
+    #expect(world.kernel.frameMap(slot: 0, frame: frame, address: address, rights: 3).error != nil)
+    #expect(world.kernel.framesAllocateMapped(slot: 0, address: address, count: 1).error != nil)
+    // Their neighbours are anybody's.
+    for neighbour in [AddressMap.reserved - 0x20_0000, AddressMap.reserved + 0x4000_0000] {
+      #expect(world.kernel.tableInstall(slot: 0, frame: frame, address: neighbour, level: 1).error == .noPageTable)
+    }
+    Audit.check(world)
+  }
+
   @Test("rights beyond those that exist are not bits of the entry")
   func strayRights() throws {
     let world = World()
@@ -155,7 +174,7 @@ struct PageTableTests {
     let world = World()
     world.run(0)
     let frame = UInt64(try world.allocate())
-    #expect(world.kernel.tableInstall(slot: 0, frame: frame, address: 0x8000_0000, level: level).error == .badArgument)
+    #expect(world.kernel.tableInstall(slot: 0, frame: frame, address: 0xc000_0000, level: level).error == .badArgument)
   }
 
   @Test("a page table cannot be mapped, freed, installed again, written by a device or bound to a ring")
@@ -163,7 +182,7 @@ struct PageTableTests {
     let world = World(disk: FakeDisk(blocks: 64), network: FakeNetwork())
     world.run(0)
     let table = UInt64(try world.allocate())
-    _ = try world.kernel.tableInstall(slot: 0, frame: table, address: 0x8000_0000, level: 2).value()
+    _ = try world.kernel.tableInstall(slot: 0, frame: table, address: 0xc000_0000, level: 2).value()
     let extent = try world.kernel.extentBind(slot: 1, disk: 0, first: 0, count: 8, rights: 3).value()
     #expect(world.kernel.frameMap(slot: 0, frame: table, address: 0x50_0000, rights: 1).error == .noSuchResource)
     #expect(world.kernel.frameFree(slot: 0, frame: table).error == .noSuchResource)
@@ -179,11 +198,11 @@ struct PageTableTests {
     let world = World(disk: FakeDisk(blocks: 64))
     world.run(0)
     let mapped = UInt64(try world.allocateMapped(at: 0x50_0000))
-    #expect(world.kernel.tableInstall(slot: 0, frame: mapped, address: 0x8000_0000, level: 2).error == .busy)
+    #expect(world.kernel.tableInstall(slot: 0, frame: mapped, address: 0xc000_0000, level: 2).error == .busy)
     let pinned = UInt64(try world.allocate())
     let extent = try world.kernel.extentBind(slot: 1, disk: 0, first: 0, count: 8, rights: 3).value()
     _ = try world.kernel.blockSubmit(extent: extent, block: 0, frame: pinned, operation: 8, tag: 0).value()
-    #expect(world.kernel.tableInstall(slot: 0, frame: pinned, address: 0x8000_0000, level: 2).error == .busy)
+    #expect(world.kernel.tableInstall(slot: 0, frame: pinned, address: 0xc000_0000, level: 2).error == .busy)
     Audit.check(world)
   }
 
@@ -194,7 +213,7 @@ struct PageTableTests {
     let frame = try world.allocateMapped(at: 0x50_0000)
     for index in 0..<UInt64(512) { world.machine.put(UInt64(frame) << 12 + index * 8, UInt64(0x20_0007)) }
     _ = try world.kernel.frameUnmap(address: 0x50_0000).value()
-    _ = try world.kernel.tableInstall(slot: 0, frame: UInt64(frame), address: 0x8000_0000, level: 2).value()
+    _ = try world.kernel.tableInstall(slot: 0, frame: UInt64(frame), address: 0xc000_0000, level: 2).value()
     #expect(world.machine.isZero(frame: frame))
     Audit.check(world)
   }

@@ -182,7 +182,7 @@ struct FilterBindTests {
     let ring = try world.bindFilter(slots: 4)
     for frame in ring.frames + [ring.control] {
       #expect(world.kernel.frameFree(slot: 0, frame: UInt64(frame)).error == .busy)
-      #expect(world.kernel.tableInstall(slot: 0, frame: UInt64(frame), address: 0x8000_0000, level: 2).error == .busy)
+      #expect(world.kernel.tableInstall(slot: 0, frame: UInt64(frame), address: 0xc000_0000, level: 2).error == .busy)
     }
     Audit.check(world)
     #expect(world.kernel.filterUnbind(ring.filter).error == nil)

@@ -7,6 +7,7 @@ final class FakeMachine: Hardware {
   /// Where things are in physical memory. Everything below `firstFree` is the kernel's and the boot archive's.
   enum Place {
     static let template: UInt64 = 0x1000
+    static let templatePointers: UInt64 = 0x2000
     static let diskRings: UInt64 = 0x10000
     static let networkRings: UInt64 = 0x18000
     static let receiveBuffers: UInt64 = 0x20000
@@ -39,7 +40,8 @@ final class FakeMachine: Hardware {
   init(memory: Int = 16 << 20) {
     size = memory
     base = mmap(nil, memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
-    for slot: UInt64 in [0, 254, 256, 511] { put(Place.template + slot * 8, 0xabc000 | slot) }
+    put(Place.template, Place.templatePointers | 3)
+    for slot: UInt64 in [254, 256, 511] { put(Place.template + slot * 8, 0xabc000 | slot) }
     prepareRings()
   }
 

@@ -77,7 +77,7 @@ extension Kernel {
     guard memorySize > 0 else { return }
     guard offset <= elf.count, fileSize <= elf.count &- offset, fileSize <= memorySize else { throw .malformed }
     guard address >= 0x1_0000, memorySize <= Self.segmentLimit &* AddressMap.pageSize,
-      address <= AddressMap.userEnd &- memorySize
+      address <= AddressMap.userEnd &- memorySize, !isReserved(address), !isReserved(address &+ memorySize &- 1)
     else { throw .badAddress }
     var rights: Rights = .read
     if flags & 1 != 0 { rights = rights | .execute }
@@ -142,10 +142,17 @@ extension Kernel {
         let fresh = try take(.pageTable, for: space)
         setTableEntry(table, address &>> shift, tablePointer(fresh))
         table = UInt64(fresh) &<< 12
+        if address &>> shift == 0, shift == 39 { reserve(in: table) }
       }
       shift &-= 9
     }
     return table
+  }
+
+  /// Puts the template's entry for the reserved addresses into an environment's table of the first 512 GiB.
+  private func reserve(in table: UInt64) {
+    let template = tableEntry(machine.templateRoot, 0) & PageEntry.addressMask
+    setTableEntry(table, AddressMap.reserved &>> 30, tableEntry(template, AddressMap.reserved &>> 30))
   }
 
   /// A frame for a table or a page, mapped once. A loaded program takes many, so the usual way is inlined.

@@ -75,7 +75,9 @@ extension Kernel {
 
   /// `CallNumber.frameUnmap`.
   @inline(__always) public func frameUnmap(address: UInt64) -> CallResult {
-    guard isMappable(address), address != AddressMap.environmentPage else { return refuse(.badAddress) }
+    guard isMappable(address), address != AddressMap.environmentPage, !isReserved(address) else {
+      return refuse(.badAddress)
+    }
     guard let table = lastTable(root: currentRoot, address: address) else { return refuse(.noPageTable) }
     let entry = tableEntry(table, address &>> 12)
     guard entry & PageEntry.present != 0 else { return refuse(.noSuchResource) }
@@ -88,7 +90,7 @@ extension Kernel {
   /// `CallNumber.tableInstall`.
   public func tableInstall(slot: UInt64, frame: UInt64, address: UInt64, level: UInt64) -> CallResult {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard address < AddressMap.userEnd else { return refuse(.badAddress) }
+    guard address < AddressMap.userEnd, !isReserved(address) else { return refuse(.badAddress) }
     guard level >= 1, level <= 3 else { return refuse(.badArgument) }
     if let refused = permits(capability, .write | .allocate, frame: frame) { return refuse(refused) }
     let index = UInt32(truncatingIfNeeded: frame)

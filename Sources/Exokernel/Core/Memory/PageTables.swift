@@ -42,6 +42,9 @@ extension Kernel {
     (address &>> 12 | address &<< 52) &>> 32 < AddressMap.userEnd &>> 44
   }
 
+  /// True for an address below which the kernel's own tables lie. They have no empty entry, so that mapping a page there is refused anyway.
+  @inline(__always) func isReserved(_ address: UInt64) -> Bool { address &>> 30 == AddressMap.reserved &>> 30 }
+
   /// The entry that maps `frame` with `rights`.
   @inline(__always) func pageEntry(frame: UInt32, rights: Rights) -> UInt64 {
     var entry = UInt64(frame) &<< 12 | PageEntry.present | PageEntry.user

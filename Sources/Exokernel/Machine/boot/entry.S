@@ -133,9 +133,26 @@ resume_as_syscall:                        # rdi: TrapFrame
   mov 7*8(%rdi), %rcx
   mov 14*8(%rdi), %rsp
   mov 4*8(%rdi), %rdi
-  and $0x3c7ad5, %r11                     # as FMASK would: no trap flag, no nested task
+  and $0x240ad5, %r11                     # r11 may be anybody's invention: no I/O privilege, trap flag, nested task, virtual interrupts
   or $0x202, %r11
   jmp entry_syscall
+
+# SYSCALL of 32-bit code, on processors that have it. Some KVMs arrive with the upper half of the address cut off, at the copy of the kernel's
+# text that tables.S maps there: so every address here is absolute. Other processors raise #UD, and that is what is told.
+.balign 64
+.globl entry_syscall_32
+entry_syscall_32:
+  mov %rsp, user_stack_pointer
+  mov $kernel_stack_top, %rsp
+  push $0x2b
+  push user_stack_pointer
+  push %r11
+  push $0x23
+  push %rcx
+  push $0
+  push $6
+  mov $entry_exception, %rax
+  jmp *%rax
 
 # ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
 .macro save_caller_saved
@@ -218,6 +235,7 @@ entry_exception:
   iretq
 
 # ---------------------------------------------------------------- out: into an environment that called to be here
+# By way of the gate page, whose instructions empty the SSE and x87 registers in ring 3: what is in them is another environment's.
 .globl machine_resume
 machine_resume:                           # rdi: instruction pointer, rsi: stack pointer
   mov $kernel_stack_top, %rsp
@@ -225,7 +243,9 @@ machine_resume:                           # rdi: instruction pointer, rsi: stack
   push %rsi
   push $0x202
   push $0x33
-  push %rdi
+  mov $0x7f00000000c0, %rax               # gate page + 192
+  push %rax
+  mov %rdi, %rcx
   xor %eax, %eax
   xor %ebx, %ebx
   xor %ebp, %ebp
@@ -233,7 +253,14 @@ machine_resume:                           # rdi: instruction pointer, rsi: stack
   xor %r13d, %r13d
   xor %r14d, %r14d
   xor %r15d, %r15d
-  jmp leave_call
+  xor %edx, %edx
+  xor %esi, %esi
+  xor %edi, %edi
+  xor %r8d, %r8d
+  xor %r9d, %r9d
+  xor %r10d, %r10d
+  xor %r11d, %r11d
+  iretq
 
 # ---------------------------------------------------------------- which instruction enters the kernel here?
 # machine_probe_entry() -> 0 SYSCALL, 1 int $4: executes SYSCALL once in ring 3 and sees where it arrives.

@@ -21,7 +21,19 @@ boot_root:
   .quad kernel_pointers - KERNEL_BASE + (PRESENT | WRITE)             # 511: kernel image
 identity_pointers:                                                    # only until the jump to the kernel's own addresses
   .quad kernel_directory - KERNEL_BASE + (PRESENT | WRITE)
-  .fill 511, 8, 0
+  .quad 0
+  .quad truncated_directory - KERNEL_BASE + (PRESENT | WRITE)         # 2 GiB: every environment gets this entry, see entry_syscall_32
+  .fill 509, 8, 0
+truncated_directory:
+  .quad 0
+  .quad truncated_table - KERNEL_BASE + (PRESENT | WRITE)
+  .fill 510, 8, 0
+truncated_table:
+  .set index, 0
+  .rept 512
+    .quad (0x200000 + index * 4096) | PRESENT
+    .set index, index + 1
+  .endr
 kernel_pointers:
   .fill 509, 8, 0
   .quad kernel_frame_table_directory - KERNEL_BASE + (PRESENT | WRITE)   # the frame table, writable
@@ -93,6 +105,17 @@ kernel_frame_table_directory:
   pop %rcx
   ret
 .endm
+# How an environment goes on that gave the processor up: rcx says where. Empty registers, all exceptions masked, as after FNINIT.
+.macro resuming_gate
+  fxrstor64 10f(%rip)
+  jmp *%rcx
+  .balign 16, 0xcc
+10:
+  .short 0x37f                                                        # x87 control word
+  .fill 22, 1, 0
+  .long 0x1f80                                                        # MXCSR
+  .fill 484, 1, 0
+.endm
 .balign 4096
 .globl gate_interrupt
 gate_interrupt:
@@ -103,6 +126,8 @@ gate_interrupt:
   .org gate_interrupt + 128, 0xcc
   syscall                                                             # the probe runs this once, at boot
   ud2
+  .org gate_interrupt + 192, 0xcc
+  resuming_gate
 .balign 4096, 0xcc
 .globl gate_syscall
 gate_syscall:
@@ -111,6 +136,8 @@ gate_syscall:
   ret
   .org gate_syscall + 64, 0xcc
   preserving_gate gate_syscall
+  .org gate_syscall + 192, 0xcc
+  resuming_gate
 .balign 4096, 0xcc
 
 # ---------------------------------------------------------------- descriptor tables
