@@ -35,9 +35,14 @@ struct ReleaseMeasureTests {
       theirs = min(theirs, Self.median(pairs.map(\.1)))
     }
     print("measure first-line xokvm \(ours) ms, QEMU microvm \(theirs) ms, ratio \(ours / theirs)")
-    #expect(ours < theirs / 2)
-    // 20 ms are meant for the README's machine, where QEMU takes some 70: a slower or busier one is held to the ratio alone.
-    #expect(ours <= 20 || theirs > 75)
+    // 20 ms are meant for the README's machine, where QEMU takes some 70: a slower or busier one is held to the ratio alone, and one without
+    // QEMU to the 20 ms alone.
+    if qemu == nil {
+      #expect(ours <= 20)
+    } else {
+      #expect(ours < theirs / 2)
+      #expect(ours <= 20 || theirs > 75)
+    }
   }
 
   @Test("uses at most 12 MiB beside the guest's pages")
@@ -48,7 +53,8 @@ struct ReleaseMeasureTests {
     let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: folder.path("stats.json"))))
     let memory = try #require((json as? [String: Any])?["memory"] as? [String: Int])
     print("measure vmm-memory \(memory["vmmBytes"] ?? 0) bytes")
-    #expect(try #require(memory["vmmBytes"]) <= 12 << 20)
+    // A command that has run at all has used more than the lower bound.
+    #expect((1 << 20...12 << 20).contains(try #require(memory["vmmBytes"])))
   }
 
   private static func median(_ values: [Double]) -> Double {
