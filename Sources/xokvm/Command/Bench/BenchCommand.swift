@@ -24,10 +24,19 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
       let operations = try PrimitivesBench().run()
       if json {
-        let rows = operations.map {
-          "{\"name\": \"\($0.name)\", \"instructions\": \($0.instructions), \"nanoseconds\": \($0.nanoseconds)}"
+        var writer = JSONWriter()
+        writer.object {
+          $0.array("operations") { array in
+            for operation in operations {
+              array.object {
+                $0.member("name", operation.name)
+                $0.member("instructions", operation.instructions)
+                $0.member("nanoseconds", operation.nanoseconds)
+              }
+            }
+          }
         }
-        print("{\"operations\": [\(rows.joined(separator: ", "))]}")
+        print(writer.text, terminator: "")
         return
       }
       func row(_ name: String, _ instructions: String, _ nanoseconds: String) {
