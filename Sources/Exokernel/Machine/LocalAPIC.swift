@@ -37,8 +37,9 @@ enum LocalAPIC {
   /// One interrupt after `delta` time-stamp units; 0 for none.
   @inline(__always) static func arm(after delta: UInt64) {
     // Safe: there is one processor, and interrupts are off in the kernel.
-    unsafe due = machine_time_stamp() &+ delta &- delta &>> 4
-    if unsafe hasDeadline { return machine_write_msr(deadline, delta == 0 ? 0 : machine_time_stamp() &+ delta) }
+    let end = machine_time_stamp() &+ delta
+    unsafe due = end &- delta &>> 4
+    if unsafe hasDeadline { return machine_write_msr(deadline, delta == 0 ? 0 : end) }
     let header = kernel.header.value
     let (high, low) = delta.multipliedFullWidth(by: header.timeMultiplier)
     let shift = UInt64(header.timeShift)

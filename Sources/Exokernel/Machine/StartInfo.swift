@@ -42,7 +42,9 @@ enum StartInfo {
       }
     }
     let textEnd = endOfText(commandLine, limit: memoryEnd)
-    let ends = [address &+ 56, moduleList &+ 32, textEnd, map &+ UInt64(mapEntries) &* 24] as InlineArray<4, UInt64>
+    let listEnd = moduleList &+ count &* 32
+    let mapEnd = map &+ UInt64(mapEntries) &* 24
+    let ends = [address &+ 56, listEnd, textEnd, mapEnd] as InlineArray<4, UInt64>
     for index in ends.indices where ends[index] > floor && ends[index] < memoryEnd { floor = ends[index] }
     let table = (floor &+ 0x1f_ffff) & ~0x1f_ffff
     let limit = memoryEnd < AddressMap.directMapSize ? memoryEnd : AddressMap.directMapSize

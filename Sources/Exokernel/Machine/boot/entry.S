@@ -77,8 +77,7 @@ vectors:
 
 # ---------------------------------------------------------------- kernel calls
 .section .text.entry, "ax", @progbits
-.macro clear_caller_saved_registers       # nothing of the kernel's or of another environment's leaks
-  xor %ecx, %ecx
+.macro clear_caller_saved_registers       # but rax and rcx: nothing of the kernel's or of another environment's leaks
   xor %edx, %edx
   xor %esi, %esi
   xor %edi, %edi
@@ -96,6 +95,7 @@ entry_call:                               # int $4: the CPU's frame is at the to
   cld
   call *call_table(,%rax,8)
 leave_call:
+  xor %ecx, %ecx
   clear_caller_saved_registers
 .globl leave_call_return
 leave_call_return:
@@ -253,13 +253,7 @@ machine_resume:                           # rdi: instruction pointer, rsi: stack
   xor %r13d, %r13d
   xor %r14d, %r14d
   xor %r15d, %r15d
-  xor %edx, %edx
-  xor %esi, %esi
-  xor %edi, %edi
-  xor %r8d, %r8d
-  xor %r9d, %r9d
-  xor %r10d, %r10d
-  xor %r11d, %r11d
+  clear_caller_saved_registers
   iretq
 
 # ---------------------------------------------------------------- which instruction enters the kernel here?
