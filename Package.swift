@@ -98,23 +98,32 @@ let package = Package(
       ]),
 
     // Tests, one target per module.
+    .target(name: "RandomFixtures", path: "Tests/RandomFixtures", swiftSettings: tests),
     .target(name: "KernelFixtures", path: "Tests/KernelFixtures", swiftSettings: tests),
     .testTarget(
-      name: "HypervisorTests", dependencies: ["Hypervisor", "VirtioLayout", "InternetStack", "KernelFixtures"],
+      name: "HypervisorTests",
+      dependencies: ["Hypervisor", "VirtioLayout", "InternetStack", "KernelFixtures", "RandomFixtures"],
       swiftSettings: tests),
     .testTarget(
       name: "ExokernelCoreTests",
-      dependencies: ["ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout"], swiftSettings: tests),
-    .testTarget(name: "DownloadedCodeTests", dependencies: ["DownloadedCode"], swiftSettings: tests),
-    .testTarget(name: "InternetStackTests", dependencies: ["InternetStack"], swiftSettings: tests),
+      dependencies: ["ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "RandomFixtures"],
+      swiftSettings: tests),
+    .testTarget(
+      name: "DownloadedCodeTests", dependencies: ["DownloadedCode", "RandomFixtures"], swiftSettings: tests),
+    .testTarget(
+      name: "InternetStackTests", dependencies: ["InternetStack", "RandomFixtures"], swiftSettings: tests),
     .target(
-      name: "StorageFixtures", dependencies: ["FileSystems"], path: "Tests/StorageFixtures", swiftSettings: tests),
+      name: "StorageFixtures", dependencies: ["FileSystems", "RandomFixtures"], path: "Tests/StorageFixtures",
+      swiftSettings: tests),
     .testTarget(
-      name: "FileSystemsTests", dependencies: ["FileSystems", "StorageFixtures"], swiftSettings: tests),
+      name: "FileSystemsTests", dependencies: ["FileSystems", "StorageFixtures", "RandomFixtures"],
+      swiftSettings: tests),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "FileSystems", "StorageFixtures"], swiftSettings: tests),
+      name: "HTTPTests", dependencies: ["HTTP", "FileSystems", "StorageFixtures", "RandomFixtures"],
+      swiftSettings: tests),
     .testTarget(
-      name: "BootTests", dependencies: ["GuestImages", "BootArchive", "KernelFixtures", "xokvm"], exclude: ["Guests"],
+      name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "BootArchive", "KernelFixtures", "xokvm"],
+      exclude: ["Guests"],
       swiftSettings: tests, plugins: ["BuildGuestImages"]),
   ]
 )

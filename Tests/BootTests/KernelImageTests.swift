@@ -6,19 +6,9 @@ import Testing
 @Suite("The kernel's ELF file")
 struct KernelImageTests {
   private let image = GuestImages.kernel()
+  private var segments: [ELFFile.Segment] { ELFFile(image).segments }
 
-  private func value(_ offset: Int, _ byteCount: Int) -> Int {
-    (0..<byteCount).reduce(0) { $0 | Int(image[offset + $1]) << (8 * $1) }
-  }
-
-  /// Type, flags, file offset and size of each segment.
-  private var segments: [(type: Int, flags: Int, offset: Int, size: Int)] {
-    let table = value(32, 8)
-    return (0..<value(56, 2)).map { index in
-      let header = table + index * value(54, 2)
-      return (value(header, 4), value(header + 4, 4), value(header + 8, 8), value(header + 32, 8))
-    }
-  }
+  private func value(_ offset: Int, _ byteCount: Int) -> Int { ELFFile(image).value(offset, byteCount) }
 
   @Test("is a 64-bit x86 executable with a PVH entry inside a segment")
   func entry() throws {

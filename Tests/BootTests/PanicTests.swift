@@ -25,7 +25,7 @@ struct PanicTests {
   func panics(_ mistake: Mistake) throws {
     var kernel = GuestImages.kernel()
     let address = try #require(SymbolTable(of: kernel)["call_console_write"])
-    let offset = try #require(Self.fileOffset(of: address, in: kernel))
+    let offset = try #require(ELFFile(kernel).offset(of: address))
     kernel.replaceSubrange(offset..<(offset + mistake.code.count), with: mistake.code)
     let folder = try ScratchFolder()
     let path = try folder.store("kernel.elf", kernel)
@@ -36,20 +36,5 @@ struct PanicTests {
     for register in [place, "rsp 0x", "rax 0x", "r11 0x", "environment 0x0"] {
       #expect(result.lines.contains { $0.contains("[kernel] \(register)") }, "no \(register): \(result.all)")
     }
-  }
-
-  /// Where the byte at virtual `address` is in the file, by its program headers.
-  private static func fileOffset(of address: UInt64, in image: [UInt8]) -> Int? {
-    func value(_ offset: Int, _ byteCount: Int) -> UInt64 {
-      (0..<byteCount).reduce(0) { $0 | UInt64(image[offset + $1]) << UInt64(8 * $1) }
-    }
-    for index in 0..<Int(value(56, 2)) {
-      let header = Int(value(32, 8)) + index * Int(value(54, 2))
-      let start = value(header + 16, 8)
-      if value(header, 4) == 1, address >= start, address < start + value(header + 32, 8) {
-        return Int(value(header + 8, 8) + (address - start))
-      }
-    }
-    return nil
   }
 }

@@ -1,3 +1,4 @@
+import RandomFixtures
 import Testing
 
 @testable import DownloadedCode
@@ -127,7 +128,7 @@ struct RandomProgramTests {
   func agreement(seed: UInt64) throws {
     print("random programs, seed \(seed)")
     try GuardedPages.withPages { () throws in
-      var generator = ProgramGenerator(random: SeededGenerator(state: seed))
+      var generator = ProgramGenerator(random: SeededGenerator(seed: seed))
       var verified = 0
       var fused = 0
       var differingVerdicts: Set<UInt64> = []
@@ -160,7 +161,7 @@ struct RandomProgramTests {
   func garbage(seed: UInt64) throws {
     print("random words, seed \(seed)")
     try GuardedPages.withPages { () throws in
-      var random = SeededGenerator(state: seed)
+      var random = SeededGenerator(seed: seed)
       for _ in 0..<20_000 {
         var words = (0..<Int.random(in: 1...70, using: &random)).map { _ in random.next() & random.next() }
         // Half of the opcodes are made plausible, so that the check gets further than the first word.

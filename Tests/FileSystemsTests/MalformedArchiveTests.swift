@@ -1,3 +1,4 @@
+import RandomFixtures
 import FileSystems
 import StorageFixtures
 import Testing

@@ -1,3 +1,4 @@
+import RandomFixtures
 import HTTP
 import StorageFixtures
 import Testing

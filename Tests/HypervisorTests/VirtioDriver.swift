@@ -172,22 +172,33 @@ final class VirtioDriver {
     isReused = true
   }
 
+  // An address outside memory is a mistake of the test: told as its failure, with zeroes for an answer.
+
   func load<Value: BitwiseCopyable>(_: Value.Type, _ address: UInt64) -> Value {
-    do { return try memory.load(Value.self, at: GuestAddress(address)) } catch { fatalError("\(error)") }
+    do { return try memory.load(Value.self, at: GuestAddress(address)) } catch {
+      Issue.record(error)
+      return withUnsafeTemporaryAllocation(byteCount: MemoryLayout<Value>.size, alignment: 16) { zeroes in
+        zeroes.initializeMemory(as: UInt8.self, repeating: 0)
+        return zeroes.load(as: Value.self)
+      }
+    }
   }
 
   func store<Value: BitwiseCopyable>(_ value: Value, _ address: UInt64) {
-    do { try memory.store(value, at: GuestAddress(address)) } catch { fatalError("\(error)") }
+    do { try memory.store(value, at: GuestAddress(address)) } catch { Issue.record(error) }
   }
 
   func store(_ bytes: [UInt8], _ address: UInt64) {
     do {
       try memory.bytes(at: GuestAddress(address), byteCount: bytes.count).copyBytes(from: bytes)
-    } catch { fatalError("\(error)") }
+    } catch { Issue.record(error) }
   }
 
   func bytes(_ address: UInt64, _ count: Int) -> [UInt8] {
-    do { return try Array(memory.bytes(at: GuestAddress(address), byteCount: count)) } catch { fatalError("\(error)") }
+    do { return try Array(memory.bytes(at: GuestAddress(address), byteCount: count)) } catch {
+      Issue.record(error)
+      return [UInt8](repeating: 0, count: count)
+    }
   }
 
   // MARK: Rings

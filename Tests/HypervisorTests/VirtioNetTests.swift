@@ -9,66 +9,6 @@ import VirtioLayout
   import Musl
 #endif
 
-/// A back end that keeps what it is told. One thread.
-final class RecordingBackend: NetworkBackend, @unchecked Sendable {
-  struct Packet: Equatable {
-    var header: VirtioNetwork.Header
-    var frame: [UInt8]
-  }
-
-  let offloads: VirtioFeatures
-  let maximumTransmissionUnit: UInt16?
-  var receiver: (any NetworkReceiver)?
-  var features = VirtioFeatures.none
-  var startCount = 0
-  var stopCount = 0
-  var availableCount = 0
-  var packets: [Packet] = []
-  /// How many frames are taken before the back end is busy.
-  var capacity = Int.max
-  /// Called for each frame that is sent.
-  var answer: ((Packet) -> Void)?
-
-  init(offloads: VirtioFeatures = .none, maximumTransmissionUnit: UInt16? = nil) {
-    self.offloads = offloads
-    self.maximumTransmissionUnit = maximumTransmissionUnit
-  }
-
-  func start(receiver: any NetworkReceiver, features: VirtioFeatures) {
-    startCount += 1
-    self.receiver = receiver
-    self.features = features
-  }
-
-  func stop() {
-    stopCount += 1
-    receiver = nil
-  }
-
-  func transmit(_ packet: borrowing OutgoingPacket) -> TransmitOutcome {
-    guard capacity > 0 else { return .busy }
-    capacity -= 1
-    var frame: [UInt8] = []
-    packet.appendFrame(to: &frame)
-    // What writev would send must be the same.
-    let prefix: [UInt8] = [1, 2, 3]
-    let gathered = prefix.withUnsafeBytes { prefix in
-      packet.withVectors(prefix: prefix) { vectors in
-        vectors.flatMap { Array(UnsafeRawBufferPointer(start: $0.iov_base, count: $0.iov_len)) }
-      }
-    }
-    #expect(gathered == [1, 2, 3] + frame && frame.count == packet.byteCount)
-    packets.append(Packet(header: packet.header, frame: frame))
-    answer?(packets[packets.count - 1])
-    return .done
-  }
-
-  func receiveBuffersAvailable() { availableCount += 1 }
-}
-
-private let allOffloads: VirtioFeatures =
-  .networkChecksum | .networkHostTSO4 | .networkGuestChecksum | .networkGuestTSO4
-
 @Suite struct VirtioNetTests {
   let backend: RecordingBackend
   let device: VirtioNetDevice
@@ -80,11 +20,11 @@ private let allOffloads: VirtioFeatures =
     driver = try VirtioDriver(device)
   }
 
-  private func frame(_ count: Int, seed: Int = 0) -> [UInt8] {
+  func frame(_ count: Int, seed: Int = 0) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: ($0 &+ seed) &* 37 &+ $0 >> 8) }
   }
 
-  private func deliver(_ frame: [UInt8], header: VirtioNetwork.Header = .init()) -> ReceiveOutcome {
+  func deliver(_ frame: [UInt8], header: VirtioNetwork.Header = .init()) -> ReceiveOutcome {
     guard let receiver = backend.receiver else { return .noPacket }
     let outcome = receiver.deliver(header: header, frame: frame.span.bytes)
     receiver.flush()
@@ -92,7 +32,7 @@ private let allOffloads: VirtioFeatures =
   }
 
   /// Stores a packet as `readv` from a TAP device would.
-  private func receive(_ frame: [UInt8], header: VirtioNetwork.Header = .init()) -> ReceiveOutcome? {
+  func receive(_ frame: [UInt8], header: VirtioNetwork.Header = .init()) -> ReceiveOutcome? {
     let outcome = backend.receiver?.receive { buffers in
       let packet = withUnsafeBytes(of: header, Array.init) + frame
       return buffers.withVectors { vectors in
@@ -113,7 +53,7 @@ private let allOffloads: VirtioFeatures =
 
   /// Posts `count` receive buffers; returns their addresses by head.
   @discardableResult
-  private func post(_ count: Int, byteCount: Int) -> [UInt32: UInt64] {
+  func post(_ count: Int, byteCount: Int) -> [UInt32: UInt64] {
     var addresses: [UInt32: UInt64] = [:]
     for _ in 0..<count {
       let address = driver.allocate(byteCount)
@@ -123,7 +63,7 @@ private let allOffloads: VirtioFeatures =
   }
 
   /// The packet in the next used chains.
-  private func received(_ addresses: [UInt32: UInt64]) -> RecordingBackend.Packet? {
+  func received(_ addresses: [UInt32: UInt64]) -> RecordingBackend.Packet? {
     var bytes: [UInt8] = []
     let used = driver.takeUsed(0)
     for element in used {
@@ -136,7 +76,7 @@ private let allOffloads: VirtioFeatures =
     return .init(header: header, frame: Array(bytes.dropFirst(12)))
   }
 
-  private func send(_ header: VirtioNetwork.Header, _ frame: [UInt8], pieces: [Int]? = nil) {
+  func send(_ header: VirtioNetwork.Header, _ frame: [UInt8], pieces: [Int]? = nil) {
     let address = driver.allocate(12 + frame.count)
     driver.store(header, address)
     driver.store(frame, address + 12)
@@ -273,137 +213,6 @@ private let allOffloads: VirtioFeatures =
     #expect(driver.takeUsed(1).count == 1)
   }
 
-  @Test("frames reach the driver's buffers, copied or read in place", arguments: [false, true])
-  func receiving(isInPlace: Bool) throws {
-    try driver.bringUp(.networkMergeableBuffers)
-    let buffers = post(8, byteCount: 2048)
-    for seed in 0..<5 {
-      let frame = frame(60 + 300 * seed, seed: seed)
-      #expect((isInPlace ? receive(frame) : deliver(frame)) == .delivered)
-      #expect(received(buffers)?.frame == frame)
-      #expect(driver.line.count == seed + 1)
-    }
-    #expect(device.counters.received == 5)
-  }
-
-  @Test("a large packet is spread over several chains", arguments: [false, true])
-  func mergeable(isInPlace: Bool) throws {
-    try driver.bringUp(.networkMergeableBuffers | .networkGuestTSO4 | .networkGuestChecksum, size: 64)
-    var header = VirtioNetwork.Header()
-    header.flags = VirtioNetwork.Flag.needsChecksum
-    header.segmentation = VirtioNetwork.Segmentation.tcp4
-    header.segmentByteCount = 1448
-    let buffers = post(60, byteCount: 1536)
-    for (count, chains) in [(20_000, 14), (1524, 1), (1525, 2), (50, 1), (3060, 2), (3061, 3)] {
-      let frame = frame(count, seed: chains)
-      #expect((isInPlace ? receive(frame, header: header) : deliver(frame, header: header)) == .delivered)
-      let before = driver.rings[0]!.nextUsed
-      let packet = received(buffers)
-      #expect(packet?.frame == frame)
-      #expect(packet?.header.segmentByteCount == 1448)
-      #expect(Int(driver.rings[0]!.nextUsed - before) == chains)
-    }
-  }
-
-  @Test("a packet larger than the buffers posted waits, whole, until there are more")
-  func spill() throws {
-    try driver.bringUp(.networkMergeableBuffers | .networkGuestTSO4 | .networkGuestChecksum, size: 64)
-    var buffers = post(3, byteCount: 2048)
-    #expect(receive(frame(10_000)) == .noBuffers)
-    #expect(driver.usedIndex(0) == 0)
-    // Later frames wait behind it.
-    #expect(deliver(frame(60, seed: 1)) == .noBuffers)
-    buffers.merge(post(1, byteCount: 2048)) { $1 }
-    driver.notify(0)
-    #expect(backend.availableCount == 1)
-    #expect(receive(frame(60, seed: 1)) == .noBuffers)
-    buffers.merge(post(4, byteCount: 2048)) { $1 }
-    driver.notify(0)
-    #expect(backend.availableCount == 2)
-    #expect(receive(frame(60, seed: 1)) == .delivered)
-    // The large one took five chains, the small one the sixth.
-    let used = driver.takeUsed(0)
-    #expect(used.count == 6)
-    let bytes = used.flatMap { driver.bytes(buffers[$0.id]!, Int($0.byteCount)) }
-    #expect(Array(bytes[12..<10_012]) == frame(10_000))
-    #expect(Array(bytes[10_024...]) == frame(60, seed: 1))
-  }
-
-  @Test("without buffers the back end is told, and told again when there are some", arguments: [false, true])
-  func noBuffers(usesEventIndex: Bool) throws {
-    try driver.bringUp(usesEventIndex ? .eventIndex : .none)
-    #expect(deliver(frame(60)) == .noBuffers)
-    #expect(backend.availableCount == 0)
-    let buffers = post(1, byteCount: 2048)
-    driver.notify(0)
-    #expect(backend.availableCount == 1)
-    #expect(deliver(frame(60)) == .delivered)
-    #expect(received(buffers)?.frame == frame(60))
-    // Nobody waits: a doorbell says nothing new.
-    post(1, byteCount: 2048)
-    driver.notify(0)
-    #expect(backend.availableCount == 1)
-  }
-
-  @Test(
-    "without mergeable buffers a packet takes one chain, or is dropped when it does not fit", arguments: [false, true])
-  func plainBuffers(isInPlace: Bool) throws {
-    try driver.bringUp()
-    let small = post(1, byteCount: 112)
-    #expect((isInPlace ? receive(frame(101)) : deliver(frame(101))) == .dropped)
-    #expect((isInPlace ? receive(frame(100)) : deliver(frame(100))) == .delivered)
-    #expect(received(small)?.frame == frame(100))
-    #expect(device.counters.receiveDropped == 1)
-    // A chain of several pieces, the header across two of them.
-    let address = driver.allocate(4096)
-    let head = driver.add(0, [.writable(address, 5), .writable(address + 5, 40), .writable(address + 45, 500)])
-    #expect((isInPlace ? receive(frame(300)) : deliver(frame(300))) == .delivered)
-    #expect(received([UInt32(head): address])?.frame == frame(300))
-  }
-
-  @Test("frames that the driver did not agree to are dropped")
-  func unwantedFrames() throws {
-    try driver.bringUp(.networkMergeableBuffers)
-    let remarked = post(1, byteCount: 2048)
-    var header = VirtioNetwork.Header()
-    header.flags = VirtioNetwork.Flag.needsChecksum
-    #expect(deliver(frame(60), header: header) == .dropped)
-    #expect(receive(frame(60), header: header) == .dropped)
-    header.flags = 0
-    header.segmentation = VirtioNetwork.Segmentation.tcp4
-    #expect(deliver(frame(60), header: header) == .dropped)
-    // A remark about the checksum is not seen, and no reason to drop the frame.
-    header = .init()
-    header.flags = VirtioNetwork.Flag.dataValid
-    #expect(receive(frame(60), header: header) == .delivered)
-    #expect(received(remarked)?.header.flags == 0)
-    post(8, byteCount: 2048)
-    #expect(deliver(frame(13)) == .dropped)
-    #expect(deliver(frame(9019)) == .dropped)
-    #expect(deliver(frame(9018)) == .delivered)
-    #expect(backend.receiver?.receive { _ in 0 } == .noPacket)
-    #expect(backend.receiver?.receive { _ in -1 } == .noPacket)
-    #expect(backend.receiver?.receive { _ in 12 } == .dropped)
-  }
-
-  @Test("interrupts for received frames come with flush, and EVENT_IDX holds them back")
-  func receiveInterrupts() throws {
-    try driver.bringUp(.networkMergeableBuffers | .eventIndex)
-    post(8, byteCount: 2048)
-    let ring = driver.rings[0]!
-    driver.store(UInt16(2), ring.availableRing + ring.layout.usedEventOffset)
-    for _ in 0..<2 { #expect(deliver(frame(60)) == .delivered) }
-    #expect(driver.line.count == 0)
-    for _ in 0..<3 { #expect(backend.receiver?.deliver(header: .init(), frame: frame(60).span.bytes) == .delivered) }
-    #expect(driver.line.count == 0)
-    // The driver that looks sees them all the same.
-    #expect(driver.usedIndex(0) == 5)
-    backend.receiver?.flush()
-    #expect(driver.line.count == 1)
-    backend.receiver?.flush()
-    #expect(driver.line.count == 1)
-  }
-
   @Test("wrong buffers in either queue stop the device, also from inside the back end")
   func malformed() throws {
     try driver.bringUp(.networkMergeableBuffers)
@@ -458,43 +267,5 @@ private let allOffloads: VirtioFeatures =
     #expect(deliver(frame(40)) == .delivered)
     #expect(received(new)?.frame == frame(40))
     for address in old.values { #expect(driver.bytes(address, 64).allSatisfy { $0 == 0 }) }
-  }
-}
-
-@Suite struct VirtioEntropyTests {
-  @Test("buffers are filled with bytes that look random, up to the limit")
-  func filling() throws {
-    let driver = try VirtioDriver(VirtioEntropyDevice())
-    try driver.bringUp()
-    let buffer = driver.allocate(8192)
-    driver.add(0, [.writable(buffer, 1000), .writable(buffer + 1000, 7000)])
-    driver.notify(0)
-    #expect(driver.takeUsed(0).map(\.byteCount) == [4096])
-    let bytes = driver.bytes(buffer, 8192)
-    // 4,096 random bytes without one of the 256 values: less than one in two million runs.
-    #expect(Set(bytes.prefix(4096)).count >= 254)
-    #expect(bytes.dropFirst(4096).allSatisfy { $0 == 0 })
-  }
-
-  @Test("requests that are no entropy requests stop the device")
-  func malformed() throws {
-    for buffers: [DriverBuffer] in [[.readable(0x1000, 16)], [.readable(0x1000, 16), .writable(0x2000, 16)]] {
-      let driver = try VirtioDriver(VirtioEntropyDevice())
-      try driver.bringUp()
-      driver.add(0, buffers)
-      driver.notify(0)
-      #expect(driver.needsReset)
-    }
-  }
-
-  @Test("a long queue is served in turns")
-  func fairness() throws {
-    let driver = try VirtioDriver(VirtioEntropyDevice())
-    try driver.bringUp(size: 64)
-    for _ in 0..<64 { driver.add(0, [.writable(0x1000, 1)]) }
-    driver.write(VirtioMMIO.Register.queueNotify, 0)
-    driver.thread.run()
-    #expect(driver.takeUsed(0).count == 64)
-    #expect(driver.line.count == 4)
   }
 }

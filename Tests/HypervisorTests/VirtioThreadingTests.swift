@@ -1,3 +1,4 @@
+import RandomFixtures
 import Testing
 import VirtioLayout
 

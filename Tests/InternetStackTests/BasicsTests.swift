@@ -1,3 +1,4 @@
+import RandomFixtures
 import Testing
 
 @testable import InternetStack
@@ -27,7 +28,7 @@ import Testing
 
   @Test("the checksum equals the plain definition for every length and alignment")
   func checksum() {
-    var random = Random(seed: 7)
+    var random = SeededGenerator(seed: 7)
     let bytes = (0..<200).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     for start in 0..<9 {
       for end in start..<bytes.count {
@@ -84,7 +85,7 @@ import Testing
     #expect(ring.capacity == 1024)
     var written = 0
     var read = 0
-    var random = Random(seed: 3)
+    var random = SeededGenerator(seed: 3)
     for _ in 0..<500 {
       let bytes = pattern(Int(random.next() % 400), from: written)
       written += bytes.withUnsafeBytes { ring.append($0) }

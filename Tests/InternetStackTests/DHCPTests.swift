@@ -1,3 +1,4 @@
+import RandomFixtures
 import Testing
 
 @testable import InternetStack
@@ -78,7 +79,7 @@ import Testing
   @Test("an address is got through 50 % loss", arguments: 1...5)
   func heavyLoss(seed: Int) throws {
     let (network, _, client) = try makePair()
-    network.random = Random(seed: UInt64(seed))
+    network.random = SeededGenerator(seed: UInt64(seed))
     network.lossPermille = 500
     #expect(network.run(limit: .seconds(1000)) { client.stack.isConfigured })
   }

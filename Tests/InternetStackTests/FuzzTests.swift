@@ -1,3 +1,4 @@
+import RandomFixtures
 import Testing
 
 @testable import InternetStack
@@ -56,7 +57,7 @@ import Testing
   func mutatedFrames(addressing: Addressing) throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("fuzz seed \(seed)")
-    var random = Random(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var configuration = StackConfiguration()
     configuration.maximumConnections = 32
     configuration.receiveBufferSize = 4096
@@ -133,7 +134,7 @@ import Testing
   @Test("frames of random bytes of every length up to 2,000 never trap")
   func randomBytes() {
     let peer = ScriptedPeer()
-    var random = Random(seed: 5)
+    var random = SeededGenerator(seed: 5)
     for length in 0..<2000 {
       var frame = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
       if length > 14 {

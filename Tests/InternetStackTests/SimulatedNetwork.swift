@@ -1,22 +1,6 @@
+import RandomFixtures
 import Glibc
 import InternetStack
-
-/// A small generator of reproducible pseudo-random numbers (SplitMix64).
-struct Random: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func happens(permille: Int) -> Bool { permille > 0 && Int(next() % 1000) < permille }
-}
 
 /// A frame on its way.
 struct Frame {
@@ -78,7 +62,7 @@ final class SimulatedNetwork {
   var reorderPermille = 0
   /// Decides about each frame; false loses it.
   var filter: ((Frame, _ from: Int) -> Bool)?
-  var random: Random
+  var random: SeededGenerator
   private(set) var lost = 0
 
   private struct Flight {
@@ -92,7 +76,7 @@ final class SimulatedNetwork {
 
   init(_ hosts: [Host], seed: UInt64 = 1) {
     self.hosts = hosts
-    random = Random(seed: seed)
+    random = SeededGenerator(seed: seed)
   }
 
   private func collect() {
@@ -225,7 +209,7 @@ enum Pattern {
   static let period = 65_521
   /// Two periods, so that a run of up to one period is contiguous wherever it begins.
   private static let table: [UInt8] = {
-    var random = Random(seed: 99)
+    var random = SeededGenerator(seed: 99)
     let once = (0..<period).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     return once + once
   }()
@@ -261,4 +245,8 @@ func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
     Pattern.withBytes(from: start + bytes.count, count: length) { bytes.append(contentsOf: $0) }
   }
   return bytes
+}
+
+extension SeededGenerator {
+  mutating func happens(permille: Int) -> Bool { permille > 0 && Int(next() % 1000) < permille }
 }

@@ -1,3 +1,4 @@
+import RandomFixtures
 import ExokernelABI
 import Testing
 

@@ -1,3 +1,4 @@
+import RandomFixtures
 import DownloadedCode
 import ExokernelABI
 import Testing

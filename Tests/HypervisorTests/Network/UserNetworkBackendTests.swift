@@ -1,3 +1,4 @@
+import RandomFixtures
 import Foundation
 import Glibc
 import InternetStack
@@ -5,122 +6,6 @@ import Testing
 import VirtioLayout
 
 @testable import Hypervisor
-
-/// A client of the host: a blocking TCP socket connected to a published port.
-private final class Client: Sendable {
-  let fd: Int32
-
-  init(port: UInt16, timeout: Int = 20, receiveBuffer: Int32? = nil, sendBuffer: Int32? = nil) {
-    fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    if var receiveBuffer { setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, 4) }
-    if var sendBuffer { setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sendBuffer, 4) }
-    var limit = timeval(tv_sec: timeout, tv_usec: 0)
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    if result != 0 { Issue.record("cannot connect: \(errno)") }
-  }
-
-  func send(_ bytes: [UInt8]) -> Bool {
-    var start = 0
-    while start < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.send(fd, $0.baseAddress! + start, bytes.count - start, Int32(truncatingIfNeeded: MSG_NOSIGNAL))
-      }
-      guard count > 0 else { return false }
-      start += count
-    }
-    return true
-  }
-
-  /// Up to `count` bytes, fewer only at the end of the stream; nil after an error, which `errno` tells.
-  func read(_ count: Int) -> [UInt8]? {
-    var result = [UInt8](repeating: 0, count: count)
-    var filled = 0
-    while filled < count {
-      let got = result.withUnsafeMutableBytes { recv(fd, $0.baseAddress! + filled, count - filled, 0) }
-      if got < 0 { return nil }
-      if got == 0 { break }
-      filled += got
-    }
-    return Array(result[..<filled])
-  }
-
-  /// Sends until the socket takes no more for a while; returns how much it took.
-  func sendUntilFull(_ chunk: [UInt8], limit: Int) -> Int {
-    var total = 0
-    var idle = 0
-    while idle < 100, total < limit {
-      let count = chunk.withUnsafeBytes {
-        Glibc.send(
-          fd, $0.baseAddress, $0.count,
-          Int32(truncatingIfNeeded: MSG_NOSIGNAL) | Int32(truncatingIfNeeded: MSG_DONTWAIT))
-      }
-      if count > 0 {
-        total += count
-        idle = 0
-      } else {
-        idle += 1
-        usleep(2_000)
-      }
-    }
-    return total
-  }
-
-  func finish() { shutdown(fd, Int32(SHUT_WR)) }
-
-  func reset() {
-    var option = linger(l_onoff: 1, l_linger: 0)
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
-  }
-
-  deinit { close(fd) }
-}
-
-private let allOffloads: VirtioFeatures =
-  .networkChecksum | .networkHostTSO4 | .networkGuestChecksum | .networkGuestTSO4
-
-/// A user network with a guest on it that listens on port 80.
-private final class UserFixture: @unchecked Sendable {
-  let running: RunningLoop
-  let guest: GuestSide
-  let port: UInt16
-
-  init(
-    features: VirtioFeatures = allOffloads, starting: Bool = true, addressing: Addressing? = nil,
-    program: @escaping (GuestSide, Connection) -> Void = GuestPrograms.echo()
-  ) throws {
-    let running = try RunningLoop()
-    self.running = running
-    (guest, port) = try running.sync {
-      let backend = try UserNetworkBackend(publishing: [PublishedPort(hostPort: 0, guestPort: 80)], loop: running.loop)
-      let guest = GuestSide(backend, loop: running.loop, features: features, addressing: addressing)
-      guest.program = program
-      try guest.listen(80)
-      if starting { guest.start() }
-      return (guest, backend.hostPorts[0])
-    }
-  }
-
-  deinit { running.stop() }
-}
-
-private func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-  var random = NetworkTestRandom(state: seed)
-  var result: [UInt8] = []
-  result.reserveCapacity(count + 8)
-  while result.count < count { withUnsafeBytes(of: random.next()) { result.append(contentsOf: $0) } }
-  result.removeLast(result.count - count)
-  return result
-}
 
 @Suite("User network")
 struct UserNetworkBackendTests {
@@ -156,7 +41,7 @@ struct UserNetworkBackendTests {
     #expect(try fixture.running.wait { fixture.guest.stack.address == UserNetworkBackend.guestAddress })
     #expect(try fixture.running.sync { fixture.guest.stack.lease?.interface.gateway } == UserNetworkBackend.hostAddress)
     #expect(try fixture.running.sync { fixture.guest.stack.lease?.interface.prefixLength } == 24)
-    let client = Client(port: fixture.port)
+    let client = HostClient(port: fixture.port)
     #expect(client.send([1, 2, 3]))
     #expect(client.read(3) == [1, 2, 3])
   }
@@ -164,8 +49,8 @@ struct UserNetworkBackendTests {
   @Test("data passes unchanged in both directions, with and without offloads", arguments: [true, false])
   func echo(withOffloads: Bool) throws {
     let fixture = try UserFixture(features: withOffloads ? allOffloads : .none)
-    let client = Client(port: fixture.port)
-    let bytes = pattern(3 << 20, seed: withOffloads ? 1 : 2)
+    let client = HostClient(port: fixture.port)
+    let bytes = testPattern(3 << 20, seed: withOffloads ? 1 : 2)
     let sender = Thread {
       _ = client.send(bytes)
       client.finish()
@@ -183,7 +68,7 @@ struct UserNetworkBackendTests {
 
   @Test("a client that ends its side still gets the whole answer")
   func halfCloseByClient() throws {
-    let answer = pattern(300_000)
+    let answer = testPattern(300_000)
     var received = 0
     var sent: Int?
     let fixture = try UserFixture { guest, connection in
@@ -194,8 +79,8 @@ struct UserNetworkBackendTests {
         if sent == answer.count { guest.stack.finish(connection) }
       }
     }
-    let client = Client(port: fixture.port)
-    #expect(client.send(pattern(100_000)))
+    let client = HostClient(port: fixture.port)
+    #expect(client.send(testPattern(100_000)))
     client.finish()
     #expect(client.read(answer.count + 1) == answer)
     #expect(try fixture.running.sync { received } == 100_000)
@@ -212,9 +97,9 @@ struct UserNetworkBackendTests {
         received += bytes
       }
     }
-    let client = Client(port: fixture.port)
+    let client = HostClient(port: fixture.port)
     #expect(client.read(1) == [])
-    let bytes = pattern(500_000)
+    let bytes = testPattern(500_000)
     #expect(client.send(bytes))
     client.finish()
     #expect(try fixture.running.wait { received.count == bytes.count })
@@ -226,7 +111,7 @@ struct UserNetworkBackendTests {
     let fixture = try UserFixture { guest, connection in
       if !guest.read(connection).isEmpty { guest.stack.abort(connection) }
     }
-    let client = Client(port: fixture.port)
+    let client = HostClient(port: fixture.port)
     #expect(client.send([1]))
     #expect(client.read(1) == nil)
     #expect(errno == ECONNRESET)
@@ -235,7 +120,7 @@ struct UserNetworkBackendTests {
   @Test("a reset by the client resets the guest's connection")
   func resetByClient() throws {
     let fixture = try UserFixture { _, _ in }
-    var client: Client? = Client(port: fixture.port)
+    var client: HostClient? = HostClient(port: fixture.port)
     #expect(client!.send([1]))
     #expect(try fixture.running.wait { fixture.guest.connections.count == 1 })
     client!.reset()
@@ -257,7 +142,7 @@ struct UserNetworkBackendTests {
       fixture.guest.program = { _, _ in withExtendedLifetime(guest) {} }
       return backend.hostPorts[0]
     }
-    let client = Client(port: port)
+    let client = HostClient(port: port)
     #expect(client.read(1) == nil)
     #expect(errno == ECONNRESET)
   }
@@ -273,8 +158,8 @@ struct UserNetworkBackendTests {
         received += count
       }
     }
-    let client = Client(port: fixture.port, sendBuffer: 65_536)
-    let chunk = pattern(65_536)
+    let client = HostClient(port: fixture.port, sendBuffer: 65_536)
+    let chunk = testPattern(65_536)
     let sent = client.sendUntilFull(chunk, limit: 64 << 20)
     #expect(sent < 32 << 20)
     try fixture.running.sync {
@@ -287,7 +172,7 @@ struct UserNetworkBackendTests {
 
   @Test("a client that does not read holds the guest back, and nothing is lost")
   func backPressureByClient() throws {
-    let bytes = pattern(24 << 20)
+    let bytes = testPattern(24 << 20)
     var sent = 0
     let fixture = try UserFixture { guest, connection in
       while sent < bytes.count {
@@ -297,7 +182,7 @@ struct UserNetworkBackendTests {
       }
       guest.stack.finish(connection)
     }
-    let client = Client(port: fixture.port, receiveBuffer: 65_536)
+    let client = HostClient(port: fixture.port, receiveBuffer: 65_536)
     // Wait until nothing moves any more.
     var last = -1
     while true {
@@ -314,7 +199,7 @@ struct UserNetworkBackendTests {
   @Test("a client that comes before the guest waits for it")
   func earlyClient() throws {
     let fixture = try UserFixture(starting: false, addressing: .dhcp)
-    let client = Client(port: fixture.port)
+    let client = HostClient(port: fixture.port)
     #expect(client.send([5]))
     usleep(50_000)
     try fixture.running.sync { fixture.guest.start() }
@@ -333,7 +218,7 @@ struct UserNetworkBackendTests {
       backend.start(receiver: card, features: .none)
       return (backend, backend.hostPorts[0])
     }
-    let client = Client(port: port)
+    let client = HostClient(port: port)
     #expect(client.send([9]))
     // The guest does not even answer ARP for a while.
     #expect(try running.wait { card.received.contains { $0.frame.count >= 42 && $0.frame[12..<14] == [8, 6] } })
@@ -354,10 +239,10 @@ struct UserNetworkBackendTests {
   func parallel() throws {
     let fixture = try UserFixture()
     let port = fixture.port
-    let failures = Counter()
+    let failures = SharedCounter()
     DispatchQueue.concurrentPerform(iterations: 16) { index in
-      let client = Client(port: port)
-      let bytes = pattern(100_000, seed: UInt64(index + 10))
+      let client = HostClient(port: port)
+      let bytes = testPattern(100_000, seed: UInt64(index + 10))
       let thread = Thread {
         _ = client.send(bytes)
         client.finish()
@@ -373,7 +258,7 @@ struct UserNetworkBackendTests {
   func churn() throws {
     let fixture = try UserFixture()
     for round in 0..<100 {
-      let client = Client(port: fixture.port)
+      let client = HostClient(port: fixture.port)
       #expect(client.send([UInt8(round)]))
       client.finish()
       #expect(client.read(2) == [UInt8(round)])
@@ -384,13 +269,13 @@ struct UserNetworkBackendTests {
   @Test("a reset of the driver resets the clients, and the network comes up again")
   func restart() throws {
     let fixture = try UserFixture()
-    let client = Client(port: fixture.port)
+    let client = HostClient(port: fixture.port)
     #expect(client.send([1]))
     #expect(client.read(1) == [1])
     try fixture.running.sync { fixture.guest.stop() }
     #expect(client.read(1) == nil)
     #expect(errno == ECONNRESET)
-    let next = Client(port: fixture.port)
+    let next = HostClient(port: fixture.port)
     #expect(next.send([2]))
     try fixture.running.sync { fixture.guest.start() }
     #expect(next.read(1) == [2])
@@ -404,8 +289,8 @@ struct UserNetworkBackendTests {
       fixture.guest.card.room = 4
       fixture.guest.refill(to: 4)
     }
-    let client = Client(port: fixture.port)
-    let bytes = pattern(400_000)
+    let client = HostClient(port: fixture.port)
+    let bytes = testPattern(400_000)
     let thread = Thread {
       _ = client.send(bytes)
       client.finish()
@@ -418,8 +303,8 @@ struct UserNetworkBackendTests {
   func hostileFrames(seed: UInt64) throws {
     print("hostile frames, seed \(seed)")
     let fixture = try UserFixture()
-    var random = NetworkTestRandom(state: seed)
-    let client = Client(port: fixture.port)
+    var random = SeededGenerator(seed: seed)
+    let client = HostClient(port: fixture.port)
     #expect(client.send([1]))
     #expect(client.read(1) == [1])
     try fixture.running.sync {
@@ -461,31 +346,5 @@ struct UserNetworkBackendTests {
     #expect(throws: PublishError.addressNotAvailable(elsewhere)) {
       try fixture.running.sync { try UserNetworkBackend(publishing: [elsewhere], loop: fixture.running.loop) }
     }
-  }
-}
-
-/// Counts from several threads.
-private final class Counter: @unchecked Sendable {
-  private let lock = NSLock()
-  private var count = 0
-  var value: Int { lock.withLock { count } }
-  func increment() { lock.withLock { count += 1 } }
-}
-
-extension GuestSide {
-  /// Gives the card buffers for `count` frames every millisecond.
-  func refill(to count: Int) {
-    loop.schedule(after: 1_000_000) { [weak self] in
-      guard let self else { return }
-      self.card.room = count
-      self.backend.receiveBuffersAvailable()
-      self.refill(to: count)
-    }
-  }
-
-  /// Runs on a back end that was started with another card's receiver.
-  func attachWithoutRestart() {
-    isRunning = true
-    wake()
   }
 }
