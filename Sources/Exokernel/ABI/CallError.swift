@@ -6,7 +6,7 @@ public enum CallError: Int64, Error, Sendable {
   case noSuchCapability = -2
   /// The capability does not dominate the resource's guard, or lacks the right.
   case notPermitted = -3
-  /// The named frame, extent, filter, disk, interface or slice position does not exist.
+  /// The named frame, slice position or device does not exist, or the handle is out of date.
   case noSuchResource = -4
   /// The resource is taken, mapped, or in a device's hands.
   case busy = -5
@@ -22,6 +22,8 @@ public enum CallError: Int64, Error, Sendable {
   case badProgram = -10
   /// The device has no room for another request now.
   case deviceFull = -11
+  /// The other environment does not accept it.
+  case notAccepted = -12
 }
 
 /// What a call returned: a value, or an error.

@@ -1,52 +1,157 @@
 /// The kernel's calls. A call is made through the gate page: number in rax, arguments in rdi, rsi, rdx, rcx, r8; the result comes back
 /// in rax, negative where it is a `CallError`. Callee-saved registers are preserved, the other registers come back cleared.
+///
+/// `slot` is the index of the capability that the caller presents; it must dominate the guard of the resource with the right that the call
+/// needs. `environment` and the other handles are a record's number with its generation (`Handle`): one that is out of date names nothing.
+/// `table` says whose page table is meant: `Handle.own`, or an environment's handle | slot << 32, where the capability in that slot needs the
+/// right to control.
 public enum CallNumber: UInt64, Sendable {
+  // The processor.
+
   /// null(): does nothing and returns 0. Its arguments are free for whoever traces the machine.
   case null = 0
   /// exit(status): ends this environment; does not return.
   case exit = 1
   /// yield(): gives up the rest of the slice.
   case yield = 2
+  /// yieldTo(environment): gives the rest of the slice to an environment that can run. A gift, so no capability is needed.
+  case yieldTo = 3
   /// sleep(events, deadline): runs again when the environment page's event count differs from `events`, or at the time-stamp `deadline`
   /// (0: no deadline).
-  case sleep = 3
-  /// consoleWrite(count): writes `count` bytes of the environment page's console buffer as one line.
-  case consoleWrite = 4
-  /// upcallBind(fault entry, epilogue entry): where the libOS wants to be told of page faults and of the end of its slice.
-  case upcallBind = 5
+  case sleep = 4
+  /// sleepUntil(): runs again when a term of the predicate holds that `predicateBind` bound last.
+  case sleepUntil = 5
+  /// predicateBind(slot, frame, offset, comparisons): takes over up to `Comparison.maximum` `Comparison`s from the caller's frame; 0 unbinds.
+  /// Words in frames need the right to read.
+  case predicateBind = 6
+  /// wake(slot, environment): counts an event of a sleeper and lets its processor look at once. Needs the right to call.
+  case wake = 7
+  /// upcallBind(fault, epilogue, prologue, revocation): entries, 0 for none.
+  case upcallBind = 8
   /// faultDecline(): the page fault last upcalled is not one the libOS can serve; ends this environment with an epitaph.
-  case faultDecline = 6
-  /// frameAllocate(capability, frame or any): makes a free frame this environment's, guarded by the capability presented. `busy` for "any"
+  case faultDecline = 9
+  /// exceptionDecline(vector, instruction): the same for an exception that came to ring 3 without the kernel.
+  case exceptionDecline = 10
+  /// transferBind(entry, stack, name, length): where protected control transfers arrive (0: nowhere), and from whom: from environments
+  /// whose guards have the first `length` bytes of `name`.
+  case transferBind = 11
+  /// transfer(slot, environment, mode): goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE
+  /// registers as arguments and the caller's handle in rax; see `TransferMode`. Needs the right to call.
+  case transfer = 12
+  /// sliceAllocate(slot, position): takes a free position of a slice vector, processor << 8 | position, or any.
+  case sliceAllocate = 13
+  /// sliceFree(slot, position): gives a position back.
+  case sliceFree = 14
+  /// sliceGive(slot, position, environment): gives a position to another environment; needs the right to allocate over both.
+  case sliceGive = 15
+
+  // Capabilities.
+
+  /// capabilityDerive(slot, into, name, length | rights << 32): puts a weaker capability into an empty slot.
+  case capabilityDerive = 16
+  /// capabilityAccept(slot, environment): lets that environment fill this empty slot, once; `Handle.none` forbids it again.
+  case capabilityAccept = 17
+  /// capabilityGrant(slot, environment, into, rights): puts the capability, with those of its rights, into a slot that accepts it from
+  /// this environment. Needs the right to grant.
+  case capabilityGrant = 18
+  /// capabilityDrop(slot): empties a slot.
+  case capabilityDrop = 19
+  /// capabilityDestroy(slot, name, length): empties every other slot of every environment that holds a capability whose name starts with
+  /// this one. Needs the right to revoke. What was bound with them stays bound.
+  case capabilityDestroy = 20
+
+  // Environments.
+
+  /// environmentCreate(slot, into): makes an environment as the environment page's `CreationBlock` says; returns its handle, and puts a
+  /// capability for it, with all rights, into the empty slot `into`. Needs the right to allocate.
+  case environmentCreate = 21
+  /// environmentStart(slot, environment, entry, stack, position): lets it run, on a position of a slice vector as for sliceAllocate. Needs
+  /// the right to control.
+  case environmentStart = 22
+  /// environmentDestroy(slot, environment): ends it. Needs the right to control.
+  case environmentDestroy = 23
+  /// environmentGuard(slot, environment, name, length): gives it another guard, which the capability dominates, too. Needs the right to
+  /// control.
+  case environmentGuard = 24
+  /// quotaMove(slot, environment, kind, amount): moves a part of this environment's quota to that one's; a negative amount takes back what
+  /// it does not use. Needs the right to control.
+  case quotaMove = 25
+  /// revoke(slot, environment, kind | count << 32, deadline): asks an environment to give resources back; at the time-stamp `deadline` the
+  /// kernel takes what is missing. Needs the right to revoke.
+  case revoke = 26
+
+  // Memory.
+
+  /// frameAllocate(slot, frame or any): makes a free frame this environment's, guarded by the capability presented. `busy` for "any"
   /// means that the search for a free one has a bound and ended too early: call again.
-  case frameAllocate = 7
-  /// frameFree(capability, frame): gives back a frame that is not mapped and not in a device's hands.
-  case frameFree = 8
-  /// frameMap(capability, frame, address, rights): maps a frame at a page that has no mapping.
-  case frameMap = 9
-  /// frameUnmap(address): removes the mapping of one page.
-  case frameUnmap = 10
-  /// tableInstall(capability, frame, address, level): gives a clean frame to be the page table of `level` (1...3) for an address.
-  case tableInstall = 11
-  /// framesAllocateMapped(capability, address, count): up to 64 fresh frames, mapped read-write at consecutive pages under one table;
-  /// returns how many, at least 1. `busy` where a page has a mapping, or as with frameAllocate.
-  case framesAllocateMapped = 12
-  /// extentBind(capability, disk, first block, count, rights): binds a range of a disk; returns the extent's number.
-  case extentBind = 13
-  /// blockSubmit(extent, block, frame, count | write << 32, tag): starts the transfer of up to 8 blocks to or from one frame.
-  case blockSubmit = 14
-  /// filterBind(capability, code frame, instructions, ring frame, slots): binds a packet filter to a ring of this environment's frames.
-  case filterBind = 15
-  /// filterUnbind(filter): removes a filter.
-  case filterUnbind = 16
-  /// packetSend(capability, interface): sends the packet that the environment page's send block describes.
-  case packetSend = 17
-  /// sliceAllocate(capability, position or anySlice): takes a free position of the slice vector.
-  case sliceAllocate = 18
-  /// sliceFree(position): gives a position of the slice vector back.
-  case sliceFree = 19
+  case frameAllocate = 27
+  /// frameFree(slot, frame): gives back a frame that is not mapped and not in a device's hands.
+  case frameFree = 28
+  /// frameMap(slot, frame, address, rights | count << 32, table): maps a run of `count` frames (0 counts as 1; at most 64) at pages of one
+  /// table that have no mapping. Stops at the first that is not like the first one; returns how many, at least 1.
+  case frameMap = 29
+  /// frameUnmap(address, count, table): removes the mappings of up to 64 pages of one table; stops at the first that has none; returns how
+  /// many, at least 1.
+  case frameUnmap = 30
+  /// frameProtect(slot, address, rights | count << 32, table): gives mapped pages other rights and clears their accessed and dirty bits;
+  /// stops as frameMap does; returns how many.
+  case frameProtect = 31
+  /// entryWrite(address, value, table): writes an entry that maps nothing: 63 bits of the libOS's own, the lowest one zero.
+  case entryWrite = 32
+  /// tableInstall(slot, frame, address, level, table): gives a frame to be the page table of `level` (1...3) for an address; where the
+  /// table is another environment's, the frame becomes that one's.
+  case tableInstall = 33
+  /// framesAllocateMapped(slot, address, count, table): up to 64 fresh frames, mapped read-write at consecutive pages under one table;
+  /// they belong to the environment whose table it is. Returns how many, at least 1. `busy` where a page has a mapping, or as with
+  /// frameAllocate.
+  case framesAllocateMapped = 34
+  /// frameGuard(slot, frame, name, length | allowed rights << 32): gives a frame another guard, which the capability dominates, too, and
+  /// says which rights new mappings may have. Needs the right to allocate.
+  case frameGuard = 35
+  /// frameGive(slot, frame, environment): makes a frame another environment's, if its quota has room. Needs the right to allocate over the
+  /// frame and to control over the environment.
+  case frameGive = 36
+  /// largeAllocate(slot): 512 frames in a row, on a boundary of 2 MiB; returns the first, which stands for all.
+  case largeAllocate = 37
+  /// largeFree(slot, frame): gives them back.
+  case largeFree = 38
+  /// largeMap(slot, frame, address, rights): maps them at an address from `AddressMap.largePages` on.
+  case largeMap = 39
+  /// largeUnmap(address): removes that mapping.
+  case largeUnmap = 40
+  /// regionBind(slot, frame, offset | count << 32, name, length): makes up to 4,096 bytes of a frame a region with a guard of its own,
+  /// which the capability dominates, too; returns its handle. Pins the frame. Needs the right to allocate.
+  case regionBind = 41
+  /// regionUnbind(slot, region).
+  case regionUnbind = 42
+  /// regionRead(slot, region, offset, count): copies up to `EnvironmentPage.regionCapacity` bytes into the environment page.
+  case regionRead = 43
+  /// regionWrite(slot, region, offset, count): copies from the environment page.
+  case regionWrite = 44
+
+  // Devices.
+
+  /// consoleWrite(count): writes `count` bytes of the environment page's console buffer as one line.
+  case consoleWrite = 45
+  /// consoleDraw(slot, count): writes them as they are, with no name before and no end of line. Needs the right to write over the console.
+  case consoleDraw = 46
+  /// extentBind(slot, disk, first block, count, rights): binds a range of a disk; returns the extent's handle. Guarded by the environment's
+  /// own guard.
+  case extentBind = 47
+  /// extentUnbind(slot, extent): lets go of it, once nothing of it is in flight.
+  case extentUnbind = 48
+  /// blockSubmit(slot | extent << 32, block, frame, count | write << 32, tag): starts the transfer of up to 8 blocks to or from one frame.
+  case blockSubmit = 49
+  /// filterBind(slot, code frame, instructions, ring frame, slots): binds a packet filter to a ring of this environment's frames; returns
+  /// its handle.
+  case filterBind = 50
+  /// filterUnbind(slot, filter): removes a filter.
+  case filterUnbind = 51
+  /// packetSend(slot, interface): sends the packet that the environment page's send block describes.
+  case packetSend = 52
 
   /// Number of calls.
-  public static let count: UInt64 = 20
+  public static let count: UInt64 = 53
   /// Names "any free frame" or "any free position" where a number is asked for.
   public static let any: UInt64 = UInt64(UInt32.max)
 }
@@ -57,4 +162,34 @@ public enum Gate {
   public static let call: UInt64 = AddressMap.gatePage
   /// Every register but rax is preserved.
   public static let callPreservingRegisters: UInt64 = AddressMap.gatePage + 64
+}
+
+/// Names of records that are used again: number | generation << 8. A record whose generations are used up is not used any more, so that a
+/// handle never names two things.
+public enum Handle {
+  /// The caller itself, where an environment or its page table is asked for.
+  public static let own: UInt64 = UInt64(UInt32.max)
+  /// Nobody.
+  public static let none: UInt64 = 0
+  /// Most generations of a record; the first is 1.
+  public static let generations: UInt32 = 0xff_fffe
+
+  /// The handle of record `index` in its present generation.
+  @inline(__always) public static func of(_ index: UInt32, generation: UInt32) -> UInt64 {
+    UInt64(generation) &<< 8 | UInt64(index)
+  }
+  /// The number of the record that a handle names.
+  @inline(__always) public static func index(_ handle: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: handle & 0xff) }
+  /// The generation that a handle names, with everything above, so that no bit of a handle goes unlooked at.
+  @inline(__always) public static func generation(_ handle: UInt64) -> UInt64 { handle &>> 8 }
+}
+
+/// What follows a protected control transfer.
+public enum TransferMode: UInt64, Sendable {
+  /// The caller stays runnable; the callee gets the rest of the slice.
+  case asynchronous = 0
+  /// The caller waits until the callee transfers to it; the callee runs in the caller's slices, too. The caller goes on behind its call.
+  case synchronous = 1
+  /// The caller sleeps until it is transferred to; nothing of what it does now is kept. How a server answers.
+  case final = 2
 }

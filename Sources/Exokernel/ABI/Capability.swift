@@ -14,6 +14,16 @@
   public static var execute: Rights { @inline(__always) get { Rights(rawValue: 4) } }
   /// Allocate under this name, free, and change the guard.
   public static var allocate: Rights { @inline(__always) get { Rights(rawValue: 8) } }
+  /// Give copies of the capability to others.
+  public static var grant: Rights { @inline(__always) get { Rights(rawValue: 16) } }
+  /// Destroy capabilities under the name everywhere; ask environments for resources, and take them.
+  public static var revoke: Rights { @inline(__always) get { Rights(rawValue: 32) } }
+  /// Transfer control to an environment, and wake it.
+  public static var call: Rights { @inline(__always) get { Rights(rawValue: 64) } }
+  /// Start and end an environment, change its page table, guard and quota.
+  public static var control: Rights { @inline(__always) get { Rights(rawValue: 128) } }
+  /// Every right.
+  public static var all: Rights { @inline(__always) get { Rights(rawValue: 255) } }
   /// True where nothing is allowed.
   @inline(__always) public var isEmpty: Bool { rawValue == 0 }
   /// True where all of `other` are among them.
@@ -55,10 +65,27 @@
   }
 }
 
+extension Capability {
+  /// True where every name that `other` dominates is dominated by this one, and `other` has no right that this one lacks.
+  @inline(__always) public func dominates(_ other: Capability) -> Bool {
+    allows(other.rights, guardName: other.name, guardLength: other.length)
+  }
+}
+
 /// First bytes of the names that the kernel gives out at boot.
 public enum CapabilityName {
-  /// Frames and slices of an environment: this byte, then the environment's number.
+  /// Environments, and what they allocate: this byte, the environment's number, three bytes of its generation.
   public static let environment: UInt64 = 0x01
+  /// Bytes of an environment's name.
+  public static let environmentLength: UInt32 = 5
+  /// The console: this byte.
+  public static let console: UInt64 = 0x04
+
+  /// The name of environment `index` in its generation.
+  @inline(__always) public static func environment(_ index: UInt32, generation: UInt32) -> UInt64 {
+    environment &<< 56 | UInt64(index) &<< 48 | UInt64(generation & 0xff_ffff) &<< 24
+  }
+
   /// Disks: this byte, then the disk's number.
   public static let disk: UInt64 = 0x02
   /// Network interfaces: this byte, then the interface's number.
@@ -72,12 +99,14 @@ public enum CapabilityName {
 
 /// The slots in which a program finds its first capabilities.
 public enum CapabilitySlot {
-  /// Its own name: frames and slices.
+  /// Its own name.
   public static let own: UInt64 = 0
   /// Every disk.
   public static let disks: UInt64 = 1
   /// Every network interface.
   public static let networks: UInt64 = 2
+  /// Everything: only the program that was started first has it.
+  public static let root: UInt64 = 3
   /// Slots per environment.
   public static let count: UInt64 = 16
 }

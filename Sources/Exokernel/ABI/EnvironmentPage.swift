@@ -1,7 +1,7 @@
-/// The page that an environment and the kernel share, at `AddressMap.environmentPage`. The environment may write all of it; the kernel
-/// believes none of it: it writes what it reports and reads only the send block and the console buffer, each word once.
+/// The page that an environment and the kernel share, at `EnvironmentRecord.pageAddress`. The environment may write all of it; the kernel
+/// believes none of it: it writes what it reports and reads only what is said so here, each word once.
 @frozen public struct EnvironmentPage {
-  /// Grows with every event: packet received, block request finished.
+  /// Grows with every event: packet received, block request finished, wake call.
   public var events: UInt64
   /// Where the libOS goes on after the epilogue upcall.
   public var epilogueReturn: UInt64
@@ -17,29 +17,109 @@
   public var faultStackPointer: UInt64
   /// For the libOS: top of the stack on which it serves faults.
   public var faultStackTop: UInt64
-  /// For the libOS: nonzero inside a critical section.
+  /// Nonzero inside a critical section: the kernel reads it at the end of a slice, and puts the epilogue upcall off.
   public var criticalSection: UInt64
+  /// Set to 1 where an epilogue was put off; who leaves the critical section clears it and yields.
+  public var epilogueDue: UInt64
   /// Packets of this environment that the device has sent: their frames are its own again.
   public var packetsSent: UInt64
   /// Length in bytes and, from `Self.argumentsOffset`, text of the program's arguments.
   public var argumentsLength: UInt64
   /// This environment's number.
   public var environment: UInt64
+  /// This environment's handle.
+  public var handle: UInt64
+  /// The term of the predicate that held, counted from 1, after `sleepUntil`.
+  public var matchedTerm: UInt64
+  /// `ResourceKind` that the environment is asked to give back; the upcall follows at its next slice.
+  public var revocationKind: UInt64
+  /// How many of them.
+  public var revocationCount: UInt64
+  /// The time-stamp after which they are taken.
+  public var revocationDeadline: UInt64
+  /// Entries of the repossession vector that the kernel has written since that request.
+  public var repossessed: UInt64
+  /// Where exceptions arrive that come to ring 3 without the kernel; read by the gate page, not by the kernel. One for each page table: the
+  /// gate page looks at `AddressMap.environmentPage`.
+  public var exceptionEntry: UInt64
 
   /// 64 bytes, one per tag: 0 in flight or never used, 1 done, 2 failed.
-  public static let blockStatusOffset: UInt64 = 0x80
-  /// `SendBlock`.
+  public static let blockStatusOffset: UInt64 = 0xc0
+  /// `SendBlock`, read by `packetSend`.
   public static let sendBlockOffset: UInt64 = 0x100
+  /// `CreationBlock`, read by `environmentCreate`.
+  public static let creationBlockOffset: UInt64 = 0x200
   /// Text of the program's arguments, at most `argumentsCapacity` bytes.
   public static let argumentsOffset: UInt64 = 0x400
   /// See `argumentsOffset`.
   public static let argumentsCapacity: UInt64 = 512
-  /// Console buffer, `consoleCapacity` bytes.
+  /// Console buffer, `consoleCapacity` bytes, read by `consoleWrite` and `consoleDraw`.
   public static let consoleOffset: UInt64 = 0x800
   /// Longest console line in bytes.
   public static let consoleCapacity: UInt64 = 224
+  /// What `regionRead` and `regionWrite` copy to and from.
+  public static let regionOffset: UInt64 = 0x900
+  /// Most bytes of one region call.
+  public static let regionCapacity: UInt64 = 256
+  /// The repossession vector: `Repossession`s.
+  public static let repossessionOffset: UInt64 = 0xc00
+  /// Entries of the repossession vector, and most resources of one request.
+  public static let repossessionCapacity: UInt64 = 64
   /// Tags for block requests: 0 up to this.
   public static let blockTags: UInt64 = 64
+}
+
+/// What `environmentCreate` makes. Quotas are taken from the creator's own and go back to it when the environment ends.
+@frozen public struct CreationBlock {
+  /// Where the environment page is mapped: a page of the new page table, or of the shared one; 0 for `AddressMap.environmentPage`.
+  public var pageAddress: UInt64
+  /// Handle of an environment whose page table the new one shares, which needs the right to control; 0 for a table of its own.
+  public var sharedTable: UInt64
+  /// Slot of the capability for `sharedTable`.
+  public var sharedTableSlot: UInt64
+  /// Quotas, by `ResourceKind`.
+  public var quotas: InlineArray<6, UInt32>
+  /// The name that the console and the books show, zero-padded ASCII, first byte least significant.
+  public var name: (UInt64, UInt64)
+
+  /// A page table of its own, no quota but the two frames that every environment needs, no name.
+  public init() {
+    pageAddress = 0
+    sharedTable = 0
+    sharedTableSlot = 0
+    quotas = [2, 0, 0, 0, 0, 0]
+    name = (0, 0)
+  }
+}
+
+/// Kinds of resources that quotas limit.
+public enum ResourceKind: UInt64, Sendable {
+  /// Frames, page tables among them; a large one counts as 512.
+  case frames = 0
+  /// Positions of slice vectors.
+  case slices = 1
+  /// Packet filters.
+  case filters = 2
+  /// Extents of disks.
+  case extents = 3
+  /// Environments.
+  case environments = 4
+  /// Regions.
+  case regions = 5
+}
+
+/// One resource that was taken by force.
+@frozen public struct Repossession {
+  /// The frame's number, the slice position (processor << 8 | position), or the filter's handle.
+  public var resource: UInt64
+  /// Where a frame was mapped, 1 where it was not; 0 for the other kinds.
+  public var address: UInt64
+
+  /// An entry.
+  @inline(__always) public init(resource: UInt64, address: UInt64) {
+    self.resource = resource
+    self.address = address
+  }
 }
 
 /// What `packetSend` sends: a header for the device, then pieces of the environment's own frames.

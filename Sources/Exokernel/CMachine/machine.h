@@ -33,10 +33,30 @@ MACHINE uint64_t machine_time_stamp(void) {
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
   return (uint64_t)high << 32 | low;
 }
+// The state of the processor that executes this: the last 64 bytes of its stack's 16 KiB, which lie on a boundary of their size.
+MACHINE uintptr_t machine_processor_base(void) {
+  uintptr_t last;
+  __asm__("mov %%rsp, %0\n\tor $0x3fff, %0" : "=r"(last));
+  return last - 63;
+}
+// Loads a page-table entry through the recursive entry of the table in force: all ones where a table on the way is missing, for then the
+// load faults and the page-fault entry goes on behind it, as the table of fixups says.
+MACHINE uint64_t machine_load_entry(const uint64_t *place) {
+  uint64_t entry;
+  __asm__ volatile("1: mov (%1), %0\n2:\n\t.pushsection .fixups, \"a\"\n\t.quad 1b, 2b\n\t.popsection" : "=a"(entry) : "r"(place) : "memory");
+  return entry;
+}
+MACHINE void machine_pause(void) { __asm__ volatile("pause" : : : "memory"); }
+MACHINE uint32_t machine_load_flag(const uint32_t *flag) { return *(const volatile uint32_t *)flag; }
+MACHINE void machine_store_flag(uint32_t *flag, uint32_t value) { *(volatile uint32_t *)flag = value; }
 MACHINE void machine_invalidate_page(uint64_t address) { __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory"); }
 MACHINE void machine_write_root(uint64_t physical) { __asm__ volatile("mov %0, %%cr3" : : "r"(physical) : "memory"); }
+MACHINE uint64_t machine_read_root(void) { uint64_t value; __asm__ volatile("mov %%cr3, %0" : "=r"(value)); return value; }
 MACHINE uint64_t machine_fault_address(void) { uint64_t value; __asm__ volatile("mov %%cr2, %0" : "=r"(value)); return value; }
 MACHINE void machine_wait_for_interrupt(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
+// The kernel's lock: one ticket for each entry, served in order.
+void machine_acquire(void);
+void machine_release(void);
 MACHINE void machine_halt(void) { __asm__ volatile("cli; hlt" : : : "memory"); }
 MACHINE void machine_clear_page(void *page) {
   size_t count = 512;
@@ -58,13 +78,17 @@ MACHINE void machine_cpuid(uint32_t leaf, uint32_t *registers) {
 }
 MACHINE uint16_t machine_load16(uintptr_t address) { return *(volatile uint16_t *)address; }
 
-extern char books[], private_state[], kernel_stack_top[], kernel_image_end[], boot_root[], exposed_table[], frame_table_directory[],
+extern char books[], private_state[], kernel_image_end[], fixups_start[], fixups_end[], trampoline_start[], trampoline_end[], identity_directory[], boot_root[], exposed_table[], frame_table_directory[],
     kernel_frame_table_directory[],
     gate_syscall[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], entry_syscall_32[], probe_syscall_arrived[];
 #define MACHINE_SYMBOL(name) MACHINE uintptr_t machine_##name##_address(void) { return (uintptr_t)name; }
 MACHINE_SYMBOL(books)
 MACHINE_SYMBOL(private_state)
-MACHINE_SYMBOL(kernel_stack_top)
+MACHINE_SYMBOL(fixups_start)
+MACHINE_SYMBOL(fixups_end)
+MACHINE_SYMBOL(identity_directory)
+MACHINE_SYMBOL(trampoline_start)
+MACHINE_SYMBOL(trampoline_end)
 MACHINE_SYMBOL(kernel_image_end)
 MACHINE_SYMBOL(boot_root)
 MACHINE_SYMBOL(exposed_table)
@@ -78,7 +102,9 @@ MACHINE_SYMBOL(entry_syscall)
 MACHINE_SYMBOL(entry_syscall_32)
 MACHINE_SYMBOL(probe_syscall_arrived)
 
-_Noreturn void machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer);
+extern uint64_t starting_processor;
+MACHINE void machine_set_starting_processor(uint64_t number) { *(volatile uint64_t *)&starting_processor = number; }
+_Noreturn void machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer, uint64_t saved);
 _Noreturn void machine_probe_done(uint32_t kind);
 _Noreturn void resume_as_syscall(const void *trap_frame);
 uint32_t machine_probe_entry(void);

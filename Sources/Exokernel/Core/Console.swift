@@ -17,6 +17,19 @@ extension Kernel {
     return .success
   }
 
+  /// `CallNumber.consoleDraw`.
+  public func consoleDraw(slot: UInt64, count: UInt64) -> CallResult {
+    if let error = refusal(slot, .write, guardName: CapabilityName.console &<< 56, guardLength: 1) {
+      return refuse(error)
+    }
+    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+    var line = newLine
+    let source = UInt64(environments[current].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
+    for index in 0..<count { line.append(get(source &+ index) as UInt8) }
+    write(line)
+    return .success
+  }
+
   /// Tells why an environment ended.
   public func writeEpitaph(of environment: UInt32, cause: Cause, instruction: UInt64) {
     var line = newLine

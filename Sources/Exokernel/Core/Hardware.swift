@@ -4,10 +4,20 @@ import ExokernelABI
 public protocol Hardware {
   /// The books, `BooksLayout.size` bytes.
   var booksBase: UnsafeMutableRawPointer { get }
+  /// Physical address of the books.
+  var booksAddress: UInt64 { get }
   /// The frame table.
   var frameTableBase: UnsafeMutableRawPointer { get }
   /// The kernel's own state, `PrivateLayout.size` bytes.
   var privateBase: UnsafeMutableRawPointer { get }
+  /// The state of the processor that executes this, `ProcessorState.size` bytes.
+  var processorBase: UnsafeMutableRawPointer { get }
+  /// The state of processor `index`.
+  func processorBase(of index: UInt32) -> UnsafeMutableRawPointer
+  /// Lets processor `index`, another one, look for something to run.
+  func interrupt(processor index: UInt32)
+  /// Makes processor `index`, another one, forget the translations of its page table, and waits until it has.
+  func flush(processor index: UInt32)
   /// Memory at a physical address below `AddressMap.directMapSize`.
   func memory(at physicalAddress: UInt64) -> UnsafeMutableRawPointer
   /// Physical address of the root table whose upper half and exposed entries every environment gets.
@@ -16,6 +26,11 @@ public protocol Hardware {
   var diskRings: UInt64 { get }
   /// Physical address of the interfaces' rings, `InterfaceDriver.ringsSize` each, prepared as boot/rings.S says.
   var networkRings: UInt64 { get }
+  /// Where the entry of the last level for `address`, an ordinary page of the running environment's, is in the page table in force; nil, or
+  /// a place from which `load(entry:)` loads all ones, where a table is missing.
+  func entry(of address: UInt64) -> UnsafeMutablePointer<UInt64>?
+  /// Loads from a place that `entry(of:)` has told.
+  func load(entry place: UnsafeMutablePointer<UInt64>) -> UInt64
   /// Fills one frame with zeroes.
   func clear(frame physicalAddress: UInt64)
   /// Copies `count` bytes of physical memory.
@@ -26,8 +41,8 @@ public protocol Hardware {
   func activate(root: UInt64)
   /// The time-stamp counter.
   var timeStamp: UInt64 { get }
-  /// Lets the timer fire after `delta` time-stamp units; 0 stops it.
-  func armTimer(after delta: UInt64)
+  /// Lets this processor's timer fire at time-stamp `deadline`; 0 stops it.
+  func armTimer(at deadline: UInt64)
   /// Writes the `count` bytes behind the first four of `record` to the console; those four are free for the machine's use.
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32)
   /// Reads a register of a virtio device.
@@ -55,9 +70,15 @@ public struct Kernel<Machine: Hardware> {
   @inline(__always) public var environments: Table<EnvironmentRecord> {
     unsafe Table(machine.booksBase + Int(BooksLayout.environmentsOffset), count: UInt32(BooksLayout.environments))
   }
-  /// Owners plus one of the positions of the slice vector.
-  @inline(__always) public var slices: Table<UInt32> {
-    unsafe Table(machine.booksBase + Int(BooksLayout.slicesOffset), count: UInt32(BooksLayout.slices))
+  /// The exposed records of the processors.
+  @inline(__always) public var processors: Table<ProcessorRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.processorsOffset), count: UInt32(BooksLayout.processors))
+  }
+  /// The slice vectors, `BooksLayout.slices` positions for each processor.
+  @inline(__always) public var slices: Table<SliceRecord> {
+    unsafe Table(
+      machine.booksBase + Int(BooksLayout.slicesOffset),
+      count: UInt32(BooksLayout.slices * BooksLayout.processors))
   }
   /// Disks.
   @inline(__always) public var disks: Table<DiskRecord> {
@@ -75,6 +96,10 @@ public struct Kernel<Machine: Hardware> {
   @inline(__always) public var filters: Table<FilterRecord> {
     unsafe Table(machine.booksBase + Int(BooksLayout.filtersOffset), count: UInt32(BooksLayout.filters))
   }
+  /// Regions.
+  @inline(__always) public var regions: Table<RegionRecord> {
+    unsafe Table(machine.booksBase + Int(BooksLayout.regionsOffset), count: UInt32(BooksLayout.regions))
+  }
   /// Capabilities of all environments, `CapabilitySlot.count` each.
   @inline(__always) public var capabilities: Table<Capability> {
     unsafe Table(
@@ -88,8 +113,15 @@ public struct Kernel<Machine: Hardware> {
   /// The kernel's own state.
   @inline(__always) public var own: Cell<PrivateState> { unsafe Cell(machine.privateBase) }
 
-  /// The environment that runs. Only to be asked where one does: in calls and upcalls.
-  @inline(__always) public var current: UInt32 { header.value.currentEnvironment }
+  /// This processor's state.
+  @inline(__always) public var processor: Cell<ProcessorState> { unsafe Cell(machine.processorBase) }
+  /// The state of processor `index`.
+  @inline(__always) func processor(_ index: UInt32) -> Cell<ProcessorState> {
+    unsafe Cell(machine.processorBase(of: index))
+  }
+
+  /// The environment that runs here. Only to be asked where one does: in calls and upcalls.
+  @inline(__always) public var current: UInt32 { processor.value.environment }
   /// The environment page of environment `index`.
   @inline(__always) public func page(of index: UInt32) -> Cell<EnvironmentPage> {
     // Safe: the record names a frame of its own kind, which lies in the direct map.
@@ -97,15 +129,9 @@ public struct Kernel<Machine: Hardware> {
   }
 
   /// The end of every call that is refused. Not inlined: so that refusals cost the calls that succeed nothing.
-  @inline(never) func refuse(_ error: CallError) -> CallResult {
+  @inline(never) public func refuse(_ error: CallError) -> CallResult {
     header.value.counters.refusals &+= 1
     return CallResult(error)
   }
 
-  /// The capability in `slot` of the running environment, if the slot holds one.
-  @inline(__always) func capability(_ slot: UInt64) -> Capability? {
-    guard slot < CapabilitySlot.count else { return nil }
-    let found = capabilities[current &* UInt32(CapabilitySlot.count) &+ UInt32(truncatingIfNeeded: slot)]
-    return found.rights.isEmpty ? nil : found
-  }
 }

@@ -2,17 +2,9 @@ import ExokernelABI
 
 /// What only the kernel may see or change.
 @frozen public struct PrivateState {
-  /// Bit n is set where position n of the slice vector has an owner.
-  public var slicesTaken: UInt64
-  /// The environment whose page table is in force, or `BooksLayout.noEnvironment`.
-  public var activeEnvironment: UInt32
-  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
-  public var epiloguePending: UInt32
-  /// Physical address of that page table.
-  public var activeRoot: UInt64
   /// Environments that ended and still own frames: bit n for record n.
   public var reaping: UInt64
-  /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another.
+  /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another, or share a page table.
   public var sharing: UInt64
   /// Those of `reaping` whose page tables have let go of every frame that they mapped.
   public var unmapped: UInt64
@@ -22,6 +14,45 @@ import ExokernelABI
   public var machineStatus: UInt32
   /// Bit n is set where interface n has received packets that an interrupt left for later.
   public var moreReceived: UInt32
+  /// Environments that are asked to give something back.
+  public var pressed: UInt64
+  /// Environments that were destroyed while another processor runs them.
+  public var doomed: UInt64
+  /// Head of the list of large frames that came back and are not cleared yet, or 0.
+  public var largeDirty: UInt32
+  /// Frames of the first of them that are cleared.
+  public var largeCleaned: UInt32
+  /// 1 once the first program has its capability for everything.
+  public var hasFirst: UInt32
+  /// 1 once every boot program was started: from then on a machine without environments has nothing left to do.
+  public var hasBooted: UInt32
+}
+
+/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock.
+@frozen public struct ProcessorState {
+  /// The environment that runs here, or `BooksLayout.noEnvironment`.
+  public var environment: UInt32
+  /// This processor's number.
+  public var index: UInt32
+  /// Physical address of the page table in force.
+  public var activeRoot: UInt64
+  /// Bit n is set where position n of the slice vector has an owner.
+  public var slicesTaken: UInt64
+  /// Position in the slice vector whose turn it is.
+  public var slice: UInt32
+  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
+  public var epiloguePending: UInt32
+  /// Time-stamp at which the slice ends, or ended.
+  public var sliceEnd: UInt64
+  /// 1 while it waits for an interrupt.
+  public var isIdle: UInt32
+  /// Zero.
+  public var reserved: UInt32
+  /// The machine's own use.
+  public var machine: (UInt64, UInt64)
+
+  /// Bytes of a processor's state.
+  public static let size = 64
 }
 
 /// Where the taking back of ended environments' frames goes on.
@@ -56,6 +87,12 @@ public enum PrivateLayout {
   public static let filterScratch = 0x1c00
   /// Verified filters, one per filter record.
   public static let filterPrograms = 0x2000
+  /// `PredicateBinding`s, one per environment.
+  public static let predicates = 0x10000
+  /// `RevocationRequest`s, one per environment.
+  public static let revocations = 0x1_8000
+  /// `UInt64`s: who may fill a slot, one for each slot of each environment.
+  public static let acceptances = 0x1_a000
   /// Size in bytes.
-  public static let size = 0x10000
+  public static let size = 0x1_d000
 }

@@ -33,6 +33,14 @@ extension Table {
   }
 }
 
+extension Table {
+  /// Where the record at `index` is, checked once for a run of records whose length the caller checks.
+  @inlinable @inline(__always) public func pointer(at index: UInt32) -> UnsafeMutablePointer<Record> {
+    precondition(index < count)
+    return unsafe base + Int(index)
+  }
+}
+
 /// One record at a fixed place in memory, used in place.
 @safe @frozen public struct Cell<Record: BitwiseCopyable> {
   @usableFromInline let base: UnsafeMutablePointer<Record>

@@ -15,7 +15,17 @@ import ExokernelCore
 @c(call_yield) func callYield() -> Int64 {
   let frame = UserFrame.current
   kernel.giveUp(instruction: frame.instruction, stack: frame.stack)
-  Dispatcher.run()
+  Dispatcher.runNext()
+}
+
+@c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
+  let frame = UserFrame.current
+  do throws(CallError) {
+    let receiver = try kernel.yieldTo(environment, instruction: frame.instruction, stack: frame.stack)
+    Dispatcher.resume(receiver)
+  } catch {
+    return kernel.refuse(error).rawValue
+  }
 }
 
 @c(call_sleep) func callSleep(_ events: UInt64, _ deadline: UInt64) -> Int64 {
@@ -25,64 +35,66 @@ import ExokernelCore
   Dispatcher.run()
 }
 
-@c(call_console_write) func callConsoleWrite(_ count: UInt64) -> Int64 { kernel.consoleWrite(count: count).rawValue }
+@c(call_sleep_until) func callSleepUntil() -> Int64 {
+  guard kernel.sleepUntil() else { return 0 }
+  let frame = UserFrame.current
+  kernel.giveUp(instruction: frame.instruction, stack: frame.stack)
+  Dispatcher.run()
+}
 
-@c(call_upcall_bind) func callUpcallBind(_ fault: UInt64, _ epilogue: UInt64) -> Int64 {
-  kernel.upcallBind(fault: fault, epilogue: epilogue).rawValue
+@c(call_predicate_bind)
+func callPredicateBind(_ slot: UInt64, _ frame: UInt64, _ offset: UInt64, _ count: UInt64) -> Int64 {
+  kernel.predicateBind(slot: slot, frame: frame, offset: offset, count: count).rawValue
+}
+
+@c(call_wake) func callWake(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  kernel.wake(slot: slot, environment: environment).rawValue
+}
+
+@c(call_upcall_bind)
+func callUpcallBind(_ fault: UInt64, _ epilogue: UInt64, _ prologue: UInt64, _ revocation: UInt64) -> Int64 {
+  kernel.upcallBind(fault: fault, epilogue: epilogue, prologue: prologue, revocation: revocation).rawValue
 }
 
 @c(call_fault_decline) func callFaultDecline() -> Int64 {
-  let instruction = kernel.environments[kernel.current].faultInstruction
+  let instruction = kernel.page(of: kernel.current).value.faultInstruction
   Dispatcher.abort(kernel.declinedFault(), at: instruction)
 }
 
-@c(call_frame_allocate) func callFrameAllocate(_ slot: UInt64, _ frame: UInt64) -> Int64 {
-  kernel.frameAllocate(slot: slot, frame: frame).rawValue
+@c(call_exception_decline) func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64) -> Int64 {
+  Dispatcher.abort(.exception(vector: vector, code: 0), at: instruction)
 }
 
-@c(call_frame_free) func callFrameFree(_ slot: UInt64, _ frame: UInt64) -> Int64 {
-  kernel.frameFree(slot: slot, frame: frame).rawValue
+@c(call_transfer_bind)
+func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length: UInt64) -> Int64 {
+  kernel.transferBind(entry: entry, stack: stack, name: name, length: length).rawValue
 }
 
-@c(call_frame_map) func callFrameMap(_ slot: UInt64, _ frame: UInt64, _ address: UInt64, _ rights: UInt64) -> Int64 {
-  kernel.frameMap(slot: slot, frame: frame, address: address, rights: rights).rawValue
-}
-
-@c(call_frame_unmap) func callFrameUnmap(_ address: UInt64) -> Int64 { kernel.frameUnmap(address: address).rawValue }
-
-@c(call_table_install)
-func callTableInstall(_ slot: UInt64, _ frame: UInt64, _ address: UInt64, _ level: UInt64) -> Int64 {
-  kernel.tableInstall(slot: slot, frame: frame, address: address, level: level).rawValue
-}
-
-@c(call_frames_allocate_mapped)
-func callFramesAllocateMapped(_ slot: UInt64, _ address: UInt64, _ count: UInt64) -> Int64 {
-  kernel.framesAllocateMapped(slot: slot, address: address, count: count).rawValue
-}
-
-@c(call_extent_bind)
-func callExtentBind(_ slot: UInt64, _ disk: UInt64, _ first: UInt64, _ count: UInt64, _ rights: UInt64) -> Int64 {
-  kernel.extentBind(slot: slot, disk: disk, first: first, count: count, rights: rights).rawValue
-}
-
-@c(call_block_submit)
-func callBlockSubmit(_ extent: UInt64, _ block: UInt64, _ frame: UInt64, _ operation: UInt64, _ tag: UInt64) -> Int64 {
-  kernel.blockSubmit(extent: extent, block: block, frame: frame, operation: operation, tag: tag).rawValue
-}
-
-@c(call_filter_bind)
-func callFilterBind(_ slot: UInt64, _ code: UInt64, _ count: UInt64, _ ring: UInt64, _ slots: UInt64) -> Int64 {
-  kernel.filterBind(slot: slot, code: code, count: count, ring: ring, slots: slots).rawValue
-}
-
-@c(call_filter_unbind) func callFilterUnbind(_ filter: UInt64) -> Int64 { kernel.filterUnbind(filter).rawValue }
-
-@c(call_packet_send) func callPacketSend(_ slot: UInt64, _ interface: UInt64) -> Int64 {
-  kernel.packetSend(slot: slot, interface: interface).rawValue
+@c(call_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
+  let frame = unsafe UserFrame.place
+  do throws(CallError) {
+    // Safe: the frame is this call's own, at the top of the stack.
+    let arrival = try unsafe kernel.transfer(
+      slot: slot, environment: environment, mode: mode, instruction: frame.pointee.instruction,
+      stack: frame.pointee.stack)
+    unsafe frame.pointee.instruction = arrival.entry
+    unsafe frame.pointee.codeSegment = 0x33
+    unsafe frame.pointee.flags = 0x202
+    unsafe frame.pointee.stack = arrival.stack
+    return Int64(bitPattern: arrival.caller)
+  } catch {
+    return kernel.refuse(error).rawValue
+  }
 }
 
 @c(call_slice_allocate) func callSliceAllocate(_ slot: UInt64, _ position: UInt64) -> Int64 {
   kernel.sliceAllocate(slot: slot, position: position).rawValue
 }
 
-@c(call_slice_free) func callSliceFree(_ position: UInt64) -> Int64 { kernel.sliceFree(position: position).rawValue }
+@c(call_slice_free) func callSliceFree(_ slot: UInt64, _ position: UInt64) -> Int64 {
+  kernel.sliceFree(slot: slot, position: position).rawValue
+}
+
+@c(call_slice_give) func callSliceGive(_ slot: UInt64, _ position: UInt64, _ environment: UInt64) -> Int64 {
+  kernel.sliceGive(slot: slot, position: position, environment: environment).rawValue
+}

@@ -3,32 +3,57 @@ import ExokernelABI
 import ExokernelCore
 
 extension UserFrame {
-  /// The frame of the call in progress.
-  static var current: UserFrame {
-    // Safe: entry.S leaves it there for every call, and the stack is the kernel's alone.
+  /// Where the frame of the call in progress is.
+  static var place: UnsafeMutablePointer<UserFrame> {
+    // Safe: entry.S leaves it there for every call, and the stack is this processor's alone.
     @inline(__always) get {
-      unsafe UnsafePointer<UserFrame>(bitPattern: machine_kernel_stack_top_address() &- 40).unsafelyUnwrapped.pointee
+      unsafe UnsafeMutablePointer(bitPattern: machine_processor_base() &- 40).unsafelyUnwrapped
     }
   }
+
+  /// The frame of the call in progress.
+  static var current: UserFrame { @inline(__always) get { unsafe place.pointee } }
 }
 
-/// Who runs next, and how an environment leaves.
+/// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
 enum Dispatcher {
+  /// Runs the environment whose turn it is, where devices and the dead need no attention first.
+  @inline(__always) static func runNext() -> Never {
+    if kernel.own.value.moreReceived == 0, let turn = kernel.nextTurn() {
+      kernel.enter(turn)
+      resume(turn.environment)
+    }
+    run()
+  }
+
   /// Runs the environment whose turn it is; sleeps where there is none; ends the machine where none is left.
   static func run() -> Never {
     while true {
       let isReceiving = kernel.receiveRest()
-      if let position = kernel.nextRunnable() {
-        kernel.enter(position)
-        let environment = kernel.environments[kernel.current]
-        machine_resume(environment.savedInstructionPointer, environment.savedStackPointer)
+      if let turn = kernel.nextTurn() {
+        kernel.enter(turn)
+        resume(turn.environment)
       }
-      if kernel.header.value.liveEnvironments == 0 { Panic.endMachine(kernel.own.value.machineStatus) }
-      if !kernel.reap(limit: 16), !isReceiving {
-        kernel.armForIdle()
-        machine_wait_for_interrupt()
+      if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
+        Panic.endMachine(kernel.own.value.machineStatus)
       }
+      let isReaping = kernel.reap(limit: 16)
+      let isPressing = kernel.repossess(limit: 16)
+      let isCleaning = kernel.cleanLarge()
+      guard !isReaping, !isPressing, !isCleaning, !isReceiving else { continue }
+      kernel.armForIdle()
+      kernel.processor.value.isIdle = 1
+      machine_release()
+      machine_wait_for_interrupt()
+      machine_acquire()
+      kernel.processor.value.isIdle = 0
     }
+  }
+
+  /// Lets an environment go on that gave the processor up, and was switched to.
+  @inline(__always) static func resume(_ environment: UInt32) -> Never {
+    let place = kernel.resumption(of: environment)
+    machine_resume(place.entry, place.stack, place.saved)
   }
 
   /// Ends the running environment with an epitaph, and runs the next.
@@ -54,12 +79,36 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // Safe: entry.S passes the frame it has just pushed.
   let instruction = unsafe frame.pointee.instruction
   let code = unsafe frame.pointee.code
-  guard code & 4 != 0 else { unsafe Panic.fault(frame, address) }
+  guard code & 4 != 0 else { return unsafe faultInKernel(frame, address) }
   guard instruction < AddressMap.directMap else { return unsafe faultInKernelAddress(frame, address) }
   switch kernel.pageFault(instruction: instruction, address: address, code: code) {
   case .upcall(let entry): unsafe enter(entry, frame)
-  case .abort(let cause): Dispatcher.abort(cause, at: instruction)
+  case .abort(let cause):
+    machine_acquire()
+    Dispatcher.abort(cause, at: instruction)
   }
+}
+
+/// A page fault with the kernel's rights. Loads of page-table entries may meet a missing table, and go on with an entry of all ones. And a
+/// processor that wants to put an exception of ring 3 onto its stack in the environment page may find none.
+private func faultInKernel(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
+  // Safe: as in `kernelPageFault`; the linker's symbols enclose pairs of addresses.
+  let instruction = unsafe frame.pointee.instruction
+  if unsafe frame.pointee.codeSegment & 3 != 0 {
+    machine_acquire()
+    unsafe Dispatcher.abort(.pageFault(address: address, code: frame.pointee.code), at: instruction)
+  }
+  var entry = machine_fixups_start_address()
+  while entry < machine_fixups_end_address() {
+    let pair = unsafe UnsafePointer<UInt64>(bitPattern: entry).unsafelyUnwrapped
+    if unsafe pair[0] == instruction {
+      unsafe frame.pointee.rax = .max
+      unsafe frame.pointee.instruction = pair[1]
+      return
+    }
+    entry &+= 16
+  }
+  unsafe Panic.fault(frame, address)
 }
 
 /// Ring 3 executes at an address of the kernel's: SYSCALL brought it there without changing the privilege level, or it jumped there.
@@ -70,29 +119,40 @@ private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ ad
     machine_probe_done(1)
   }
   // Whoever jumped there chose rcx, to which the call returns: an address that is none would fault in ring 0.
-  if instruction == UInt64(machine_entry_syscall_address()), unsafe frame.pointee.rcx &>> 47 == 0 {
+  let entry = UInt64(machine_entry_syscall_address()) &+ UInt64(kernel.processor.value.index) &* 64
+  if instruction == entry, unsafe frame.pointee.rcx &>> 47 == 0 {
     unsafe resume_as_syscall(frame)
   }
   switch unsafe kernel.pageFault(instruction: instruction, address: address, code: frame.pointee.code) {
   case .upcall(let entry): unsafe enter(entry, frame)
-  case .abort(let cause): Dispatcher.abort(cause, at: instruction)
+  case .abort(let cause):
+    machine_acquire()
+    Dispatcher.abort(cause, at: instruction)
   }
 }
 
 @c(kernel_timer)
 func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   LocalAPIC.acknowledge()
+  let now = machine_time_stamp()
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
-  // Safe: entry.S passes the frame it has just pushed.
   // It may also be a late one of the slice before: that is not the running environment's.
-  guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue else { return }
-  // Frames of the ended go back also where the processor is never idle.
-  _ = kernel.reap(limit: 8)
-  switch unsafe kernel.sliceEnded(at: frame.pointee.instruction) {
+  // Safe: entry.S passes the frame it has just pushed.
+  guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(now) else { return }
+  if kernel.hasChores { doChores() }
+  switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: now) {
   case .goOn: break
   case .epilogue(let entry): unsafe enter(entry, frame)
   case .abort: unsafe Dispatcher.abort(.sliceOverrun, at: frame.pointee.instruction)
   }
+}
+
+/// Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
+@inline(never) private func doChores() {
+  if kernel.endDoomed() { Dispatcher.run() }
+  _ = kernel.reap(limit: 8)
+  _ = kernel.repossess(limit: 8)
+  _ = kernel.cleanLarge()
 }
 
 @c(kernel_device_interrupt)
@@ -101,6 +161,19 @@ func kernelDeviceInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   let line = unsafe frame.pointee.vector &- LocalAPIC.deviceVector
   kernel.deviceInterrupt(line)
   LocalAPIC.acknowledge()
+}
+
+/// Another processor asks: to forget translations, to look for something to run, or to end the environment that runs here.
+@c(kernel_processor_interrupt)
+func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
+  LocalAPIC.acknowledge()
+  Processors.forgetTranslations()
+  // In ring 0 this interrupted the idle loop, which looks by itself.
+  // Safe: entry.S passes the frame it has just pushed.
+  guard unsafe frame.pointee.codeSegment & 3 != 0, kernel.own.value.doomed != 0 else { return }
+  machine_acquire()
+  if kernel.endDoomed() { Dispatcher.run() }
+  machine_release()
 }
 
 @c(kernel_exception)
@@ -112,6 +185,7 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
     unsafe Panic.exception(frame, others)
   }
   if kernel.header.value.layoutVersion == 0 { machine_probe_done(1) }  // SYSCALL is switched off: #UD during the probe
+  machine_acquire()
   unsafe Dispatcher.abort(
     .exception(vector: frame.pointee.vector, code: frame.pointee.code), at: frame.pointee.instruction)
 }

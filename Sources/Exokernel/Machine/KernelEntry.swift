@@ -7,6 +7,8 @@ import ExokernelCore
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {
   ConsolePort.open()
+  Processors.prepare(0)
+  machine_acquire()
   LocalAPIC.open()
   guard let boot = StartInfo.read(at: startInfo) else {
     Panic.end("this is not a PVH boot with memory map: start_info at ", startInfo)
@@ -23,6 +25,9 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
   }
   let entryKind = KernelGate.choose()
   kernel.openBooks(boot, timeMultiplier: clock.multiplier, timeShift: clock.shift, entryKind: entryKind)
+  machine_release()
+  Processors.startOthers()
+  machine_acquire()
   kernel.startAll(boot)
   for index in 0..<kernel.header.value.diskCount { LocalAPIC.route(kernel.diskDrivers[index].interrupt) }
   for index in 0..<kernel.header.value.interfaceCount { LocalAPIC.route(kernel.interfaceDrivers[index].interrupt) }
@@ -35,15 +40,15 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
 
 /// Which instruction enters the kernel: SYSCALL where it changes the privilege level, `int $4` elsewhere.
 enum KernelGate {
+  /// FMASK: trap, interrupt, direction, nested task, I/O privilege, alignment check.
+  private static var mask: UInt64 { 0x47700 }
+
   static func choose() -> UInt32 {
-    let mask: UInt64 = 0x47700  // FMASK: trap, interrupt, direction, nested task, I/O privilege, alignment check
     machine_write_msr(0xc000_0081, 0x0023_0010_0000_0000)
     machine_write_msr(0xc000_0084, mask)
     machine_write_msr(0xc000_0082, UInt64(machine_probe_syscall_arrived_address()))
     let kind = machine_probe_entry()
-    machine_write_msr(0xc000_0082, UInt64(machine_entry_syscall_address()))
-    // Where 32-bit code's SYSCALL arrives, on processors that have it: it must not be address 0, which an environment may map.
-    machine_write_msr(0xc000_0083, UInt64(machine_entry_syscall_32_address()))
+    open()
     if kind == 0 {
       let table = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_exposed_table_address()).unsafelyUnwrapped
       // Safe: the first entry of the exposed table is the gate page's; present, user, executable.
@@ -51,6 +56,18 @@ enum KernelGate {
       machine_invalidate_page(AddressMap.gatePage)
     }
     return kind
+  }
+}
+
+extension KernelGate {
+  /// Points SYSCALL to this processor's entries.
+  static func open() {
+    let offset = UInt64(kernel.processor.value.index) &* 64
+    machine_write_msr(0xc000_0081, 0x0023_0010_0000_0000)
+    machine_write_msr(0xc000_0084, mask)
+    machine_write_msr(0xc000_0082, UInt64(machine_entry_syscall_address()) &+ offset)
+    // Where 32-bit code's SYSCALL arrives, on processors that have it: it must not be address 0, which an environment may map.
+    machine_write_msr(0xc000_0083, UInt64(machine_entry_syscall_32_address()) &+ offset)
   }
 }
 

@@ -13,13 +13,17 @@ enum LocalAPIC {
   /// True where the timer compares with the time-stamp counter; elsewhere it counts down nanoseconds, as KVM's does at divisor 1.
   nonisolated(unsafe) private static var hasDeadline = false
 
-  /// Time-stamp before which the timer does not fire; what comes earlier was on its way when it was set anew. A sixteenth less than the
-  /// interval, for the timer need not count exactly as the time-stamp counter does.
-  nonisolated(unsafe) private static var due: UInt64 = 0
+  /// Vector of interrupts from other processors.
+  static var processorVector: UInt64 { 0xe1 }
 
   /// True where the timer's interrupt is the one that was set last. Without this, who gives the processor up just before the end of its
-  /// slice would end the next one's, too.
-  static var isDue: Bool { unsafe machine_time_stamp() >= due }
+  /// slice would end the next one's, too. What comes earlier than this processor's `machine.1` was on its way when the timer was set anew.
+  @inline(__always) static func isDue(_ now: UInt64) -> Bool { now >= kernel.processor.value.machine.1 }
+
+  /// Sends an interrupt to another processor: `command` as in the low half of the interrupt command register.
+  static func send(_ command: UInt32, to processor: UInt32) {
+    machine_write_msr(0x830, UInt64(processor) &<< 32 | UInt64(command))
+  }
 
   /// Switches to x2APIC mode, with the timer in TSC-deadline mode where CPUID offers that.
   static func open() {
@@ -34,18 +38,27 @@ enum LocalAPIC {
     machine_write_msr(0x832, unsafe hasDeadline ? 0x4_0000 | timerVector : timerVector)
   }
 
-  /// One interrupt after `delta` time-stamp units; 0 for none.
-  @inline(__always) static func arm(after delta: UInt64) {
-    // Safe: there is one processor, and interrupts are off in the kernel.
-    let end = machine_time_stamp() &+ delta
-    unsafe due = end &- delta &>> 4
-    if unsafe hasDeadline { return machine_write_msr(deadline, delta == 0 ? 0 : end) }
+  /// One interrupt at time-stamp `end`; 0 for none.
+  @inline(__always) static func arm(at end: UInt64) {
+    // Safe: written at boot only.
+    if unsafe hasDeadline {
+      kernel.processor.value.machine.1 = end
+      return machine_write_msr(deadline, end)
+    }
+    count(to: end)
+  }
+
+  /// The same for a timer that counts nanoseconds, not exactly as the time-stamp counter does: it may be a sixteenth early.
+  @inline(never) private static func count(to end: UInt64) {
+    let now = machine_time_stamp()
+    let delta = end > now ? end &- now : 1
+    kernel.processor.value.machine.1 = end &- delta &>> 4
     let header = kernel.header.value
     let (high, low) = delta.multipliedFullWidth(by: header.timeMultiplier)
     let shift = UInt64(header.timeShift)
     let nanoseconds = shift == 0 ? low : high &<< (64 &- shift) | low &>> shift
     machine_write_msr(
-      0x838, delta == 0 ? 0 : nanoseconds == 0 ? 1 : nanoseconds < 0xffff_ffff ? nanoseconds : 0xffff_ffff)
+      0x838, end == 0 ? 0 : nanoseconds == 0 ? 1 : nanoseconds < 0xffff_ffff ? nanoseconds : 0xffff_ffff)
   }
 
   /// The interrupt in service is served.

@@ -56,6 +56,6 @@ enum Panic {
     kernel.writeLine("r9 ", frame.r9)
     kernel.writeLine("r10 ", frame.r10)
     kernel.writeLine("r11 ", frame.r11)
-    kernel.writeLine("environment ", UInt64(kernel.header.value.currentEnvironment))
+    kernel.writeLine("environment ", UInt64(kernel.processor.value.environment))
   }
 }

@@ -16,6 +16,17 @@ struct RingZero: Hardware {
   @inline(__always) var booksBase: UnsafeMutableRawPointer { unsafe pointer(machine_books_address()) }
   @inline(__always) var frameTableBase: UnsafeMutableRawPointer { unsafe pointer(0xffff_ffff_4000_0000) }
   @inline(__always) var privateBase: UnsafeMutableRawPointer { unsafe pointer(machine_private_state_address()) }
+  @inline(__always) var booksAddress: UInt64 { physical(machine_books_address()) }
+  @inline(__always) var processorBase: UnsafeMutableRawPointer { unsafe pointer(machine_processor_base()) }
+  @inline(__always) func processorBase(of index: UInt32) -> UnsafeMutableRawPointer {
+    unsafe pointer(Processors.base(of: index))
+  }
+  func interrupt(processor index: UInt32) { LocalAPIC.send(UInt32(LocalAPIC.processorVector), to: index) }
+  func flush(processor index: UInt32) { Processors.flush(index) }
+  @inline(__always) func entry(of address: UInt64) -> UnsafeMutablePointer<UInt64>? {
+    unsafe UnsafeMutablePointer(bitPattern: UInt(AddressMap.kernelSelfMap &+ (address &>> 12) &<< 3)).unsafelyUnwrapped
+  }
+  @inline(__always) func load(entry place: UnsafeMutablePointer<UInt64>) -> UInt64 { unsafe machine_load_entry(place) }
   @inline(__always) func memory(at physicalAddress: UInt64) -> UnsafeMutableRawPointer {
     unsafe pointer(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress))
   }
@@ -31,7 +42,7 @@ struct RingZero: Hardware {
   @inline(__always) func invalidate(page: UInt64) { machine_invalidate_page(page) }
   @inline(__always) func activate(root: UInt64) { machine_write_root(root) }
   @inline(__always) var timeStamp: UInt64 { machine_time_stamp() }
-  @inline(__always) func armTimer(after delta: UInt64) { LocalAPIC.arm(after: delta) }
+  @inline(__always) func armTimer(at deadline: UInt64) { LocalAPIC.arm(at: deadline) }
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) { unsafe ConsolePort.write(record, count: count) }
   @inline(__always) func deviceLoad(_ physicalAddress: UInt64) -> UInt32 {
     machine_load32(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress))

@@ -6,7 +6,17 @@
 int64_t libos_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 int64_t libos_call_preserving(uint64_t number, uint64_t a);
 void libos_yield(void);
+int64_t libos_yield_to(uint64_t environment);
 void libos_sleep(uint64_t events, uint64_t deadline);
+void libos_sleep_until(void);
+
+// `message` is six words, read and written.
+int64_t libos_transfer(uint64_t slot, uint64_t environment, uint64_t mode, uint64_t *message);
+extern char libos_transfer_entry[];
+static inline uintptr_t libos_transfer_entry_address(void) { return (uintptr_t)libos_transfer_entry; }
+// Called with the caller's handle and the message; must not return.
+extern void (*libos_transfer_server)(uint64_t caller, uint64_t *message);
+static inline void libos_set_transfer_server(void (*server)(uint64_t, uint64_t *)) { libos_transfer_server = server; }
 
 void libos_switch(uint64_t from, uint64_t to);
 extern char libos_thread_entry[];

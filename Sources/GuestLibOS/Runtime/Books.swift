@@ -21,10 +21,21 @@ public enum Books {
     record(BooksLayout.environmentsOffset, index, of: BooksLayout.environments)
   }
 
-  /// Owner of a position of the slice vector plus one; 0 where it is free.
-  public static func sliceOwnerPlusOne(_ position: UInt64) -> UInt32? {
-    record(BooksLayout.slicesOffset, position, of: BooksLayout.slices)
+  /// What a processor does now.
+  public static func processor(_ index: UInt64) -> ProcessorRecord? {
+    record(BooksLayout.processorsOffset, index, of: BooksLayout.processors)
   }
+
+  /// A position of a slice vector, processor << 8 | position.
+  public static func slice(_ position: UInt64) -> SliceRecord? {
+    guard position & 0xff < BooksLayout.slices, position &>> 8 < BooksLayout.processors else { return nil }
+    return record(
+      BooksLayout.slicesOffset, (position &>> 8) &* BooksLayout.slices &+ (position & 0xff),
+      of: BooksLayout.slices &* BooksLayout.processors)
+  }
+
+  /// Owner of a position of a slice vector plus one; 0 where it is free.
+  public static func sliceOwnerPlusOne(_ position: UInt64) -> UInt32? { slice(position)?.ownerPlusOne }
 
   /// A capability of an environment.
   public static func capability(of environment: UInt64, slot: UInt64) -> Capability? {

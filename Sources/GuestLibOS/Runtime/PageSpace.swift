@@ -54,15 +54,9 @@ public enum PageSpace {
     var level: UInt64 = 3
     while level >= 1 {
       do throws(CallError) {
-        let frame = try KernelCall.allocateFrame()
-        do throws(CallError) {
-          try KernelCall.installTable(frame, for: address, level: level)
-        } catch {
-          try KernelCall.freeFrame(frame)
-          guard error == .busy else { return false }
-        }
+        try KernelCall.installTable(for: address, level: level)
       } catch {
-        return false
+        guard error == .busy else { return false }
       }
       level &-= 1
     }

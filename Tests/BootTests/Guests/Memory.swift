@@ -15,7 +15,7 @@ public func programMain() -> Int32 {
   let before = Books.environment(me)?.frames ?? 0
   do throws(CallError) {
     let frame = try KernelCall.allocateFrame()
-    expect(Books.frame(frame)?.owner == UInt16(me), "a frame allocated is mine in the books")
+    expect(Books.frame(frame)?.owner == UInt8(truncatingIfNeeded: me), "a frame allocated is mine in the books")
     expect(Books.environment(me)?.frames == before + 1, "the books count it")
     let address: UInt64 = 0x5b_0000
     try KernelCall.mapFrame(frame, at: address, rights: .read | .write)

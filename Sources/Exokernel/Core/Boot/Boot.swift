@@ -29,24 +29,32 @@ extension Kernel {
   /// Fills in the books' header. Everything else in the books starts as the zeroes in which memory arrives.
   public func openBooks(_ boot: BootInformation, timeMultiplier: UInt64, timeShift: UInt32, entryKind: UInt32) {
     header.value.layoutVersion = BooksHeader.currentLayoutVersion
-    header.value.currentEnvironment = BooksLayout.noEnvironment
+    header.value.processorCount = 1
     let limit = boot.memorySize < AddressMap.directMapSize ? boot.memorySize : AddressMap.directMapSize
     header.value.frameCount = UInt32(truncatingIfNeeded: limit &>> 12)
     let firstFree = boot.firstFree < limit & ~0xfff ? boot.firstFree : limit & ~0xfff
     let first = UInt32(truncatingIfNeeded: (firstFree &+ 4095) &>> 12)
     header.value.firstFrame = first
     header.value.frontier = first
+    header.value.largeFrontier = header.value.frameCount
     header.value.freeFrames = header.value.frameCount &- first
     header.value.timeMultiplier = timeMultiplier
     header.value.timeShift = timeShift
     header.value.sliceLength = timeStamps(microseconds: 10_000)
-    header.value.currentSlice = UInt32(BooksLayout.slices) &- 1
     header.value.entryKind = entryKind
-    own.value.activeEnvironment = BooksLayout.noEnvironment
+    openProcessor()
+  }
+
+  /// Fills in the state of the processor that executes this; the machine has set its number.
+  public func openProcessor() {
+    processor.value.environment = BooksLayout.noEnvironment
+    processor.value.activeRoot = machine.templateRoot
+    processor.value.slice = UInt32(BooksLayout.slices) &- 1
+    processors[processor.value.index].environment = BooksLayout.noEnvironment
   }
 
   /// Time-stamp units in a number of microseconds, at most an hour's.
-  func timeStamps(microseconds: UInt64) -> UInt64 {
+  public func timeStamps(microseconds: UInt64) -> UInt64 {
     let nanoseconds = (microseconds > 3_600_000_000 ? 3_600_000_000 : microseconds) &* 1000
     let multiplier = header.value.timeMultiplier
     guard multiplier != 0, multiplier <= UInt64(UInt32.max) else { return nanoseconds }
@@ -74,6 +82,8 @@ extension Kernel {
       case .program(let name, let arguments): startProgram(name, arguments, text, archive)
       }
     }
+    shareOut()
+    own.value.hasBooted = 1
   }
 
   private func startProgram(
@@ -85,7 +95,7 @@ extension Kernel {
       }
       let length = arguments.upperBound &- arguments.lowerBound
       guard length <= EnvironmentPage.argumentsCapacity else { throw .argumentsTooLong }
-      let environment = try load(file, of: archive, quota: header.value.frameCount)
+      let environment = try load(file, of: archive)
       environments[environment].name = (packed(name, text), packed(afterEight(name), text))
       page(of: environment).value.argumentsLength = length
       machine.copy(

@@ -34,7 +34,7 @@ extension Kernel {
   /// Most pages that a segment may have.
   static var segmentLimit: UInt64 { 16384 }
 
-  func load(_ file: Range<UInt64>, of archive: Archive, quota: UInt32) throws(LoadError) -> UInt32 {
+  func load(_ file: Range<UInt64>, of archive: Archive) throws(LoadError) -> UInt32 {
     let elf = PhysicalBytes(
       archive.bytes.address &+ file.lowerBound, count: file.upperBound &- file.lowerBound, in: machine)
     guard elf.load(UInt32.self, at: 0) == 0x464c_457f, elf[4] == 2, elf[5] == 1, elf.load(UInt16.self, at: 16) == 2,
@@ -47,9 +47,9 @@ extension Kernel {
       throw .malformed
     }
     let entry = elf.load(UInt64.self, at: 24)
-    guard entry < AddressMap.userEnd else { throw .badAddress }
-    guard let environment = createEnvironment(quota: quota) else { throw .exhausted }
-    var space = AddressSpace(of: environment)
+    guard entry < AddressMap.largePages else { throw .badAddress }
+    guard let environment = createBootEnvironment() else { throw .exhausted }
+    var space = AddressSpace(of: environment, environments[environment].guardName)
     do throws(LoadError) {
       for index in 0..<count { try loadSegment(elf, headers &+ index &* size, into: &space) }
       for page in 1...AddressMap.initialStackPages {
@@ -77,7 +77,7 @@ extension Kernel {
     guard memorySize > 0 else { return }
     guard offset <= elf.count, fileSize <= elf.count &- offset, fileSize <= memorySize else { throw .malformed }
     guard address >= 0x1_0000, memorySize <= Self.segmentLimit &* AddressMap.pageSize,
-      address <= AddressMap.userEnd &- memorySize, !isReserved(address), !isReserved(address &+ memorySize &- 1)
+      address <= AddressMap.largePages &- memorySize, !isReserved(address), !isReserved(address &+ memorySize &- 1)
     else { throw .badAddress }
     var rights: Rights = .read
     if flags & 1 != 0 { rights = rights | .execute }
@@ -93,7 +93,9 @@ extension Kernel {
         try mapFresh(page, rights: rights, in: &space)
       } else if inPlace, isWhole {
         // What follows the segment in its last page is the archive's, which everybody may read.
-        try map(page, frame: (source &+ page &- address) &>> 12, rights: rights, in: &space)
+        let frame = (source &+ page &- address) &>> 12
+        try map(page, frame: frame, rights: rights, in: &space)
+        frames[UInt32(truncatingIfNeeded: frame)].references &+= 1
       } else {
         let frame = try mapFresh(page, rights: rights, in: &space)
         let from = page > address ? page : address
@@ -149,28 +151,21 @@ extension Kernel {
     return table
   }
 
-  /// Puts the template's entry for the reserved addresses into an environment's table of the first 512 GiB.
-  private func reserve(in table: UInt64) {
-    let template = tableEntry(machine.templateRoot, 0) & PageEntry.addressMask
-    setTableEntry(table, AddressMap.reserved &>> 30, tableEntry(template, AddressMap.reserved &>> 30))
-  }
-
   /// A frame for a table or a page, mapped once. A loaded program takes many, so the usual way is inlined.
   @inline(__always) private func take(_ kind: FrameKind, for space: AddressSpace) throws(LoadError) -> UInt32 {
-    let environment = environments.cell(at: space.environment)
-    guard environment.value.frames < environment.value.frameQuota else { throw .exhausted }
+    guard hasRoom(space.environment, .frames) else { throw .exhausted }
+    var identity = space.identity
+    identity.kind = kind.rawValue
     let frame: UInt32
     if let fresh = freshAtFrontier() {
-      give(fresh, to: space.environment, kind: kind, guardName: space.name, guardLength: 2)
+      give(fresh, identity, guardName: space.name)
       frame = fresh
-    } else if let other = takeFrame(nil, for: space.environment, kind: kind, guardName: space.name, guardLength: 2) {
+    } else if let other = takeFrame(nil, identity, guardName: space.name) {
       frame = other
     } else {
       throw .exhausted
     }
-    let record = frames.cell(at: frame)
-    record.value.dirty = 1
-    record.value.references = 1
+    frames.cell(at: frame).value.references = 1
     return frame
   }
 }
@@ -180,13 +175,17 @@ private struct AddressSpace {
   let environment: UInt32
   /// Guard of its frames.
   let name: UInt64
+  let identity: FrameIdentity
   /// Number of the 2 MiB that `table` maps.
   var region = UInt64.max
   /// Physical address of the table of the last level.
   var table: UInt64 = 0
 
-  init(of environment: UInt32) {
+  init(of environment: UInt32, _ name: UInt64) {
     self.environment = environment
-    name = CapabilityName.name(CapabilityName.environment, UInt64(environment))
+    self.name = name
+    identity = FrameIdentity(
+      owner: UInt8(truncatingIfNeeded: environment), kind: .memory,
+      guardLength: UInt8(truncatingIfNeeded: CapabilityName.environmentLength))
   }
 }

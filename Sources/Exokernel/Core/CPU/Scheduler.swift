@@ -10,7 +10,15 @@ public enum SliceEnd: Sendable {
   case abort
 }
 
-/// Slices: a vector of positions, each owned by an environment, run in order.
+/// Who runs next, and where it goes on.
+public struct Turn: Sendable {
+  /// Position of the slice vector whose turn it is.
+  public var position: UInt32
+  /// The environment that runs: the position's owner, or whom the owner waits for.
+  public var environment: UInt32
+}
+
+/// Slices: for each processor a vector of positions, each owned by an environment, run in order.
 extension Kernel {
   /// Ticks an environment may run past its epilogue upcall before it is ended.
   public static var overrunLimit: UInt32 { 3 }
@@ -18,166 +26,212 @@ extension Kernel {
   /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
   static var idleLimit: UInt64 { 1 << 40 }
 
+  /// Where position `position` of this processor's vector is in the table of all vectors.
+  @inline(__always) func sliceIndex(_ position: UInt32) -> UInt32 {
+    processor.value.index &* UInt32(BooksLayout.slices) &+ position
+  }
+
   /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's length.
-  public func nextRunnable() -> UInt32? {
-    let taken = own.value.slicesTaken
-    let after = UInt64(header.value.currentSlice) &+ 1
-    var later = after < 64 ? taken & (~0 &<< after) : 0
-    if let position = firstRunnable(&later) { return position }
-    var earlier = after < 64 ? taken & ~(~0 &<< after) : taken
-    return firstRunnable(&earlier)
-  }
-
-  @inline(__always) private func firstRunnable(_ positions: inout UInt64) -> UInt32? {
-    while positions != 0 {
-      let position = UInt32(truncatingIfNeeded: positions.trailingZeroBitCount)
-      positions &= positions &- 1
-      if canRun(slices[position] &- 1) { return position }
+  /// An owner that owes a whole slice pays with its position.
+  public func nextTurn() -> Turn? {
+    let taken = processor.value.slicesTaken
+    // Positions after the current one first: they come to the low end of the word.
+    let start = processor.value.slice &+ 1
+    var rest = taken.rotatedRight(by: start)
+    var indebted: Turn?
+    while rest != 0 {
+      let distance = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
+      rest &= rest &- 1
+      let position = (start &+ distance) & 63
+      let owner = slices[sliceIndex(position)].ownerPlusOne &- 1
+      guard let environment = runner(of: owner) else { continue }
+      let turn = Turn(position: position, environment: environment)
+      guard environments[owner].debt >= header.value.sliceLength else { return turn }
+      environments[owner].debt &-= header.value.sliceLength
+      if indebted == nil { indebted = turn }
     }
-    return nil
+    // Nobody else wants the processor: who owes time may have it, and its debt was paid by one slice.
+    return indebted
   }
 
-  /// True where an environment is runnable, or its sleep is over.
-  @inline(__always) private func canRun(_ environment: UInt32) -> Bool {
-    let state = environments[environment].state
-    if state == EnvironmentState.runnable.rawValue { return true }
-    guard state == EnvironmentState.sleeping.rawValue else { return false }
-    if page(of: environment).value.events != environments[environment].sleepEvents { return true }
-    let deadline = environments[environment].sleepDeadline
-    return deadline != 0 && machine.timeStamp >= deadline
+  /// Who runs in a slice of `owner`'s: itself, or the environment whose transfer it waits for; nil where neither can.
+  @inline(__always) private func runner(of owner: UInt32) -> UInt32? {
+    let record = environments.cell(at: owner)
+    guard record.value.processorPlusOne == 0 else { return nil }
+    if record.value.state == EnvironmentState.runnable.rawValue { return owner }
+    return wakened(owner)
   }
 
-  /// Makes the owner of `position` the running environment, with a whole slice before it.
-  public func enter(_ position: UInt32) {
-    let environment = slices[position] &- 1
-    header.value.currentSlice = position
-    header.value.currentEnvironment = environment
-    environments[environment].state = EnvironmentState.runnable.rawValue
+  /// The rest of `runner`, for environments that are not simply runnable. Not inlined, for the usual case's sake.
+  @inline(never) private func wakened(_ owner: UInt32) -> UInt32? {
+    let record = environments.cell(at: owner)
+    switch record.value.state {
+    case EnvironmentState.sleeping.rawValue: return sleepIsOver(owner) ? owner : nil
+    case EnvironmentState.waiting.rawValue: return predicateHolds(owner) ? owner : nil
+    case EnvironmentState.calling.rawValue:
+      guard let callee = environment(record.value.awaited), environments[callee].processorPlusOne == 0,
+        environments[callee].state == EnvironmentState.runnable.rawValue
+      else { return nil }
+      return callee
+    default: return nil
+    }
+  }
+
+  /// Makes the owner of a position the running environment, with a slice before it that its debt shortens.
+  public func enter(_ turn: Turn) {
+    let position = turn.position
+    processor.value.slice = position
+    let exposed = processors.cell(at: processor.value.index)
+    exposed.value.slice = position
+    let environment = turn.environment
     environments[environment].slicesRun &+= 1
-    own.value.epiloguePending = 0
-    if own.value.activeEnvironment != environment {
-      own.value.activeRoot = UInt64(environments[environment].rootTable) &<< 12
-      machine.activate(root: own.value.activeRoot)
-      own.value.activeEnvironment = environment
+    switchTo(environment)
+    startSlice(of: environment, at: machine.timeStamp)
+  }
+
+  /// A whole slice from `now` on, less what the environment owes.
+  @inline(__always) private func startSlice(of environment: UInt32, at now: UInt64) {
+    let length = header.value.sliceLength
+    let debt = environments[environment].debt
+    let paid = debt < length ? debt : length &>> 1
+    environments[environment].debt = debt &- paid
+    processor.value.epiloguePending = 0
+    processor.value.sliceEnd = now &+ length &- paid
+    machine.armTimer(at: now &+ length &- paid)
+  }
+
+  /// Puts an environment's page table in force, and names it as the one that runs here.
+  @inline(__always) func switchTo(_ environment: UInt32) {
+    let record = environments.cell(at: environment)
+    let processor = self.processor
+    record.value.state = EnvironmentState.runnable.rawValue
+    record.value.processorPlusOne = processor.value.index &+ 1
+    processor.value.environment = environment
+    processors.cell(at: processor.value.index).value.environment = environment
+    let root = UInt64(record.value.rootTable) &<< 12
+    if processor.value.activeRoot != root {
+      processor.value.activeRoot = root
+      machine.activate(root: root)
     }
-    machine.armTimer(after: header.value.sliceLength)
   }
 
   /// Nobody can run: lets the timer fire for the first sleeper that has a deadline. Bounded by the vector's length.
   public func armForIdle() {
-    header.value.currentEnvironment = BooksLayout.noEnvironment
+    leaveProcessor()
     var earliest: UInt64 = 0
-    var taken = own.value.slicesTaken
+    var watchesMemory = false
+    var taken = processor.value.slicesTaken
     while taken != 0 {
-      let environment = slices[UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)] &- 1
+      let position = UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)
       taken &= taken &- 1
+      let environment = slices[sliceIndex(position)].ownerPlusOne &- 1
+      let state = environments[environment].state
+      if state == EnvironmentState.waiting.rawValue { watchesMemory = true }
+      guard state == EnvironmentState.waiting.rawValue || state == EnvironmentState.sleeping.rawValue else { continue }
       let deadline = environments[environment].sleepDeadline
       if deadline != 0, earliest == 0 || deadline < earliest { earliest = deadline }
     }
-    guard earliest != 0 else { return machine.armTimer(after: 0) }
     let now = machine.timeStamp
-    let delta = earliest > now ? earliest &- now : 1
-    machine.armTimer(after: delta < Self.idleLimit ? delta : Self.idleLimit)
-  }
-
-  /// The timer fired while an environment ran at `instruction`.
-  public func sliceEnded(at instruction: UInt64) -> SliceEnd {
-    let environment = current
-    header.value.counters.sliceEnds &+= 1
-    if own.value.epiloguePending == 0 {
-      let next = nextRunnable() ?? header.value.currentSlice
-      guard slices[next] != environment &+ 1 else {
-        // The vector moves on all the same: or an environment with two neighbouring positions would keep the CPU.
-        header.value.currentSlice = next
-        machine.armTimer(after: header.value.sliceLength)
-        environments[environment].slicesRun &+= 1
-        return .goOn
-      }
-      let entry = environments[environment].epilogueEntry
-      environments[environment].overrun = 0
-      machine.armTimer(after: header.value.sliceLength)
-      return epilogue(of: environment, at: instruction, entry)
+    // Who runs on another processor can write what somebody waits for here, without a call.
+    if watchesMemory, header.value.processorCount > 1 {
+      let look = now &+ header.value.sliceLength
+      if earliest == 0 || look < earliest { earliest = look }
     }
-    environments[environment].overrun &+= 1
-    guard environments[environment].overrun < Self.overrunLimit else { return .abort }
-    machine.armTimer(after: header.value.sliceLength)
-    guard own.value.epiloguePending != 1 else { return .goOn }
-    return epilogue(of: environment, at: instruction, environments[environment].epilogueEntry)
+    guard earliest != 0 else { return machine.armTimer(at: 0) }
+    let delta = earliest > now ? earliest &- now : 1
+    machine.armTimer(at: now &+ (delta < Self.idleLimit ? delta : Self.idleLimit))
   }
 
-  /// The upcall at the end of a slice. Put off by a slice while there is no entry yet, as before a program's first call, and while a page
-  /// fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it interrupts.
-  private func epilogue(of environment: UInt32, at instruction: UInt64, _ entry: UInt64) -> SliceEnd {
-    let page = page(of: environment)
-    guard entry != 0, page.value.faultPending == 0 else {
-      own.value.epiloguePending = 2
+  /// No environment runs here. Its page table is not in force any more either: another processor may change it.
+  func leaveProcessor() {
+    let processor = self.processor
+    processor.value.environment = BooksLayout.noEnvironment
+    processors.cell(at: processor.value.index).value.environment = BooksLayout.noEnvironment
+    if processor.value.activeRoot != machine.templateRoot {
+      machine.activate(root: machine.templateRoot)
+      processor.value.activeRoot = machine.templateRoot
+    }
+  }
+
+  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
+  @inline(__always) public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
+    let processor = self.processor
+    let environment = processor.value.environment
+    processors.cell(at: processor.value.index).value.sliceEnds &+= 1
+    machine.armTimer(at: now &+ header.value.sliceLength)
+    guard processor.value.epiloguePending == 0 else { return overrun(environment, at: instruction) }
+    guard processor.value.slicesTaken & ~(1 &<< UInt64(processor.value.slice & 63)) != 0 else {
+      // Alone on this processor: its next slice begins at once.
+      environments[environment].slicesRun &+= 1
+      processor.value.sliceEnd = now &+ header.value.sliceLength
       return .goOn
     }
-    own.value.epiloguePending = 1
+    environments[environment].overrun = 0
+    return epilogue(of: environment, at: instruction)
+  }
+
+  /// One more slice past the end: the third one ends the environment.
+  @inline(never) private func overrun(_ environment: UInt32, at instruction: UInt64) -> SliceEnd {
+    environments[environment].overrun &+= 1
+    guard environments[environment].overrun < Self.overrunLimit else { return .abort }
+    guard processor.value.epiloguePending != 1 else { return .goOn }
+    return epilogue(of: environment, at: instruction)
+  }
+
+  /// The upcall at the end of a slice. Put off by a slice inside a critical section, while there is no entry yet, as before a program's
+  /// first call, and while a page fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it
+  /// interrupts.
+  @inline(__always) private func epilogue(of environment: UInt32, at instruction: UInt64) -> SliceEnd {
+    let page = page(of: environment)
+    let entry = environments[environment].epilogueEntry
+    guard page.value.faultPending | page.value.criticalSection == 0, entry != 0 else {
+      page.value.epilogueDue = 1
+      processor.value.epiloguePending = 2
+      return .goOn
+    }
+    processor.value.epiloguePending = 1
     page.value.epilogueReturn = instruction
     return .epilogue(entry: entry)
   }
 
-  /// The running environment gives up the CPU and goes on at `instruction` with `stack` when its turn comes.
-  public func giveUp(instruction: UInt64, stack: UInt64) {
-    let environment = current
-    environments[environment].savedInstructionPointer = instruction
-    environments[environment].savedStackPointer = stack
-    header.value.counters.yields &+= 1
-  }
-
-  /// `CallNumber.sleep`: false where an event already came, and the environment goes on at once.
-  public func sleep(events: UInt64, deadline: UInt64) -> Bool {
-    let environment = current
-    guard page(of: environment).value.events == events else { return false }
-    environments[environment].sleepEvents = events
-    environments[environment].sleepDeadline = deadline
-    environments[environment].state = EnvironmentState.sleeping.rawValue
-    return true
-  }
-
-  /// `CallNumber.sliceAllocate`.
-  public func sliceAllocate(slot: UInt64, position: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    let name = CapabilityName.name(CapabilityName.environment, UInt64(current))
-    guard capability.allows(.allocate, guardName: name, guardLength: 2) else { return refuse(.notPermitted) }
-    let wanted: UInt32
-    if position == CallNumber.any {
-      guard let free = freeSlice() else { return refuse(.exhausted) }
-      wanted = free
+  /// The running environment gives up the processor and goes on at `instruction` with `stack` when its turn comes. What it ran past the end
+  /// of its slice, it owes.
+  @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64) {
+    let processor = self.processor
+    let record = environments.cell(at: processor.value.environment)
+    record.value.savedInstructionPointer = instruction
+    record.value.savedStackPointer = stack
+    record.value.processorPlusOne = 0
+    if processor.value.epiloguePending != 0 {
+      processor.value.epiloguePending = 0
+      let now = machine.timeStamp
+      let end = processor.value.sliceEnd
+      if now > end { record.value.debt &+= now &- end }
     } else {
-      guard position < BooksLayout.slices else { return refuse(.noSuchResource) }
-      wanted = UInt32(truncatingIfNeeded: position)
-      guard slices[wanted] == 0 else { return refuse(.busy) }
+      processors.cell(at: processor.value.index).value.yields &+= 1
     }
-    takeSlice(wanted, for: current)
-    return CallResult(UInt64(wanted))
   }
 
-  /// `CallNumber.sliceFree`. An environment keeps its last position: without one it could not even end.
-  public func sliceFree(position: UInt64) -> CallResult {
-    guard position < BooksLayout.slices else { return refuse(.noSuchResource) }
-    let index = UInt32(truncatingIfNeeded: position)
-    guard slices[index] == current &+ 1 else { return refuse(.notPermitted) }
-    guard environments[current].slices > 1 else { return refuse(.busy) }
-    dropSlice(index)
-    return .success
+  /// The rest of a slice passes from the running environment to another one. A slice that is over has no rest: who gives it away all the
+  /// same pays for the one that the other gets.
+  @inline(__always) func donate() {
+    let processor = self.processor
+    guard processor.value.epiloguePending != 0 else { return }
+    donateOverrun()
   }
 
-  func freeSlice() -> UInt32? {
-    let free = ~own.value.slicesTaken
-    return free == 0 ? nil : UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
+  @inline(never) private func donateOverrun() {
+    let end = processor.value.sliceEnd
+    let now = machine.timeStamp
+    processor.value.epiloguePending = 0
+    environments[current].debt &+= (now > end ? now &- end : 0) &+ header.value.sliceLength
   }
+}
 
-  func takeSlice(_ position: UInt32, for environment: UInt32) {
-    slices[position] = environment &+ 1
-    own.value.slicesTaken |= 1 &<< UInt64(position)
-    environments[environment].slices &+= 1
-  }
-
-  func dropSlice(_ position: UInt32) {
-    environments[slices[position] &- 1].slices &-= 1
-    slices[position] = 0
-    own.value.slicesTaken &= ~(1 &<< UInt64(position))
+extension UInt64 {
+  /// The number with its bits moved down by `count`, those that fall out coming in at the top.
+  @inline(__always) func rotatedRight(by count: UInt32) -> UInt64 {
+    let distance = UInt64(count & 63)
+    return self &>> distance | self &<< (64 &- distance & 63)
   }
 }

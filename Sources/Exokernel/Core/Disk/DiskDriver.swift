@@ -33,6 +33,8 @@ import VirtioLayout
 @frozen public struct DiskRequest {
   /// The frame it reads or writes.
   public var frame: UInt32
+  /// The extent's record.
+  public var extent: UInt32
   /// Who asked.
   public var environment: UInt8
   /// The tag under which the result is told.
@@ -66,25 +68,69 @@ extension Kernel {
     let record = disks[UInt32(truncatingIfNeeded: disk)]
     guard record.readOnly == 0 || !wanted.contains(.write) else { return refuse(.notPermitted) }
     guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return refuse(.badArgument) }
-    for index in 0..<extents.count where extents[index].count == 0 {
-      extents[index] = ExtentRecord(
-        first: first, count: count, owner: current, disk: UInt16(truncatingIfNeeded: disk),
-        rights: UInt16(truncatingIfNeeded: wanted.rawValue))
-      return CallResult(UInt64(index))
+    guard hasRoom(current, .extents), let index = freeExtent() else { return refuse(.exhausted) }
+    let generation = extents[index].generation &+ 1
+    extents[index] = ExtentRecord(
+      first: first, count: count, guardName: environments[current].guardName,
+      guardLength: environments[current].guardLength, generation: generation, owner: current,
+      disk: UInt16(truncatingIfNeeded: disk), rights: UInt16(truncatingIfNeeded: wanted.rawValue))
+    charge(current, .extents)
+    return CallResult(Handle.of(index, generation: generation))
+  }
+
+  private func freeExtent() -> UInt32? {
+    for index in 0..<extents.count
+    where extents[index].count == 0 && extents[index].inFlight == 0 && extents[index].generation < Handle.generations {
+      return index
     }
-    return refuse(.exhausted)
+    return nil
+  }
+
+  /// The extent that `handle` names; nil where it is out of date.
+  @inline(__always) private func extent(_ handle: UInt64) -> UInt32? {
+    let index = Handle.index(handle)
+    guard index < UInt32(BooksLayout.extents) else { return nil }
+    let record = extents.cell(at: index)
+    guard record.value.count != 0, UInt64(record.value.generation) == Handle.generation(handle) else { return nil }
+    return index
+  }
+
+  /// `CallNumber.extentUnbind`.
+  public func extentUnbind(slot: UInt64, extent handle: UInt64) -> CallResult {
+    guard let index = extent(handle) else { return refuse(.noSuchResource) }
+    if let error = refusal(
+      slot, .allocate, guardName: extents[index].guardName, guardLength: extents[index].guardLength)
+    {
+      return refuse(error)
+    }
+    guard extents[index].inFlight == 0 else { return refuse(.busy) }
+    dropExtent(index)
+    return .success
+  }
+
+  /// Frees an extent's record; what is in flight still ends.
+  func dropExtent(_ index: UInt32) {
+    discharge(extents[index].owner, .extents)
+    extents[index].count = 0
   }
 
   /// `CallNumber.blockSubmit`.
-  public func blockSubmit(extent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64) -> CallResult {
-    guard extent < BooksLayout.extents else { return refuse(.noSuchResource) }
+  public func blockSubmit(slotAndExtent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64)
+    -> CallResult
+  {
+    guard let index = extent(slotAndExtent &>> 32) else { return refuse(.noSuchResource) }
     let environment = current
-    let binding = extents[UInt32(truncatingIfNeeded: extent)]
-    guard binding.count != 0, binding.owner == environment else { return refuse(.noSuchResource) }
+    let binding = extents[index]
     let count = operation & 0xffff_ffff
     let isWrite = operation &>> 32 != 0
+    let needed: Rights = isWrite ? .write : .read
+    if let error = refusal(
+      slotAndExtent & 0xffff_ffff, needed, guardName: binding.guardName, guardLength: binding.guardLength)
+    {
+      return refuse(error)
+    }
     guard count >= 1, count <= 8, tag < EnvironmentPage.blockTags else { return refuse(.badArgument) }
-    guard binding.rights & (isWrite ? 2 : 1) != 0 else { return refuse(.notPermitted) }
+    guard binding.rights & UInt16(needed.rawValue) != 0 else { return refuse(.notPermitted) }
     guard count <= binding.count, block <= binding.count &- count else { return refuse(.badArgument) }
     guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
     let target = UInt32(truncatingIfNeeded: frame)
@@ -98,9 +144,10 @@ extension Kernel {
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
     diskDrivers[driver].freeRequests = free & (free &- 1)
     frames[target].pins &+= 1
-    frames[target].dirty = 1
+    extents[index].inFlight &+= 1
     diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
-      frame: target, environment: UInt8(truncatingIfNeeded: environment), tag: UInt8(truncatingIfNeeded: tag),
+      frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
+      tag: UInt8(truncatingIfNeeded: tag),
       generation: UInt16(truncatingIfNeeded: environments[environment].generation))
     setBlockStatus(of: environment, tag: tag, 0)
     let rings = diskDrivers[driver].rings
@@ -145,14 +192,15 @@ extension Kernel {
     diskDrivers[driver].freeRequests |= 1 &<< request
     let record = diskRequests[driver &* DiskDriver.requests &+ request]
     frames[record.frame].pins &-= 1
+    extents[record.extent].inFlight &-= 1
     header.value.counters.blocks &+= 1
     let environment = UInt32(record.environment)
-    guard environments[environment].state < EnvironmentState.ended.rawValue,
+    guard isLive(environment),
       UInt16(truncatingIfNeeded: environments[environment].generation) == record.generation
     else { return }
     let status: UInt8 = get(diskDrivers[driver].rings &+ DiskDriver.statusOffset &+ UInt64(request))
     setBlockStatus(of: environment, tag: UInt64(record.tag), status == VirtioBlock.Status.ok ? 1 : 2)
-    page(of: environment).value.events &+= 1
+    countEvent(of: environment)
   }
 
   private func setBlockStatus(of environment: UInt32, tag: UInt64, _ status: UInt8) {

@@ -1,16 +1,15 @@
 import ExokernelABI
 
 // Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never allocated) none.
+// Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from below, large ones from above.
 extension Kernel {
-  /// Takes a free frame for environment `owner`, guarded by `guardName`: `wanted`, or any where that is nil. Zero-filled.
+  /// Takes a free frame for `identity.owner`, guarded by `guardName`: `wanted`, or any where that is nil. Zero-filled, and charged.
   /// The caller has checked the quota. Bounded: behind more than `frontierSteps` frames that were allocated by name it finds none even if
   /// there are free ones; the next attempt goes on where this one ended.
-  func takeFrame(_ wanted: UInt32?, for owner: UInt32, kind: FrameKind, guardName: UInt64, guardLength: UInt32)
-    -> UInt32?
-  {
+  func takeFrame(_ wanted: UInt32?, _ identity: FrameIdentity, guardName: UInt64) -> UInt32? {
     let found: UInt32
     if let wanted {
-      guard wanted >= header.value.firstFrame, wanted < header.value.frameCount, frames[wanted].kind == 0 else {
+      guard wanted >= header.value.firstFrame, wanted < header.value.largeFrontier, frames[wanted].kind == 0 else {
         return nil
       }
       found = wanted
@@ -24,14 +23,14 @@ extension Kernel {
       found = header.value.freeHead
       unlinkFree(found)
     }
-    give(found, to: owner, kind: kind, guardName: guardName, guardLength: guardLength)
+    give(found, identity, guardName: guardName)
     return found
   }
 
   /// The frame at the frontier where nobody took it by name, which is almost always so, and always while the machine boots.
   @inline(__always) func freshAtFrontier() -> UInt32? {
     let frame = header.value.frontier
-    guard frame < header.value.frameCount else { return nil }
+    guard frame < header.value.largeFrontier else { return nil }
     let record = frames.cell(at: frame)
     guard record.value.kind | record.value.dirty == 0 else { return nil }
     header.value.frontier = frame &+ 1
@@ -43,7 +42,7 @@ extension Kernel {
   private func frameAtFrontier() -> UInt32? {
     var frame = header.value.frontier
     for _ in 0..<(header.value.freeHead != 0 ? 8 : Self.frontierSteps) {
-      guard frame < header.value.frameCount else { break }
+      guard frame < header.value.largeFrontier else { break }
       if frames[frame].kind == 0, frames[frame].dirty == 0 {
         header.value.frontier = frame &+ 1
         return frame
@@ -57,40 +56,48 @@ extension Kernel {
   /// Most frames that one allocation passes.
   private static var frontierSteps: UInt32 { 128 }
 
-  /// Puts a frame that is on no list on its new owner's.
-  @inline(__always) func give(
-    _ frame: UInt32, to owner: UInt32, kind: FrameKind, guardName: UInt64, guardLength: UInt32
-  ) {
+  /// Puts a frame that is on no list on its new owner's. From now on it may hold the owner's data.
+  @inline(__always) func give(_ frame: UInt32, _ identity: FrameIdentity, guardName: UInt64) {
     let record = frames.cell(at: frame)
     if record.value.dirty != 0 { machine.clear(frame: UInt64(frame) &<< 12) }
+    record.value = FrameRecord(
+      guardName: guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0, dirty: 1)
+    linkOwned(frame, to: UInt32(identity.owner), weight: 1)
+  }
+
+  /// Puts a frame at the head of an owner's list, and charges it as `weight` frames.
+  @inline(__always) func linkOwned(_ frame: UInt32, to owner: UInt32, weight: UInt32) {
     let environment = environments.cell(at: owner)
     let head = environment.value.firstFrame
     if head != 0 { frames[head].previous = frame }
-    record.value = FrameRecord(
-      guardName: guardName, next: head, previous: 0, application: 0, owner: UInt16(truncatingIfNeeded: owner),
-      references: 0, pins: 0, kind: kind.rawValue, dirty: 0, guardLength: UInt8(truncatingIfNeeded: guardLength))
+    frames[frame].next = head
+    frames[frame].previous = 0
     environment.value.firstFrame = frame
-    environment.value.frames &+= 1
-    header.value.freeFrames &-= 1
+    environment.value.quotas[0].used &+= weight
+    header.value.freeFrames &-= weight
   }
 
-  /// Gives a frame of its owner's back. Nothing may map it or have it in flight.
-  func returnFrame(_ frame: UInt32) {
+  /// Takes a frame from its owner's list.
+  func unlinkOwned(_ frame: UInt32, weight: UInt32) {
     let owner = UInt32(frames[frame].owner)
     let next = frames[frame].next
     let previous = frames[frame].previous
     if next != 0 { frames[next].previous = previous }
     if previous != 0 { frames[previous].next = next } else { environments[owner].firstFrame = next }
-    environments[owner].frames &-= 1
+    environments[owner].quotas[0].used &-= weight
+    header.value.freeFrames &+= weight
+  }
+
+  /// Gives a frame of its owner's back. Nothing may map it or have it in flight.
+  func returnFrame(_ frame: UInt32) {
+    guard frames[frame].kind != FrameKind.large.rawValue else { return returnLarge(frame) }
+    unlinkOwned(frame, weight: 1)
     let head = header.value.freeHead
     if head != 0 { frames[head].previous = frame }
-    frames[frame].kind = FrameKind.free.rawValue
-    frames[frame].next = head
-    frames[frame].previous = 0
-    frames[frame].references = 0
-    frames[frame].dirty = 1
+    frames[frame] = FrameRecord(
+      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free, guardLength: 0), references: 0, next: head,
+      previous: 0, application: 0, pins: 0, dirty: 1)
     header.value.freeHead = frame
-    header.value.freeFrames &+= 1
   }
 
   private func unlinkFree(_ frame: UInt32) {
@@ -100,15 +107,25 @@ extension Kernel {
     if previous != 0 { frames[previous].next = next } else { header.value.freeHead = next }
   }
 
-  /// True where `frame` is memory of an environment and `capability` dominates its guard with `rights`.
+  /// Nil where `frame` is memory of an environment and `capability` dominates its guard with `rights`; otherwise what the call is refused
+  /// with.
   @inline(__always) func permits(_ capability: Capability, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory)
     -> CallError?
   {
     guard frame < UInt64(header.value.frameCount) else { return .noSuchResource }
-    let index = UInt32(truncatingIfNeeded: frame)
-    guard frames[index].kind == kind.rawValue else { return .noSuchResource }
-    guard capability.allows(rights, guardName: frames[index].guardName, guardLength: UInt32(frames[index].guardLength))
+    let record = frames.cell(at: UInt32(truncatingIfNeeded: frame))
+    guard record.value.kind == kind.rawValue else { return .noSuchResource }
+    guard
+      capability.allows(rights, guardName: record.value.guardName, guardLength: UInt32(record.value.guardLength))
     else { return .notPermitted }
     return nil
+  }
+
+  /// The same for a capability by its slot.
+  @inline(__always) func refusal(_ slot: UInt64, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory)
+    -> CallError?
+  {
+    guard let capability = capability(slot) else { return .noSuchCapability }
+    return permits(capability, rights, frame: frame, kind: kind)
   }
 }

@@ -5,8 +5,14 @@ enum PageEntry {
   static let present: UInt64 = 1
   static let write: UInt64 = 2
   static let user: UInt64 = 4
+  static let accessed: UInt64 = 0x20
+  static let dirty: UInt64 = 0x40
+  static let large: UInt64 = 0x80
   static let noExecute: UInt64 = 1 << 63
   static let addressMask: UInt64 = 0x000f_ffff_ffff_f000
+
+  /// True for what `Hardware.load(entry:)` returns where there is no entry.
+  @inline(__always) static func isMissing(_ entry: UInt64) -> Bool { entry == .max }
 }
 
 extension Kernel {
@@ -24,6 +30,51 @@ extension Kernel {
     return table
   }
 
+  /// The last-level entry of `address`, an ordinary page, in the page table of `environment`; nil where a table is missing.
+  @inline(__always) func entryPlace(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>? {
+    guard environment == current else { return unsafe entryElsewhere(environment, address) }
+    // Safe: the machine vouches for the place.
+    guard let place = unsafe machine.entry(of: address), unsafe !PageEntry.isMissing(machine.load(entry: place)) else {
+      return nil
+    }
+    return unsafe place
+  }
+
+  /// The same in a page table that is not in force. Not inlined, for the usual case's sake.
+  @inline(never) private func entryElsewhere(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>?
+  {
+    guard let table = lastTable(root: rootTable(of: environment), address: address) else { return nil }
+    // Safe: tables lie in the direct map, and nine bits of index stay inside one.
+    return unsafe machine.memory(at: table | (address &>> 9 & 0xff8)).assumingMemoryBound(to: UInt64.self)
+  }
+
+  /// Physical address of an environment's root table.
+  @inline(__always) func rootTable(of environment: UInt32) -> UInt64 {
+    UInt64(environments[environment].rootTable) &<< 12
+  }
+
+  /// Forgets the translations of `count` pages from `address` on, on every processor where the page table of `environment` is in force.
+  @inline(__always) func forgetTranslations(_ environment: UInt32, _ address: UInt64, count: UInt64 = 1) {
+    if environment == current {
+      var page = address
+      for _ in 0..<count {
+        machine.invalidate(page: page)
+        page &+= AddressMap.pageSize
+      }
+    }
+    if header.value.processorCount > 1 { forgetElsewhere(rootTable(of: environment)) }
+  }
+
+  /// The same on the other processors. Bounded by their number.
+  @inline(never) func forgetElsewhere(_ root: UInt64) {
+    for index in 0..<header.value.processorCount
+    where index != processor.value.index && processor(index).value.activeRoot == root {
+      machine.flush(processor: index)
+    }
+    // A page table that is in force here, though another environment's that shares it was meant.
+    if processor.value.activeRoot == root { machine.activate(root: root) }
+  }
+
   /// Reads entry `index` (only its low nine bits count) of the table at physical address `table`.
   @inline(__always) func tableEntry(_ table: UInt64, _ index: UInt64) -> UInt64 {
     // Safe: tables lie in the direct map, and nine bits of index stay inside one.
@@ -36,10 +87,10 @@ extension Kernel {
     unsafe machine.memory(at: table | (index &<< 3 & 0xff8)).storeBytes(of: entry, as: UInt64.self)
   }
 
-  /// True for a page-aligned address that an environment may map.
+  /// True for a page-aligned address at which an environment may map an ordinary page.
   @inline(__always) func isMappable(_ address: UInt64) -> Bool {
     // Bits below the page number come to the top, so that one comparison refuses them, too.
-    (address &>> 12 | address &<< 52) &>> 32 < AddressMap.userEnd &>> 44
+    (address &>> 12 | address &<< 52) &>> 32 < AddressMap.largePages &>> 44
   }
 
   /// True for an address below which the kernel's own tables lie. They have no empty entry, so that mapping a page there is refused anyway.
@@ -47,9 +98,18 @@ extension Kernel {
 
   /// The entry that maps `frame` with `rights`.
   @inline(__always) func pageEntry(frame: UInt32, rights: Rights) -> UInt64 {
-    var entry = UInt64(frame) &<< 12 | PageEntry.present | PageEntry.user
-    if rights.contains(.write) { entry |= PageEntry.write }
-    if !rights.contains(.execute) { entry |= PageEntry.noExecute }
-    return entry
+    UInt64(frame) &<< 12 | entryBits(rights)
+  }
+
+  /// The bits of an entry that gives `rights`.
+  @inline(__always) func entryBits(_ rights: Rights) -> UInt64 {
+    let bits = UInt64(rights.rawValue)
+    // Bit 1 of the rights is bit 1 of the entry; bit 2, execution, upside down its highest.
+    return (~bits & 4) &<< 61 | bits & PageEntry.write | PageEntry.present | PageEntry.user
+  }
+
+  /// The entry that makes `frame` a table of the next level.
+  @inline(__always) func tablePointer(_ frame: UInt32) -> UInt64 {
+    UInt64(frame) &<< 12 | PageEntry.present | PageEntry.write | PageEntry.user
   }
 }

@@ -165,9 +165,7 @@ extension Kernel {
     interfaceDrivers[driver].freeDescriptor = head
     interfaceDrivers[driver].freeDescriptors &+= count
     header.value.counters.packetsSent &+= 1
-    if environments[environment].state == EnvironmentState.runnable.rawValue
-      || environments[environment].state == EnvironmentState.sleeping.rawValue
-    {
+    if isLive(environment) {
       page(of: environment).value.packetsSent &+= 1
     }
   }

@@ -43,7 +43,7 @@ extension Kernel {
       count <= UInt64(FilterProgram.capacity)
     else { return refuse(.badArgument) }
     guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return refuse(.notPermitted) }
-    guard let index = freeFilter() else { return refuse(.exhausted) }
+    guard hasRoom(current, .filters), let index = freeFilter() else { return refuse(.exhausted) }
     // The frame numbers are copied before they are checked, so nothing can change in between.
     let base = index &* RingBinding.maximumFrames
     let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
@@ -57,24 +57,32 @@ extension Kernel {
     }
 
     frames[control].pins &+= 1
-    frames[control].dirty = 1
     for position in 0..<frameCount {
       frames[ringFrames[base &+ position]].pins &+= 1
-      frames[ringFrames[base &+ position]].dirty = 1
     }
     ringBindings[index] = RingBinding(
       control: UInt64(control) &<< 12, mask: UInt32(truncatingIfNeeded: slots &- 1), producer: 0, filter: program)
     put(UInt64(control) &<< 12, UInt64(0))
-    filters[index] = FilterRecord(ownerPlusOne: current &+ 1, ringFrame: control, packets: 0)
+    let generation = filters[index].generation &+ 1
+    filters[index] = FilterRecord(
+      ownerPlusOne: current &+ 1, ringFrame: control, packets: 0, guardName: environments[current].guardName,
+      guardLength: environments[current].guardLength, generation: generation)
+    charge(current, .filters)
     if index >= header.value.filterCount { header.value.filterCount = index &+ 1 }
-    return CallResult(UInt64(index))
+    return CallResult(Handle.of(index, generation: generation))
   }
 
   /// `CallNumber.filterUnbind`.
-  public func filterUnbind(_ filter: UInt64) -> CallResult {
-    guard filter < BooksLayout.filters else { return refuse(.noSuchResource) }
-    let index = UInt32(truncatingIfNeeded: filter)
-    guard filters[index].ownerPlusOne == current &+ 1 else { return refuse(.noSuchResource) }
+  public func filterUnbind(slot: UInt64, filter handle: UInt64) -> CallResult {
+    let index = Handle.index(handle)
+    guard index < UInt32(BooksLayout.filters), filters[index].ownerPlusOne != 0,
+      UInt64(filters[index].generation) == Handle.generation(handle)
+    else { return refuse(.noSuchResource) }
+    if let error = refusal(
+      slot, .allocate, guardName: filters[index].guardName, guardLength: filters[index].guardLength)
+    {
+      return refuse(error)
+    }
     unbindFilter(index)
     return .success
   }
@@ -83,6 +91,7 @@ extension Kernel {
     let base = index &* RingBinding.maximumFrames
     frames[filters[index].ringFrame].pins &-= 1
     for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].pins &-= 1 }
+    discharge(filters[index].ownerPlusOne &- 1, .filters)
     filters[index].ownerPlusOne = 0
     // Packets go past every record below this count, so it does not stay at its highest.
     while header.value.filterCount > 0, filters[header.value.filterCount &- 1].ownerPlusOne == 0 {
@@ -159,7 +168,7 @@ extension Kernel {
       put(control, producer &+ 1)
       ringBindings[index].producer = producer &+ 1
       filters[index].packets &+= 1
-      page(of: ownerPlusOne &- 1).value.events &+= 1
+      countEvent(of: ownerPlusOne &- 1)
       header.value.counters.packetsReceived &+= 1
       return
     }
@@ -177,7 +186,10 @@ extension Kernel {
   }
 
   private func freeFilter() -> UInt32? {
-    for index in 0..<filters.count where filters[index].ownerPlusOne == 0 { return index }
+    for index in 0..<filters.count
+    where filters[index].ownerPlusOne == 0 && filters[index].generation < Handle.generations {
+      return index
+    }
     return nil
   }
 

@@ -1,6 +1,23 @@
-# Every way into ring 0, and the two ways out. Interrupts are off in the kernel; there is one stack.
+# Every way into ring 0, and the two ways out. Interrupts are off in the kernel; there is one stack for each processor, and one lock.
 .set KERNEL_BASE, 0xffffffff80000000
-.set CALLS, 20
+.set CALLS, 53
+.set PROCESSORS, 4
+.set STACKS, 0xffffffff80800000         # see tables.S
+.set STATE, 64                          # ProcessorState.size
+.set FLUSH, 48                          # ProcessorState.machine.0: nonzero asks for its translations to be forgotten
+
+# The kernel's lock is taken by ticket, so nobody waits longer than the others' paths through the kernel take. Clobbers r11.
+.macro take_lock
+  mov $1, %r11d
+  lock xadd %r11d, lock_tickets
+  cmp %r11d, lock_served
+  je 1f
+  call wait_for_lock
+1:
+.endm
+.macro give_lock
+  incl lock_served
+.endm
 
 # ---------------------------------------------------------------- PVH: 32-bit protected mode, start_info in ebx
 .section .note.pvh, "a", @note
@@ -39,9 +56,68 @@ high_half:
   mov %eax, %ss
   mov $0x40, %eax
   ltr %ax
-  mov $emergency_stack_top, %rsp          # not the kernel's stack: the probe's fault arrives at its top
+  # Below the place where the probe's fault arrives.
+  mov $(STACKS + 0x4000 - 4096), %rsp
   mov %ebx, %edi
   call kernel_main
+  ud2
+
+# ---------------------------------------------------------------- another processor: real mode at 0x8000, where this is copied to
+.set TRAMPOLINE, 0x8000
+.balign 16
+.globl trampoline_start
+trampoline_start:
+.code16
+  cli
+  cld
+  mov %cs, %ax
+  mov %ax, %ds
+  lgdtl trampoline_pointer - trampoline_start
+  mov $0x23, %eax                         # NE, MP, PE
+  mov %eax, %cr0
+  ljmpl $8, $(TRAMPOLINE + trampoline_protected - trampoline_start)
+.code32
+trampoline_protected:
+  mov $0x18, %eax
+  mov %eax, %ds
+  mov %eax, %ss
+  mov $0x620, %eax
+  mov %eax, %cr4
+  mov $(boot_root - KERNEL_BASE), %eax
+  mov %eax, %cr3
+  mov $0xc0000080, %ecx
+  mov $0x901, %eax
+  xor %edx, %edx
+  wrmsr
+  mov $0x80010023, %eax
+  mov %eax, %cr0
+  ljmp $0x10, $(processor_start - KERNEL_BASE)
+.balign 8
+trampoline_pointer:
+  .word 0x7f
+  .long descriptor_table - KERNEL_BASE
+.globl trampoline_end
+trampoline_end:
+.code64
+processor_start:
+  mov $processor_high_half, %rax
+  jmp *%rax
+processor_high_half:
+  lgdt descriptor_table_pointer(%rip)
+  lidt interrupt_table_pointer(%rip)
+  mov $0x18, %eax
+  mov %eax, %ds
+  mov %eax, %es
+  mov %eax, %ss
+  mov starting_processor(%rip), %edi
+  mov %edi, %eax
+  shl $4, %eax
+  add $0x40, %eax
+  ltr %ax
+  lea 1(%rdi), %rsp
+  shl $14, %rsp
+  add $(STACKS - 4096), %rsp
+  call kernel_processor_main
   ud2
 
 # ---------------------------------------------------------------- interrupt vectors, 16 bytes each
@@ -57,6 +133,8 @@ vectors:
     jmp entry_page_fault
   .elseif vector == 0xe0
     jmp entry_timer
+  .elseif vector == 0xe1
+    jmp entry_processor_interrupt
   .elseif vector == 0xff
     iretq                                 # spurious
   .elseif vector >= 0x20
@@ -87,74 +165,6 @@ vectors:
   xor %r11d, %r11d
 .endm
 
-.balign 64
-.globl entry_call
-entry_call:                               # int $4: the CPU's frame is at the top of the stack, where UserFrame is
-  cmp $CALLS, %rax
-  jae unknown_call
-  cld
-  call *call_table(,%rax,8)
-leave_call:
-  xor %ecx, %ecx
-  clear_caller_saved_registers
-.globl leave_call_return
-leave_call_return:
-  iretq
-unknown_call:
-  mov $-1, %rax
-  jmp leave_call
-
-.balign 64
-.globl entry_syscall
-entry_syscall:                            # SYSCALL: the CPU gives no stack and no frame; make the same one
-  mov %rsp, user_stack_pointer(%rip)
-  mov $kernel_stack_top, %rsp
-  push $0x2b
-  push user_stack_pointer(%rip)
-  push %r11
-  push $0x33
-  push %rcx
-  mov %r10, %rcx
-  cmp $CALLS, %rax
-  jae unknown_call
-  call *call_table(,%rax,8)
-  jmp leave_call
-
-# A page fault at entry_syscall, from ring 3: a CPU whose SYSCALL does not change the privilege level. The registers are as SYSCALL leaves them.
-.globl resume_as_syscall
-resume_as_syscall:                        # rdi: TrapFrame
-  mov 8*8(%rdi), %rax
-  mov 0*8(%rdi), %r11
-  mov 1*8(%rdi), %r10
-  mov 2*8(%rdi), %r9
-  mov 3*8(%rdi), %r8
-  mov 5*8(%rdi), %rsi
-  mov 6*8(%rdi), %rdx
-  mov 7*8(%rdi), %rcx
-  mov 14*8(%rdi), %rsp
-  mov 4*8(%rdi), %rdi
-  and $0x240ad5, %r11                     # r11 may be anybody's invention: no I/O privilege, trap flag, nested task, virtual interrupts
-  or $0x202, %r11
-  jmp entry_syscall
-
-# SYSCALL of 32-bit code, on processors that have it. Some KVMs arrive with the upper half of the address cut off, at the copy of the kernel's
-# text that tables.S maps there: so every address here is absolute. Other processors raise #UD, and that is what is told.
-.balign 64
-.globl entry_syscall_32
-entry_syscall_32:
-  mov %rsp, user_stack_pointer
-  mov $kernel_stack_top, %rsp
-  push $0x2b
-  push user_stack_pointer
-  push %r11
-  push $0x23
-  push %rcx
-  push $0
-  push $6
-  mov $entry_exception, %rax
-  jmp *%rax
-
-# ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
 .macro save_caller_saved
   push %rax
   push %rcx
@@ -180,8 +190,86 @@ entry_syscall_32:
 .endm
 
 .balign 64
+.globl entry_call
+entry_call:                               # int $4: the CPU's frame is at the top of the stack, where UserFrame is
+  cld
+serve_call:
+  cmp $CALLS, %rax
+  jae unknown_call
+  take_lock
+  call *call_table(,%rax,8)
+.globl leave_call
+leave_call:
+  give_lock
+leave_unlocked:
+  xor %ecx, %ecx
+  clear_caller_saved_registers
+.globl leave_call_return
+leave_call_return:
+  iretq
+unknown_call:
+  mov $-1, %rax
+  jmp leave_unlocked
+
+# SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it knows its stack. The
+# stack segment at the very top is always the same, so it is written once, at boot.
+.balign 64
+.globl entry_syscall
+entry_syscall:
+.set processor, 0
+.rept PROCESSORS
+  .balign 64
+  mov %rsp, STACKS + (processor + 1) * 0x4000 - STATE - 16
+  mov $(STACKS + (processor + 1) * 0x4000 - STATE - 16), %rsp
+  push %r11
+  push $0x33
+  push %rcx
+  mov %r10, %rcx
+  jmp serve_call
+  .set processor, processor + 1
+.endr
+
+# A page fault at entry_syscall, from ring 3: a CPU whose SYSCALL does not change the privilege level. The registers are as SYSCALL leaves them.
+.globl resume_as_syscall
+resume_as_syscall:                        # rdi: TrapFrame, whose upper part is where UserFrame is
+  mov %rdi, %rsp
+  mov 7*8(%rsp), %rax
+  mov %rax, 11*8(%rsp)
+  movq $0x33, 12*8(%rsp)
+  mov (%rsp), %rax
+  and $0x240ad5, %eax                     # r11 may be anybody's invention: no I/O privilege, trap flag, nested task, virtual interrupts
+  or $0x202, %eax
+  mov %rax, 13*8(%rsp)
+  restore_caller_saved
+  add $16, %rsp
+  mov %r10, %rcx
+  jmp serve_call
+
+# SYSCALL of 32-bit code, on processors that have it. Some KVMs arrive with the upper half of the address cut off, at the copy of the kernel's
+# text that tables.S maps there: so every address here is absolute. Other processors raise #UD, and that is what is told. Which processor
+# it is, its number says, for the stack pointer is the environment's.
+.balign 64
+.globl entry_syscall_32
+entry_syscall_32:
+.set processor, 0
+.rept PROCESSORS
+  .balign 64
+  mov %rsp, STACKS + (processor + 1) * 0x4000 - STATE - 16
+  mov $(STACKS + (processor + 1) * 0x4000 - STATE - 16), %rsp
+  push %r11
+  push $0x23
+  push %rcx
+  push $0
+  push $6
+  mov $entry_exception, %rax
+  jmp *%rax
+  .set processor, processor + 1
+.endr
+
+# ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
+.balign 64
 .globl entry_page_fault
-entry_page_fault:
+entry_page_fault:                         # the usual upcall touches nothing that is shared, so it needs no lock
   push $14
   save_caller_saved
   mov %rsp, %rdi
@@ -197,7 +285,9 @@ entry_timer:
   push $0xe0
   save_caller_saved
   mov %rsp, %rdi
+  take_lock
   call kernel_timer
+  give_lock
   restore_caller_saved
   add $16, %rsp
   iretq
@@ -207,7 +297,22 @@ entry_timer:
 entry_device:
   save_caller_saved
   mov %rsp, %rdi
+  take_lock
   call kernel_device_interrupt
+  give_lock
+  restore_caller_saved
+  add $16, %rsp
+  iretq
+
+# Another processor wants something of this one. It may hold the lock and wait for us, so this is no place to wait for the lock.
+.balign 64
+.globl entry_processor_interrupt
+entry_processor_interrupt:
+  push $0
+  push $0xe1
+  save_caller_saved
+  mov %rsp, %rdi
+  call kernel_processor_interrupt
   restore_caller_saved
   add $16, %rsp
   iretq
@@ -234,26 +339,46 @@ entry_exception:
   add $16, %rsp
   iretq
 
+# ---------------------------------------------------------------- the lock, for those who take it in Swift, and waiting for it
+.globl machine_acquire
+machine_acquire:
+  take_lock
+  ret
+.globl machine_release
+machine_release:
+  give_lock
+  ret
+# r11d: our ticket. Who holds the lock may wait for us to forget our translations. Preserves everything but r11 and the flags.
+wait_for_lock:
+  push %rax
+  push %rcx
+1:pause
+  mov %rsp, %rax
+  or $0x3fff, %rax
+  cmpl $0, FLUSH-63(%rax)
+  je 2f
+  mov %cr3, %rcx
+  mov %rcx, %cr3
+  movl $0, FLUSH-63(%rax)
+2:cmp %r11d, lock_served
+  jne 1b
+  pop %rcx
+  pop %rax
+  ret
+
 # ---------------------------------------------------------------- out: into an environment that called to be here
-# By way of the gate page, whose instructions empty the SSE and x87 registers in ring 3: what is in them is another environment's.
+# By way of the gate page, whose instructions empty the registers in ring 3: what is in them is the kernel's and another environment's.
 .globl machine_resume
-machine_resume:                           # rdi: instruction pointer, rsi: stack pointer
-  mov $kernel_stack_top, %rsp
-  push $0x2b
-  push %rsi
+machine_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
+  or $0x3fff, %rsp
+  sub $(63 + 16), %rsp
+  mov %rsi, (%rsp)
   push $0x202
   push $0x33
   mov $0x7f00000000c0, %rax               # gate page + 192
   push %rax
   mov %rdi, %rcx
-  xor %eax, %eax
-  xor %ebx, %ebx
-  xor %ebp, %ebp
-  xor %r12d, %r12d
-  xor %r13d, %r13d
-  xor %r14d, %r14d
-  xor %r15d, %r15d
-  clear_caller_saved_registers
+  give_lock
   iretq
 
 # ---------------------------------------------------------------- which instruction enters the kernel here?
@@ -332,14 +457,29 @@ memset:
 .section .rodata, "a", @progbits
 .balign 8
 call_table:
-  .quad call_null, call_exit, call_yield, call_sleep, call_console_write
-  .quad call_upcall_bind, call_fault_decline
-  .quad call_frame_allocate, call_frame_free, call_frame_map, call_frame_unmap, call_table_install, call_frames_allocate_mapped
-  .quad call_extent_bind, call_block_submit
+  .quad call_null, call_exit, call_yield, call_yield_to, call_sleep, call_sleep_until, call_predicate_bind, call_wake
+  .quad call_upcall_bind, call_fault_decline, call_exception_decline
+  .quad call_transfer_bind, call_transfer
+  .quad call_slice_allocate, call_slice_free, call_slice_give
+  .quad call_capability_derive, call_capability_accept, call_capability_grant, call_capability_drop, call_capability_destroy
+  .quad call_environment_create, call_environment_start, call_environment_destroy, call_environment_guard
+  .quad call_quota_move, call_revoke
+  .quad call_frame_allocate, call_frame_free, call_frame_map, call_frame_unmap, call_frame_protect, call_entry_write
+  .quad call_table_install, call_frames_allocate_mapped, call_frame_guard, call_frame_give
+  .quad call_large_allocate, call_large_free, call_large_map, call_large_unmap
+  .quad call_region_bind, call_region_unbind, call_region_read, call_region_write
+  .quad call_console_write, call_console_draw
+  .quad call_extent_bind, call_extent_unbind, call_block_submit
   .quad call_filter_bind, call_filter_unbind, call_packet_send
-  .quad call_slice_allocate, call_slice_free
+call_table_end:
+.if (call_table_end - call_table) != CALLS * 8
+  .error "the call table does not have CALLS entries"
+.endif
 
 .bss
 .balign 8
-user_stack_pointer: .skip 8
+lock_tickets: .skip 4
+lock_served: .skip 4
+.globl starting_processor
+starting_processor: .skip 8
 probe_stack: .skip 8

@@ -6,6 +6,8 @@
 .set USER, 4
 .set LARGE, 0x80
 .set NX, 1 << 63
+.set PROCESSORS, 4
+.set STACKS, 0xffffffff80800000         # 16 KiB each; the last 64 bytes are the processor's state
 
 # ---------------------------------------------------------------- page tables
 .section .tables, "aw", @progbits
@@ -17,12 +19,20 @@ boot_root:
   .quad exposed_pointers - KERNEL_BASE + (PRESENT | WRITE | USER)     # 254: gate page, books, frame table
   .quad 0
   .quad direct_pointers - KERNEL_BASE + (PRESENT | WRITE)             # 256: direct map
-  .fill 254, 8, 0
+  .fill 252, 8, 0
+  .quad 0                                                             # 509: in environments' tables, the recursive entry of the kernel's
+  .quad 0
   .quad kernel_pointers - KERNEL_BASE + (PRESENT | WRITE)             # 511: kernel image
 identity_pointers:                                                    # only until the jump to the kernel's own addresses
-  .quad kernel_directory - KERNEL_BASE + (PRESENT | WRITE)
+  .quad identity_directory - KERNEL_BASE + (PRESENT | WRITE)
   .quad 0
   .quad truncated_directory - KERNEL_BASE + (PRESENT | WRITE)         # 2 GiB: every environment gets this entry, see entry_syscall_32
+  .fill 509, 8, 0
+.globl identity_directory
+identity_directory:
+  .quad PRESENT | LARGE                                               # the trampoline's; gone when all processors run
+  .quad 0x200000 | PRESENT | LARGE
+  .quad 0x400000 + (PRESENT | WRITE | LARGE | NX)                     # the descriptor table
   .fill 509, 8, 0
 truncated_directory:
   .quad 0
@@ -44,7 +54,20 @@ kernel_directory:
   .quad 0x200000 | PRESENT | LARGE                                    # text and constants
   .quad 0x400000 + (PRESENT | WRITE | LARGE | NX)                     # data
   .quad 0x600000 + (PRESENT | WRITE | LARGE | NX)
-  .fill 508, 8, 0
+  .quad stack_table - KERNEL_BASE + (PRESENT | WRITE)                 # stacks, each with an unmapped page below
+  .fill 507, 8, 0
+stack_table:
+  .set processor, 0
+  .rept PROCESSORS
+    .quad 0
+    .set page, 0
+    .rept 3
+      .quad stacks - KERNEL_BASE + processor * 0x3000 + page * 4096 + (PRESENT | WRITE) + NX
+      .set page, page + 1
+    .endr
+    .set processor, processor + 1
+  .endr
+  .fill 512 - 4 * PROCESSORS, 8, 0
 direct_pointers:
   .set index, 0
   .rept 4
@@ -71,11 +94,11 @@ exposed_directory:
 exposed_table:
   .quad gate_interrupt - KERNEL_BASE + (PRESENT | USER)
   .set index, 0
-  .rept 6
+  .rept 13
     .quad books - KERNEL_BASE + index * 4096 + (PRESENT | USER) + NX
     .set index, index + 1
   .endr
-  .fill 505, 8, 0
+  .fill 498, 8, 0
 .globl frame_table_directory
 frame_table_directory:
   .fill 512, 8, 0
@@ -105,16 +128,74 @@ kernel_frame_table_directory:
   pop %rcx
   ret
 .endm
-# How an environment goes on that gave the processor up: rcx says where. Empty registers, all exceptions masked, as after FNINIT.
+# How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers are still the
+# kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off while the instruction pointer is
+# in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all exceptions masked.
 .macro resuming_gate
   fxrstor64 10f(%rip)
+  xor %eax, %eax
+  xor %ebx, %ebx
+  xor %ebp, %ebp
+  xor %esi, %esi
+  xor %edi, %edi
+  xor %r8d, %r8d
+  xor %r9d, %r9d
+  xor %r10d, %r10d
+  xor %r11d, %r11d
+  xor %r12d, %r12d
+  xor %r13d, %r13d
+  xor %r14d, %r14d
+  xor %r15d, %r15d
   jmp *%rcx
+.endm
+.macro resuming_gate_state
   .balign 16, 0xcc
 10:
   .short 0x37f                                                        # x87 control word
   .fill 22, 1, 0
   .long 0x1f80                                                        # MXCSR
   .fill 484, 1, 0
+.endm
+# Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each processor. They go on
+# at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: vector, error code, and
+# the processor's frame.
+.set EXCEPTION_ENTRY, 0x5ff098
+.set EXCEPTION_DECLINE, 10
+.macro exception_gates gate
+  .set vector, 0
+  .rept 32
+    .balign 8, 0xcc
+    .if vector != 17
+      push $0
+    .endif
+    push $vector
+    jmp 20f
+    .set vector, vector + 1
+  .endr
+20:
+  push %rax
+  push %rcx
+  mov %rsp, %rax
+  cmpq $0, EXCEPTION_ENTRY
+  je 21f
+  mov 56(%rax), %rsp
+  lea -128(%rsp), %rsp
+  and $-16, %rsp
+  push 64(%rax)
+  push 56(%rax)
+  push 48(%rax)
+  push 40(%rax)
+  push 32(%rax)
+  push 24(%rax)
+  push 16(%rax)
+  mov (%rax), %rcx
+  mov 8(%rax), %rax
+  jmp *EXCEPTION_ENTRY
+21:
+  mov 16(%rax), %rdi
+  mov 32(%rax), %rsi
+  mov $EXCEPTION_DECLINE, %eax
+  jmp \gate
 .endm
 .balign 4096
 .globl gate_interrupt
@@ -128,6 +209,10 @@ gate_interrupt:
   ud2
   .org gate_interrupt + 192, 0xcc
   resuming_gate
+  .org gate_interrupt + 256, 0xcc
+  exception_gates gate_interrupt
+  .org gate_interrupt + 1024, 0xcc
+  resuming_gate_state
 .balign 4096, 0xcc
 .globl gate_syscall
 gate_syscall:
@@ -138,6 +223,10 @@ gate_syscall:
   preserving_gate gate_syscall
   .org gate_syscall + 192, 0xcc
   resuming_gate
+  .org gate_syscall + 256, 0xcc
+  exception_gates gate_syscall
+  .org gate_syscall + 1024, 0xcc
+  resuming_gate_state
 .balign 4096, 0xcc
 
 # ---------------------------------------------------------------- descriptor tables
@@ -146,6 +235,17 @@ gate_syscall:
 interrupt_table:
   .set vector, 0
   .rept 256
+    .if vector == 0 || vector == 3 || vector == 16 || vector == 17 || vector == 19
+    # Straight to ring 3, by trap gates, for an interrupt gate would leave ring 3 with interrupts off; on a stack that is named in the task
+    # state, for the processor pushes with the kernel's rights, wherever ring 3 has pointed its own stack pointer to.
+    .word 256 + vector * 8
+    .word 0x33
+    .byte 2
+    .byte 0xef
+    .word 0
+    .long 0x7f00
+    .long 0
+    .else
     .word (vector * 16) & 0xffff
     .word 0x10
     .if vector == 2 || vector == 8 || vector == 18
@@ -153,7 +253,7 @@ interrupt_table:
     .else
       .byte 0
     .endif
-    .if vector == 3 || vector == 4
+    .if vector == 4
       .byte 0xee
     .else
       .byte 0x8e
@@ -161,6 +261,7 @@ interrupt_table:
     .word 0x8020
     .long 0xffffffff
     .long 0
+    .endif
     .set vector, vector + 1
   .endr
 
@@ -176,26 +277,36 @@ descriptor_table:
   .quad 0x00cff3000000ffff              # 0x28 user data
   .quad 0x00affb000000ffff              # 0x30 user code
   .quad 0
-  # 0x40 task state: its base is a constant because kernel.ld puts .tables first and this file lays it out.
-  .set TASK_STATE, 0xffffffff80400000 + (task_state - boot_root)
-  .word 0x67
-  .word TASK_STATE & 0xffff
-  .byte (TASK_STATE >> 16) & 0xff
-  .byte 0x89
-  .byte 0
-  .byte (TASK_STATE >> 24) & 0xff
-  .long 0xffffffff
-  .long 0
+  # 0x40 and so on, task states: their bases are constants because kernel.ld puts .tables first and this file lays it out.
+  .set TASK_STATE, 0xffffffff80400000 + (task_states - boot_root)
+  .set processor, 0
+  .rept PROCESSORS
+    .word 0x67
+    .word (TASK_STATE + processor * 128) & 0xffff
+    .byte ((TASK_STATE + processor * 128) >> 16) & 0xff
+    .byte 0x89
+    .byte 0
+    .byte ((TASK_STATE + processor * 128) >> 24) & 0xff
+    .long 0xffffffff
+    .long 0
+    .set processor, processor + 1
+  .endr
 descriptor_table_end:
-.balign 16
-task_state:
-  .long 0
-  .quad kernel_stack_top                # RSP0
-  .quad 0, 0, 0
-  .quad emergency_stack_top             # IST1
-  .quad 0, 0, 0, 0, 0, 0, 0
-  .word 0
-  .word 0x68                            # I/O map past the limit: ring 3 may touch no port
+.balign 128
+task_states:
+  .set processor, 0
+  .rept PROCESSORS
+    .long 0
+    .quad STACKS + (processor + 1) * 0x4000 - 64                      # RSP0
+    .quad 0, 0, 0
+    .quad emergency_stacks + (processor + 1) * 4096                   # IST1
+    .quad 0x5ff680 + processor * 128                                  # IST2: in the environment page, for exceptions of ring 3
+    .quad 0, 0, 0, 0, 0, 0
+    .word 0
+    .word 0x68                          # I/O map past the limit: ring 3 may touch no port
+    .balign 128
+    .set processor, processor + 1
+  .endr
 .balign 16
 .globl descriptor_table_pointer
 descriptor_table_pointer:
@@ -217,17 +328,17 @@ interrupt_table_pointer:
 .balign 4096
 .globl books
 books:
-  .skip 0x6000
-  .skip 16384
-.globl kernel_stack_top
-kernel_stack_top:
-  .skip 16384
-.globl emergency_stack_top
-emergency_stack_top:
+  .skip 0xd000
+stacks:
+  .skip PROCESSORS * 0x3000
+.globl emergency_stacks
+emergency_stacks:
+  .skip PROCESSORS * 4096
 .globl private_state
 .balign 4096
 private_state:
-  .skip 65536
+  .skip 0x1d000
 .globl receive_buffers
+.balign 4096
 receive_buffers:
   .skip 2 * 64 * 2048

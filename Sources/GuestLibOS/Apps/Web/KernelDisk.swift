@@ -53,7 +53,7 @@ struct CacheMemory {
     guard count + Self.step <= Self.limit, let record = Books.environment(Environment.number) else { return nil }
     // Three quarters of what is free stay free: for the stack's buffers, and for others.
     let step = UInt64(Self.step)
-    let quotaLeft = UInt64(record.frameQuota &- min(record.frames, record.frameQuota))
+    let quotaLeft = UInt64(record.quota(.frames).limit &- min(record.frames, record.quota(.frames).limit))
     guard UInt64(Books.header.freeFrames) > 4 * step, quotaLeft > 4 * step,
       let start = PageSpace.mapAnywhere(count: step)
     else { return nil }

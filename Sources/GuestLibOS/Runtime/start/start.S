@@ -9,8 +9,11 @@
 .set FAULT_STACK_TOP, PAGE + 56
 .set GATE, 0x7f0000000000
 .set YIELD, 2
-.set SLEEP, 3
-.set UPCALL_BIND, 5
+.set YIELD_TO, 3
+.set SLEEP, 4
+.set SLEEP_UNTIL, 5
+.set UPCALL_BIND, 8
+.set TRANSFER, 12
 
 .section .text.start, "ax", @progbits
 .globl _start
@@ -19,6 +22,8 @@ _start:
   mov $UPCALL_BIND, %eax
   mov $fault_entry, %edi
   mov $epilogue_entry, %esi
+  xor %edx, %edx
+  xor %ecx, %ecx
   mov $GATE, %r11
   call *%r11
   xor %ebp, %ebp
@@ -45,10 +50,18 @@ libos_call_preserving:
   mov $GATE + 64, %r11
   jmp *%r11
 
-# void libos_yield(void), void libos_sleep(events, deadline): the kernel keeps instruction and stack pointer, nothing else.
+# void libos_yield(void), int64_t libos_yield_to(environment), void libos_sleep_until(void), void libos_sleep(events, deadline): the kernel keeps instruction and stack pointer, nothing else.
 .globl libos_yield
 libos_yield:
   mov $YIELD, %eax
+  jmp 1f
+.globl libos_yield_to
+libos_yield_to:
+  mov $YIELD_TO, %eax
+  jmp 1f
+.globl libos_sleep_until
+libos_sleep_until:
+  mov $SLEEP_UNTIL, %eax
   jmp 1f
 .globl libos_sleep
 libos_sleep:
@@ -68,6 +81,59 @@ libos_sleep:
   pop %rbp
   pop %rbx
   ret
+
+# int64_t libos_transfer(slot, environment, mode, message): goes on as another environment, with the six words of `message` in the registers
+# that calls preserve, and comes back with those of whoever transfers here. Returns that one's handle, or an error.
+.globl libos_transfer
+libos_transfer:
+  push %rbx
+  push %rbp
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  push %rcx
+  mov (%rcx), %rbx
+  mov 8(%rcx), %rbp
+  mov 16(%rcx), %r12
+  mov 24(%rcx), %r13
+  mov 32(%rcx), %r14
+  mov 40(%rcx), %r15
+  mov $TRANSFER, %eax
+  mov $GATE, %r11
+  call *%r11
+  pop %rcx
+  mov %rbx, (%rcx)
+  mov %rbp, 8(%rcx)
+  mov %r12, 16(%rcx)
+  mov %r13, 24(%rcx)
+  mov %r14, 32(%rcx)
+  mov %r15, 40(%rcx)
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbp
+  pop %rbx
+  ret
+
+# Where transfers arrive: the message comes onto the stack that was bound, and libos_serve is called with the caller's handle and it.
+.globl libos_transfer_entry
+libos_transfer_entry:
+  sub $48, %rsp
+  mov %rbx, (%rsp)
+  mov %rbp, 8(%rsp)
+  mov %r12, 16(%rsp)
+  mov %r13, 24(%rsp)
+  mov %r14, 32(%rsp)
+  mov %r15, 40(%rsp)
+  mov %rax, %rdi
+  mov %rsp, %rsi
+  xor %ebp, %ebp
+  cld
+  mov libos_transfer_server, %rax
+  call *%rax
+  ud2
 
 # void libos_switch(from, to): keeps what a function must keep, changes the stack.
 .globl libos_switch
@@ -246,6 +312,9 @@ memcmp:
 
 .bss
 .balign 8
+.globl libos_transfer_server
+libos_transfer_server:
+  .skip 8
 .globl libos_thread_stacks
 libos_thread_stacks:
   .skip 64 * 8

@@ -6,6 +6,11 @@ extension Kernel {
   /// Entries of page tables that one step lets go of.
   private static var mappingsPerStep: UInt32 { 8 }
 
+  /// True where there is something to do besides running environments.
+  @inline(__always) public var hasChores: Bool {
+    own.value.reaping | own.value.pressed | own.value.doomed | UInt64(own.value.largeDirty) != 0
+  }
+
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a
   /// frame, or `mappingsPerStep` entries of page tables.
   public func reap(limit: UInt32) -> Bool {
@@ -46,6 +51,7 @@ extension Kernel {
     for _ in 0..<Self.mappingsPerStep {
       guard address < AddressMap.userEnd else {
         own.value.unmapped |= bit
+        buryOthers(of: environment)
         break
       }
       address = dropMapping(root, address)
@@ -65,6 +71,10 @@ extension Kernel {
         return address &+ AddressMap.pageSize
       }
       guard entry & PageEntry.present != 0 else { return (address &>> shift &+ 1) &<< shift }
+      if entry & PageEntry.large != 0 {
+        dropReference(entry)
+        return address &+ AddressMap.largePageSize
+      }
       table = entry & PageEntry.addressMask
       shift &-= 9
     }
@@ -78,7 +88,7 @@ extension Kernel {
       frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
     if !isOwn { frame = environments[environment].firstFrame }
     guard frame != 0 else {
-      environments[environment].state = EnvironmentState.free.rawValue
+      settle(environment)
       own.value.reaping &= ~bit
       own.value.sharing &= ~bit
       own.value.reaper.environment = environment &+ 1
@@ -87,8 +97,9 @@ extension Kernel {
       return
     }
     let next = frames[frame].next
-    let isMapped =
-      own.value.sharing & bit != 0 && frames[frame].kind == FrameKind.memory.rawValue && frames[frame].references != 0
+    let kind = frames[frame].kind
+    let isMemory = kind == FrameKind.memory.rawValue || kind == FrameKind.large.rawValue
+    let isMapped = own.value.sharing & bit != 0 && isMemory && frames[frame].references != 0
     if frames[frame].pins == 0, !isMapped {
       returnFrame(frame)
       own.value.reaper.progress = 1

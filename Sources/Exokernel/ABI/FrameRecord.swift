@@ -1,0 +1,79 @@
+/// One frame of physical memory: 32 bytes.
+@frozen public struct FrameRecord {
+  /// Name that a capability must dominate.
+  public var guardName: UInt64
+  /// Owner, use, length of the guard and allowed rights in one word: the frames of a run are alike where it and `guardName` are.
+  public var identity: FrameIdentity
+  /// Mappings of it in environments' page tables, or the environments that share it as their root table.
+  public var references: UInt32
+  /// Next frame of the owner's list, or of the list of free frames; 0 ends it.
+  public var next: UInt32
+  /// Previous frame of that list, 0 at its head.
+  public var previous: UInt32
+  /// For the owner's use.
+  public var application: UInt32
+  /// Transfers of devices that are under way, and what else keeps it in place.
+  public var pins: UInt16
+  /// 1 where it may hold data of its last owner.
+  public var dirty: UInt8
+  /// Zero.
+  public var reserved: UInt8
+
+  /// A record with these values.
+  @inlinable public init(
+    guardName: UInt64, identity: FrameIdentity, references: UInt32, next: UInt32, previous: UInt32, application: UInt32,
+    pins: UInt16, dirty: UInt8
+  ) {
+    self.guardName = guardName
+    self.identity = identity
+    self.references = references
+    self.next = next
+    self.previous = previous
+    self.application = application
+    self.pins = pins
+    self.dirty = dirty
+    reserved = 0
+  }
+
+  /// What it is used for, `FrameKind`.
+  @inlinable public var kind: UInt8 { @inline(__always) get { identity.kind } }
+  /// The environment that owns it.
+  @inlinable public var owner: UInt8 { @inline(__always) get { identity.owner } }
+  /// Bytes in `guardName`.
+  @inlinable public var guardLength: UInt8 { @inline(__always) get { identity.guardLength } }
+}
+
+/// What a frame is and whose.
+@frozen public struct FrameIdentity: Equatable, BitwiseCopyable, Sendable {
+  /// The environment that owns it.
+  public var owner: UInt8
+  /// What it is used for, `FrameKind`.
+  public var kind: UInt8
+  /// Bytes in the frame's guard.
+  public var guardLength: UInt8
+  /// Rights that new mappings may have, the low bits of `Rights`.
+  public var allowed: UInt8
+
+  /// An identity.
+  @inlinable @inline(__always)
+  public init(owner: UInt8, kind: FrameKind, guardLength: UInt8, allowed: UInt8 = 7) {
+    self.owner = owner
+    self.kind = kind.rawValue
+    self.guardLength = guardLength
+    self.allowed = allowed
+  }
+}
+
+/// What a frame is used for.
+public enum FrameKind: UInt8, Sendable {
+  /// Nobody's.
+  case free = 0
+  /// An environment's memory.
+  case memory = 1
+  /// An environment's page table.
+  case pageTable = 2
+  /// An environment's environment page.
+  case environmentPage = 3
+  /// The first of 512 frames that are one.
+  case large = 4
+}

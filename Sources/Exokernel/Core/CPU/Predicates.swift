@@ -1,0 +1,142 @@
+import ExokernelABI
+
+/// A comparison as it is evaluated: checked, its word found.
+@frozen public struct BoundComparison: BitwiseCopyable {
+  /// Physical address of the word; 1 for the clock.
+  public var word: UInt64
+  /// Bits that are looked at.
+  public var mask: UInt64
+  /// The smallest value.
+  public var low: UInt64
+  /// The largest value less the smallest: so one comparison does for both.
+  public var span: UInt64
+  /// Where to go on: number of the comparison that begins the next term in the low half; 1 in the high half where this one ends its term.
+  public var next: UInt64
+}
+
+/// An environment's predicate.
+@frozen public struct PredicateBinding: BitwiseCopyable {
+  /// The comparisons.
+  public var comparisons: InlineArray<8, BoundComparison>
+  /// How many there are.
+  public var count: UInt32
+  /// Zero.
+  public var reserved: UInt32
+}
+
+/// Wakeup predicates: small programs without a loop, bound once, evaluated when it is the sleeper's turn.
+extension Kernel {
+  // Safe: the private layout gives the table its own range.
+  @inline(__always) var predicates: Table<PredicateBinding> {
+    unsafe Table(machine.privateBase + PrivateLayout.predicates, count: UInt32(BooksLayout.environments))
+  }
+
+  /// `CallNumber.predicateBind`.
+  public func predicateBind(slot: UInt64, frame: UInt64, offset: UInt64, count: UInt64) -> CallResult {
+    let environment = current
+    guard count <= Comparison.maximum, offset & 7 == 0,
+      offset <= 4096 &- count &* UInt64(MemoryLayout<Comparison>.stride)
+    else { return refuse(.badArgument) }
+    if count == 0 {
+      unbindPredicate(of: environment)
+      return .success
+    }
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    if let error = permits(capability, .read, frame: frame) { return refuse(error) }
+    // The comparisons are copied before they are looked at, so nothing can change in between.
+    let start = frame &<< 12 &+ offset
+    var binding = PredicateBinding(
+      comparisons: .init(repeating: BoundComparison(word: 0, mask: 0, low: 0, span: 0, next: 0)), count: 0, reserved: 0)
+    var deadline: UInt64 = 0
+    for index in 0..<Int(truncatingIfNeeded: count) {
+      let place = start &+ UInt64(index) &* UInt64(MemoryLayout<Comparison>.stride)
+      let sourceAndEnd: UInt64 = get(place)
+      let low: UInt64 = get(place &+ 24)
+      let high: UInt64 = get(place &+ 32)
+      guard let word = word(source: sourceAndEnd & 0xffff_ffff, place: get(place &+ 8), capability) else {
+        return refuse(.notPermitted)
+      }
+      let ends = sourceAndEnd &>> 32 & 1 != 0 || index &+ 1 == Int(truncatingIfNeeded: count)
+      binding.comparisons[index] = BoundComparison(
+        word: word, mask: get(place &+ 16), low: low, span: high &- low, next: ends ? 1 &<< 32 : 0)
+      if word == Self.clockWord, deadline == 0 || low < deadline { deadline = low }
+    }
+    binding.count = UInt32(truncatingIfNeeded: count)
+    var next = UInt64(count)
+    for index in stride(from: Int(truncatingIfNeeded: count) - 1, through: 0, by: -1) {
+      if binding.comparisons[index].next &>> 32 != 0 { next = UInt64(truncatingIfNeeded: index) &+ 1 }
+      binding.comparisons[index].next |= next
+    }
+
+    unbindPredicate(of: environment)
+    predicates[environment] = binding
+    pinPredicate(of: environment, 1)
+    environments[environment].sleepDeadline = deadline
+    return .success
+  }
+
+  /// Stands for the clock where a word's physical address is asked for.
+  private static var clockWord: UInt64 { 1 }
+
+  /// Physical address of a comparison's word; nil where the environment may not see it.
+  private func word(source: UInt64, place: UInt64, _ capability: Capability) -> UInt64? {
+    switch source {
+    case UInt64(WordSource.frame.rawValue):
+      guard place & 7 == 0, permits(capability, .read, frame: place &>> 12) == nil,
+        frames[UInt32(truncatingIfNeeded: place &>> 12)].pins < UInt16.max &- 16
+      else { return nil }
+      return place
+    case UInt64(WordSource.books.rawValue):
+      guard place & 7 == 0, place < BooksLayout.size else { return nil }
+      return machine.booksAddress &+ place
+    case UInt64(WordSource.clock.rawValue): return Self.clockWord
+    default: return nil
+    }
+  }
+
+  /// Lets go of an environment's predicate.
+  func unbindPredicate(of environment: UInt32) {
+    guard predicates[environment].count != 0 else { return }
+    pinPredicate(of: environment, .max)
+    predicates[environment].count = 0
+  }
+
+  /// Adds `change` (1, or -1 as `UInt16.max`) to the pins of the frames that an environment's predicate looks at.
+  private func pinPredicate(of environment: UInt32, _ change: UInt16) {
+    for index in 0..<Int(truncatingIfNeeded: predicates[environment].count) {
+      let word = predicates[environment].comparisons[index].word
+      let frame = word &>> 12
+      guard word != Self.clockWord, frame >= UInt64(header.value.firstFrame) else { continue }
+      frames[UInt32(truncatingIfNeeded: frame)].pins &+= change
+    }
+  }
+
+  /// `CallNumber.sleepUntil`: false where the predicate holds already, or there is none, and the environment goes on at once.
+  public func sleepUntil() -> Bool {
+    let environment = current
+    guard predicates[environment].count != 0, !predicateHolds(environment) else { return false }
+    environments[environment].state = EnvironmentState.waiting.rawValue
+    return true
+  }
+
+  /// Evaluates an environment's predicate; tells it the term that holds.
+  @inline(__always) func predicateHolds(_ environment: UInt32) -> Bool {
+    let binding = predicates.cell(at: environment)
+    let count = UInt64(binding.value.count)
+    var index: UInt64 = 0
+    while index < count {
+      let comparison = binding.value.comparisons[Int(truncatingIfNeeded: index)]
+      let word: UInt64 = comparison.word == Self.clockWord ? machine.timeStamp : get(comparison.word)
+      if (word & comparison.mask) &- comparison.low > comparison.span {
+        index = comparison.next & 0xffff_ffff
+        continue
+      }
+      index &+= 1
+      if comparison.next &>> 32 != 0 {
+        page(of: environment).value.matchedTerm = index
+        return true
+      }
+    }
+    return false
+  }
+}

@@ -1,0 +1,79 @@
+import ExokernelABI
+
+// Sleeping, waking, and giving the processor to somebody.
+extension Kernel {
+  /// `CallNumber.sleep`: false where an event already came, and the environment goes on at once.
+  public func sleep(events: UInt64, deadline: UInt64) -> Bool {
+    let environment = current
+    guard page(of: environment).value.events == events else { return false }
+    environments[environment].sleepEvents = events
+    environments[environment].sleepDeadline = deadline
+    environments[environment].state = EnvironmentState.sleeping.rawValue
+    return true
+  }
+
+  /// True where an event has come, or the deadline.
+  @inline(__always) func sleepIsOver(_ environment: UInt32) -> Bool {
+    let record = environments.cell(at: environment)
+    if page(of: environment).value.events != record.value.sleepEvents { return true }
+    let deadline = record.value.sleepDeadline
+    return deadline != 0 && machine.timeStamp >= deadline
+  }
+
+  /// `CallNumber.wake`.
+  public func wake(slot: UInt64, environment handle: UInt64) -> CallResult {
+    let sleeper: UInt32
+    do throws(CallError) {
+      sleeper = try environment(handle, slot: slot, .call)
+    } catch {
+      return refuse(error)
+    }
+    countEvent(of: sleeper)
+    return .success
+  }
+
+  /// Counts an event in an environment's page, and lets idle processors look where it has slices.
+  func countEvent(of environment: UInt32) {
+    page(of: environment).value.events &+= 1
+    guard header.value.processorCount > 1 else { return }
+    for index in 0..<header.value.processorCount
+    where index != processor.value.index && processor(index).value.isIdle != 0 {
+      machine.interrupt(processor: index)
+    }
+  }
+
+  /// `CallNumber.yieldTo`: the environment that gets the rest of the slice. The caller has given the processor up where one is returned.
+  @inline(__always) public func yieldTo(_ handle: UInt64, instruction: UInt64, stack: UInt64) throws(CallError)
+    -> UInt32
+  {
+    guard let receiver = environment(handle) else { throw .noSuchResource }
+    let record = environments.cell(at: receiver)
+    guard record.value.state == EnvironmentState.runnable.rawValue, record.value.processorPlusOne == 0 else {
+      throw .busy
+    }
+    donate()
+    giveUp(instruction: instruction, stack: stack)
+    switchTo(receiver)
+    return receiver
+  }
+
+  /// Where an environment goes on that has given up the processor, and what it finds in rdx: where it would have gone on if it had not bound
+  /// an entry for that.
+  @inline(__always) public func resumption(of environment: UInt32) -> (entry: UInt64, stack: UInt64, saved: UInt64) {
+    let record = environments.cell(at: environment)
+    let saved = record.value.savedInstructionPointer
+    let prologue = record.value.prologueEntry
+    if own.value.pressed != 0 { return revocationResumption(of: environment) }
+    return (prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
+  }
+
+  /// The same where somebody is asked to give resources back.
+  @inline(never) private func revocationResumption(of environment: UInt32) -> (
+    entry: UInt64, stack: UInt64, saved: UInt64
+  ) {
+    let record = environments.cell(at: environment)
+    let saved = record.value.savedInstructionPointer
+    let entry = takeRevocationEntry(of: environment) ?? record.value.prologueEntry
+    return (entry != 0 ? entry : saved, record.value.savedStackPointer, saved)
+  }
+}

@@ -1,0 +1,108 @@
+import ExokernelABI
+
+// Positions of slice vectors: processor << 8 | position. Each carries the guard of the capability under which it was taken.
+extension Kernel {
+  /// `CallNumber.sliceAllocate`.
+  public func sliceAllocate(slot: UInt64, position: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
+    guard hasRoom(current, .slices) else { return refuse(.exhausted) }
+    guard let wanted = freeSlice(position) else { return refuse(position == CallNumber.any ? .exhausted : .busy) }
+    takeSlice(wanted, for: current, guardName: capability.name, guardLength: capability.length)
+    return CallResult(wanted)
+  }
+
+  /// `CallNumber.sliceFree`. An environment that can run keeps its last position: without one it could not even end.
+  public func sliceFree(slot: UInt64, position: UInt64) -> CallResult {
+    guard let index = sliceIndex(named: position) else { return refuse(.noSuchResource) }
+    let record = slices[index]
+    guard record.ownerPlusOne != 0 else { return refuse(.noSuchResource) }
+    if let error = refusal(slot, .allocate, guardName: record.guardName, guardLength: record.guardLength) {
+      return refuse(error)
+    }
+    let owner = record.ownerPlusOne &- 1
+    guard environments[owner].quota(.slices).used > 1 else { return refuse(.busy) }
+    dropSlice(position)
+    return .success
+  }
+
+  /// `CallNumber.sliceGive`.
+  public func sliceGive(slot: UInt64, position: UInt64, environment handle: UInt64) -> CallResult {
+    guard let index = sliceIndex(named: position) else { return refuse(.noSuchResource) }
+    let record = slices[index]
+    guard record.ownerPlusOne != 0 else { return refuse(.noSuchResource) }
+    if let error = refusal(slot, .allocate, guardName: record.guardName, guardLength: record.guardLength) {
+      return refuse(error)
+    }
+    guard let receiver = environment(handle) else { return refuse(.noSuchResource) }
+    let giver = record.ownerPlusOne &- 1
+    guard receiver != giver else { return .success }
+    guard environments[giver].quota(.slices).used > 1 else { return refuse(.busy) }
+    guard hasRoom(receiver, .slices) else { return refuse(.exhausted) }
+    let guardName = environments[receiver].guardName
+    let guardLength = environments[receiver].guardLength
+    dropSlice(position)
+    takeSlice(position, for: receiver, guardName: guardName, guardLength: guardLength)
+    return .success
+  }
+
+  /// Where the position that a caller names is in the table.
+  @inline(__always) private func sliceIndex(named position: UInt64) -> UInt32? {
+    guard position & 0xff < BooksLayout.slices, position &>> 8 < UInt64(header.value.processorCount) else { return nil }
+    return UInt32(truncatingIfNeeded: position &>> 8 &* BooksLayout.slices &+ position & 0xff)
+  }
+
+  /// A free position: the one that is named, or any, on the processor with the most free ones.
+  func freeSlice(_ position: UInt64) -> UInt64? {
+    guard position == CallNumber.any else {
+      guard let index = sliceIndex(named: position), slices[index].ownerPlusOne == 0 else { return nil }
+      return position
+    }
+    var best: UInt32 = 0
+    var most = 0
+    for index in 0..<header.value.processorCount {
+      let free = 64 &- processor(index).value.slicesTaken.nonzeroBitCount
+      if free > most {
+        most = free
+        best = index
+      }
+    }
+    guard most > 0 else { return nil }
+    let taken = processor(best).value.slicesTaken
+    return UInt64(best) &<< 8 | UInt64(truncatingIfNeeded: (~taken).trailingZeroBitCount)
+  }
+
+  /// Gives a free position to an environment.
+  func takeSlice(_ position: UInt64, for environment: UInt32, guardName: UInt64, guardLength: UInt32) {
+    let processor = UInt32(truncatingIfNeeded: position &>> 8)
+    let index = processor &* UInt32(BooksLayout.slices) &+ UInt32(truncatingIfNeeded: position & 0xff)
+    slices[index] = SliceRecord(guardName: guardName, ownerPlusOne: environment &+ 1, guardLength: guardLength)
+    self.processor(processor).value.slicesTaken |= 1 &<< (position & 63)
+    charge(environment, .slices)
+    if processor != self.processor.value.index, self.processor(processor).value.isIdle != 0 {
+      machine.interrupt(processor: processor)
+    }
+  }
+
+  /// Takes a position from its owner.
+  func dropSlice(_ position: UInt64) {
+    let processor = UInt32(truncatingIfNeeded: position &>> 8)
+    let index = processor &* UInt32(BooksLayout.slices) &+ UInt32(truncatingIfNeeded: position & 0xff)
+    discharge(slices[index].ownerPlusOne &- 1, .slices)
+    slices[index] = SliceRecord(guardName: 0, ownerPlusOne: 0, guardLength: 0)
+    self.processor(processor).value.slicesTaken &= ~(1 &<< (position & 63))
+  }
+
+  /// Takes all of an environment's positions.
+  func dropSlices(of environment: UInt32) {
+    for processor in 0..<header.value.processorCount {
+      var taken = self.processor(processor).value.slicesTaken
+      while taken != 0 {
+        let position = UInt64(truncatingIfNeeded: taken.trailingZeroBitCount)
+        taken &= taken &- 1
+        let index = processor &* UInt32(BooksLayout.slices) &+ UInt32(truncatingIfNeeded: position)
+        if slices[index].ownerPlusOne == environment &+ 1 { dropSlice(UInt64(processor) &<< 8 | position) }
+      }
+    }
+  }
+}

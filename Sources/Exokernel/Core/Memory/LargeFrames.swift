@@ -1,0 +1,127 @@
+import ExokernelABI
+
+// Large frames: 512 frames in a row on a boundary of 2 MiB, whose first record stands for all of them. They are taken from the end of
+// memory. One that comes back is cleared in small steps before anybody gets it: two megabytes are too much for one call.
+extension Kernel {
+  /// Frames in a large one.
+  static var largeWeight: UInt32 { 512 }
+
+  /// `CallNumber.largeAllocate`.
+  public func largeAllocate(slot: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
+    let environment = current
+    guard hasRoom(environment, .frames, Self.largeWeight) else { return refuse(.exhausted) }
+    guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .busy : .exhausted) }
+    var identity = identity(of: environment, capability)
+    identity.kind = FrameKind.large.rawValue
+    frames[frame] = FrameRecord(
+      guardName: capability.name, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0,
+      dirty: 1)
+    linkOwned(frame, to: environment, weight: Self.largeWeight)
+    return CallResult(UInt64(frame))
+  }
+
+  /// A cleared large frame that is on no list, or nil.
+  private func takeLarge() -> UInt32? {
+    let head = header.value.largeHead
+    if head != 0 {
+      header.value.largeHead = frames[head].next
+      return head
+    }
+    let frontier = header.value.largeFrontier & ~(Self.largeWeight &- 1)
+    guard frontier >= Self.largeWeight, frontier &- Self.largeWeight >= header.value.frontier,
+      isUntouched(frontier &- Self.largeWeight)
+    else { return nil }
+    // What lies between an odd end of memory and the boundary is given up to the single frames' list by nobody: it stays unused.
+    header.value.freeFrames &-= header.value.largeFrontier &- frontier
+    header.value.largeFrontier = frontier &- Self.largeWeight
+    return frontier &- Self.largeWeight
+  }
+
+  /// True where no named allocation took a frame of this run. Bounded by the run.
+  private func isUntouched(_ first: UInt32) -> Bool {
+    for index in 0..<Self.largeWeight {
+      let record = frames.cell(at: first &+ index)
+      guard record.value.kind | record.value.dirty == 0 else { return false }
+    }
+    return true
+  }
+
+  /// `CallNumber.largeFree`.
+  public func largeFree(slot: UInt64, frame: UInt64) -> CallResult {
+    if let error = refusal(slot, .allocate, frame: frame, kind: .large) { return refuse(error) }
+    let index = UInt32(truncatingIfNeeded: frame)
+    guard frames[index].references == 0, frames[index].pins == 0 else { return refuse(.busy) }
+    returnLarge(index)
+    return .success
+  }
+
+  /// Gives a large frame back, to be cleared.
+  func returnLarge(_ frame: UInt32) {
+    unlinkOwned(frame, weight: Self.largeWeight)
+    frames[frame] = FrameRecord(
+      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free, guardLength: 0), references: 0,
+      next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 1)
+    own.value.largeDirty = frame
+    // Another one may be half cleared: it goes on where it was, behind this one.
+    own.value.largeCleaned = 0
+  }
+
+  /// Clears one frame of the large ones that came back; true while there are more.
+  public func cleanLarge() -> Bool {
+    let frame = own.value.largeDirty
+    guard frame != 0 else { return false }
+    machine.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)
+    own.value.largeCleaned &+= 1
+    if own.value.largeCleaned == Self.largeWeight {
+      own.value.largeCleaned = 0
+      own.value.largeDirty = frames[frame].next
+      frames[frame].next = header.value.largeHead
+      header.value.largeHead = frame
+    }
+    return own.value.largeDirty != 0
+  }
+
+  /// `CallNumber.largeMap`, into the caller's own page table.
+  public func largeMap(slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard isLargeAddress(address) else { return refuse(.badAddress) }
+    let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 7) | .read
+    if let error = permits(capability, wanted, frame: frame, kind: .large) { return refuse(error) }
+    let index = UInt32(truncatingIfNeeded: frame)
+    let owner = UInt32(frames[index].owner)
+    guard wanted.rawValue & ~UInt32(frames[index].identity.allowed) == 0 else { return refuse(.notPermitted) }
+    guard isLive(owner) else { return refuse(.noSuchResource) }
+    guard let directory = directory(of: address) else { return refuse(.noPageTable) }
+    guard tableEntry(directory, address &>> 21) & PageEntry.present == 0 else { return refuse(.busy) }
+    if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
+    setTableEntry(directory, address &>> 21, pageEntry(frame: index, rights: wanted) | PageEntry.large)
+    frames[index].references &+= 1
+    return .success
+  }
+
+  /// `CallNumber.largeUnmap`.
+  public func largeUnmap(address: UInt64) -> CallResult {
+    guard isLargeAddress(address) else { return refuse(.badAddress) }
+    guard let directory = directory(of: address) else { return refuse(.noPageTable) }
+    let entry = tableEntry(directory, address &>> 21)
+    guard entry & PageEntry.present != 0 else { return refuse(.noSuchResource) }
+    setTableEntry(directory, address &>> 21, 0)
+    dropReference(entry)
+    forgetTranslations(current, address)
+    return .success
+  }
+
+  private func isLargeAddress(_ address: UInt64) -> Bool {
+    address >= AddressMap.largePages && address < AddressMap.userEnd && address & (AddressMap.largePageSize &- 1) == 0
+  }
+
+  /// The running environment's directory for `address`; nil where a level is missing.
+  private func directory(of address: UInt64) -> UInt64? {
+    let pointers = tableEntry(processor.value.activeRoot, address &>> 39)
+    guard pointers & PageEntry.present != 0 else { return nil }
+    let directory = tableEntry(pointers & PageEntry.addressMask, address &>> 30)
+    return directory & PageEntry.present != 0 ? directory & PageEntry.addressMask : nil
+  }
+}

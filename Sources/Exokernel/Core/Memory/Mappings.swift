@@ -1,0 +1,183 @@
+import ExokernelABI
+
+// Calls on page tables: runs of pages inside one table. Each page is checked and changed by itself; a run stops at the first that is
+// refused, and tells how many were done.
+extension Kernel {
+  /// Most pages of one call.
+  static var runLimit: UInt64 { 64 }
+
+  /// `CallNumber.frameMap`.
+  @inline(__always) public func frameMap(
+    slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
+  ) -> CallResult {
+    guard slot < CapabilitySlot.count else { return refuse(.noSuchCapability) }
+    let environment = processor.value.environment
+    let capability = capabilities.cell(at: self.slot(slot, of: environment))
+    guard isMappable(address) else { return refuse(.badAddress) }
+    let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rightsAndCount) & 7) | .read
+    guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
+    let index = UInt32(truncatingIfNeeded: frame)
+    let record = frames.cell(at: index)
+    let identity = record.value.identity
+    guard identity.kind == FrameKind.memory.rawValue else { return refuse(.noSuchResource) }
+    // An empty slot has no rights, so the usual case need not ask for it.
+    guard capability.value.allows(wanted, guardName: record.value.guardName, guardLength: UInt32(identity.guardLength)),
+      wanted.rawValue & ~UInt32(identity.allowed) == 0
+    else { return refuse(capability.value.rights.isEmpty ? .noSuchCapability : .notPermitted) }
+    guard table == Handle.own, UInt32(identity.owner) == environment else {
+      return mapElsewhere(index, wanted, address: address, count: rightsAndCount &>> 32, table: table)
+    }
+    guard let place = unsafe machine.entry(of: address) else { return refuse(.noPageTable) }
+    // Safe: the machine vouches for the entry.
+    let entry = unsafe machine.load(entry: place)
+    guard entry & PageEntry.present == 0 else { return refuse(PageEntry.isMissing(entry) ? .noPageTable : .busy) }
+    unsafe place.pointee = pageEntry(frame: index, rights: wanted)
+    record.value.references &+= 1
+    let count = rightsAndCount &>> 32
+    guard count > 1 else { return CallResult(1) }
+    return unsafe CallResult(mapMore(index, place, address: address, count: count))
+  }
+
+  /// The rest of a run whose first frame was mapped at `place`. Frames like the first one are of the same kind, owner and guard, so they
+  /// need no other check.
+  private func mapMore(_ first: UInt32, _ place: UnsafeMutablePointer<UInt64>, address: UInt64, count: UInt64) -> UInt64
+  {
+    let toTableEnd = 512 &- (address &>> 12 & 511)
+    let toLastFrame = UInt64(header.value.frameCount &- first)
+    var limit = count < Self.runLimit ? count : Self.runLimit
+    if toTableEnd < limit { limit = toTableEnd }
+    if toLastFrame < limit { limit = toLastFrame }
+    // Safe: `limit` stays inside the page table and the frame table.
+    let records = unsafe frames.pointer(at: first)
+    let name = unsafe records.pointee.guardName
+    let identity = unsafe records.pointee.identity
+    var entry = unsafe place.pointee
+    var index = 1
+    while index < Int(truncatingIfNeeded: limit) {
+      let record = unsafe records + index
+      guard unsafe record.pointee.guardName == name, unsafe record.pointee.identity == identity,
+        unsafe place[index] & PageEntry.present == 0
+      else { break }
+      entry &+= AddressMap.pageSize
+      unsafe place[index] = entry
+      unsafe record.pointee.references &+= 1
+      index &+= 1
+    }
+    return UInt64(index)
+  }
+
+  /// Maps frames of another environment's, or into another's page table, and notes that they share. The frames of an ended environment are
+  /// going back: no new mapping. Not inlined: as the last thing that `frameMap` does, it costs the usual case nothing.
+  @inline(never) private func mapElsewhere(
+    _ frame: UInt32, _ rights: Rights, address: UInt64, count: UInt64, table: UInt64
+  ) -> CallResult {
+    let target: UInt32
+    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    let owner = UInt32(frames[frame].owner)
+    guard isLive(owner) else { return refuse(.noSuchResource) }
+    guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
+    guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
+    own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target)
+    unsafe place.pointee = pageEntry(frame: frame, rights: rights)
+    frames[frame].references &+= 1
+    return count > 1 ? unsafe CallResult(mapMore(frame, place, address: address, count: count)) : CallResult(1)
+  }
+
+  /// `CallNumber.frameUnmap`.
+  @inline(__always) public func frameUnmap(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
+    guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
+    guard table == Handle.own, count <= 1 else { return unmapRun(address: address, count: count, table: table) }
+    guard let place = unsafe machine.entry(of: address) else { return refuse(.noPageTable) }
+    // Safe: the machine vouches for the entry.
+    let entry = unsafe machine.load(entry: place)
+    guard entry & PageEntry.present != 0 else { return refuse(.noSuchResource) }
+    guard !PageEntry.isMissing(entry) else { return refuse(.noPageTable) }
+    let record = frames.cell(at: UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12))
+    guard record.value.kind != FrameKind.environmentPage.rawValue else { return refuse(.badAddress) }
+    unsafe place.pointee = 0
+    record.value.references &-= 1
+    machine.invalidate(page: address)
+    if header.value.processorCount > 1 { forgetElsewhere(processor.value.activeRoot) }
+    return CallResult(1)
+  }
+
+  /// A run, or another environment's page table.
+  @inline(never) private func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
+    let target: UInt32
+    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
+    let isOwn = target == current
+    let toTableEnd = 512 &- (address &>> 12 & 511)
+    var limit = count < Self.runLimit ? count : Self.runLimit
+    if toTableEnd < limit { limit = toTableEnd }
+    if limit == 0 { limit = 1 }
+    // Safe: `limit` stays inside the page table; entries name frames of the machine, each of which has a record.
+    let records = unsafe frames.pointer(at: 0)
+    var index = 0
+    var page = address
+    while index < Int(truncatingIfNeeded: limit) {
+      let entry = unsafe place[index]
+      guard entry & PageEntry.present != 0 else { break }
+      let record = unsafe records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12)
+      guard unsafe record.pointee.kind != FrameKind.environmentPage.rawValue else { break }
+      unsafe place[index] = 0
+      unsafe record.pointee.references &-= 1
+      if isOwn { machine.invalidate(page: page) }
+      page &+= AddressMap.pageSize
+      index &+= 1
+    }
+    guard index > 0 else {
+      return refuse(unsafe place.pointee & PageEntry.present == 0 ? .noSuchResource : .badAddress)
+    }
+    if header.value.processorCount > 1 { forgetElsewhere(rootTable(of: target)) }
+    return CallResult(UInt64(index))
+  }
+
+  /// `CallNumber.frameProtect`. The capability needs the new rights over each frame, as if it were mapped anew.
+  public func frameProtect(slot: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
+    let target: UInt32
+    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
+    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: rightsAndCount) & 7) | .read
+    let toTableEnd = 512 &- (address &>> 12 & 511)
+    var limit = rightsAndCount &>> 32 < Self.runLimit ? rightsAndCount &>> 32 : Self.runLimit
+    if toTableEnd < limit { limit = toTableEnd }
+    if limit == 0 { limit = 1 }
+    var index = 0
+    var error = CallError.noSuchResource
+    while index < Int(truncatingIfNeeded: limit) {
+      // Safe: as in `unmapRun`.
+      let entry = unsafe place[index]
+      guard entry & PageEntry.present != 0 else { break }
+      let frame = (entry & PageEntry.addressMask) &>> 12
+      if let refused = permits(capability, rights, frame: frame) {
+        error = refused
+        break
+      }
+      guard rights.rawValue & ~UInt32(frames[UInt32(truncatingIfNeeded: frame)].identity.allowed) == 0 else {
+        error = .notPermitted
+        break
+      }
+      unsafe place[index] = frame &<< 12 | entryBits(rights)
+      index &+= 1
+    }
+    guard index > 0 else { return refuse(error) }
+    forgetTranslations(target, address, count: UInt64(index))
+    return CallResult(UInt64(index))
+  }
+
+  /// `CallNumber.entryWrite`: nothing that the processor looks at, for the entry maps nothing before and after.
+  public func entryWrite(address: UInt64, value: UInt64, table: UInt64) -> CallResult {
+    guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
+    guard value & PageEntry.present == 0 else { return refuse(.badArgument) }
+    let target: UInt32
+    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
+    // Safe: the machine, or the walk, vouches for the entry.
+    guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
+    unsafe place.pointee = value
+    return .success
+  }
+}

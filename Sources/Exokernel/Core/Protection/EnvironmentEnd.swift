@@ -1,0 +1,80 @@
+import ExokernelABI
+
+// The end of an environment, asked for or not.
+extension Kernel {
+  /// `CallNumber.exit`, and every other end: the environment runs no more and holds nothing but frames that go back in small steps.
+  /// Bounded by the tables of slices, filters, extents, regions, environments and capabilities.
+  public func end(_ environment: UInt32, status: UInt32) {
+    let handle = environments[environment].handle(of: environment)
+    environments[environment].state = EnvironmentState.ended.rawValue
+    environments[environment].exitStatus = status
+    environments[environment].processorPlusOne = 0
+    if status != 0, own.value.machineStatus == 0 { own.value.machineStatus = status }
+    dropSlices(of: environment)
+    for index in 0..<filters.count where filters[index].ownerPlusOne == environment &+ 1 { unbindFilter(index) }
+    for index in 0..<extents.count where extents[index].count != 0 && extents[index].owner == environment {
+      dropExtent(index)
+    }
+    for index in 0..<regions.count where regions[index].ownerPlusOne == environment &+ 1 { unbindRegion(index) }
+    unbindPredicate(of: environment)
+    dropRevocation(of: environment)
+    for slot in 0..<CapabilitySlot.count {
+      capabilities[self.slot(slot, of: environment)] = .empty
+      acceptances[self.slot(slot, of: environment)] = Handle.none
+    }
+    releaseCallers(of: handle)
+    header.value.liveEnvironments &-= 1
+    if processor.value.environment == environment {
+      leaveProcessor()
+      processor.value.epiloguePending = 0
+    }
+    bury(environment)
+  }
+
+  /// Lets the frames of an ended environment go back, unless its page table is still in use by another one: then those of all that shared it
+  /// go back when the last one has ended.
+  private func bury(_ environment: UInt32) {
+    let root = environments[environment].rootTable
+    frames[root].references &-= 1
+    guard frames[root].references == 0 else { return }
+    own.value.reaping |= 1 &<< UInt64(environment)
+    own.value.unmapped &= ~(1 &<< UInt64(environment))
+    own.value.reaper.progress = 1
+  }
+
+  /// The page table of an ended environment maps nothing any more: those that shared it and ended before follow.
+  func buryOthers(of environment: UInt32) {
+    let root = environments[environment].rootTable
+    for index in 0..<environments.count
+    where index != environment && environments[index].state == EnvironmentState.ended.rawValue
+      && environments[index].rootTable == root
+    {
+      own.value.reaping |= 1 &<< UInt64(index)
+      own.value.unmapped |= 1 &<< UInt64(index)
+      own.value.reaper.progress = 1
+    }
+  }
+
+  /// The last frame of an ended environment is gone: what it was allowed to own is its creator's again, and so are those that it made.
+  func settle(_ environment: UInt32) {
+    let creatorPlusOne = environments[environment].creatorPlusOne
+    var inherited: InlineArray<6, UInt32> = [0, 0, 0, 0, 0, 0]
+    for index in 0..<environments.count
+    where environments[index].creatorPlusOne == environment &+ 1
+      && environments[index].state != EnvironmentState.free.rawValue
+    {
+      environments[index].creatorPlusOne = creatorPlusOne
+      for kind in 0..<6 { inherited[kind] &+= environments[index].quotas[kind].limit }
+      inherited[Int(ResourceKind.environments.rawValue)] &+= 1
+    }
+    if creatorPlusOne != 0 {
+      let creator = creatorPlusOne &- 1
+      for kind in 0..<6 {
+        environments[creator].quotas[kind].used &-= environments[environment].quotas[kind].limit &- inherited[kind]
+      }
+      discharge(creator, .environments)
+    }
+    environments[environment].creatorPlusOne = 0
+    environments[environment].state = EnvironmentState.free.rawValue
+  }
+}

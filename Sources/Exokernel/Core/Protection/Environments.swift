@@ -1,0 +1,131 @@
+import ExokernelABI
+
+/// Why an environment ended before it asked to.
+public enum Cause: Sendable {
+  /// An exception that the kernel does not hand to libOSes, or that a libOS could not serve.
+  case exception(vector: UInt64, code: UInt64)
+  /// A page fault with nobody to serve it.
+  case pageFault(address: UInt64, code: UInt64)
+  /// A page fault while the last one had not been taken over.
+  case nestedPageFault(address: UInt64, code: UInt64)
+  /// It kept the CPU after the epilogue upcall, or never named an epilogue.
+  case sliceOverrun
+}
+
+/// Making environments. At boot the loader does, later programs do; both come through `makeEnvironment`.
+extension Kernel {
+  /// A new environment with an empty address space, or one that shares the table of `shared`. Its two frames are charged to it; its quotas
+  /// must be set before. Nil where frames are used up. Nothing is changed then.
+  func makeEnvironment(_ index: UInt32, quotas: InlineArray<6, UInt32>, sharing shared: UInt32?) -> Bool {
+    let generation = environments[index].generation &+ 1
+    forget(index)
+    environments[index].generation = generation
+    let name = CapabilityName.environment(index, generation: generation)
+    let length = CapabilityName.environmentLength
+    for kind in 0..<6 { environments[index].quotas[kind].limit = quotas[kind] }
+    environments[index].guardName = name
+    environments[index].guardLength = length
+    let identity = FrameIdentity(
+      owner: UInt8(truncatingIfNeeded: index), kind: .environmentPage, guardLength: UInt8(truncatingIfNeeded: length))
+    guard let page = takeFrame(nil, identity, guardName: name) else { return false }
+    if let shared {
+      let root = environments[shared].rootTable
+      frames[root].references &+= 1
+      environments[index].rootTable = root
+      own.value.sharing |= 1 &<< UInt64(index) | 1 &<< UInt64(shared)
+    } else {
+      var tableIdentity = identity
+      tableIdentity.kind = FrameKind.pageTable.rawValue
+      guard let root = takeFrame(nil, tableIdentity, guardName: name) else {
+        returnFrame(page)
+        return false
+      }
+      frames[root].references = 1
+      environments[index].rootTable = root
+      fillRoot(UInt64(root) &<< 12)
+    }
+    environments[index].environmentPage = page
+    environments[index].pageAddress = AddressMap.environmentPage
+    capabilities[slot(CapabilitySlot.own, of: index)] = Capability(name: name, length: length, rights: .all)
+    self.page(of: index).value.environment = UInt64(index)
+    self.page(of: index).value.handle = Handle.of(index, generation: generation)
+    environments[index].state = EnvironmentState.created.rawValue
+    header.value.liveEnvironments &+= 1
+    return true
+  }
+
+  /// Puts the kernel's entries into a root table.
+  private func fillRoot(_ root: UInt64) {
+    setTableEntry(root, 254, tableEntry(machine.templateRoot, 254))
+    setTableEntry(root, AddressMap.recursiveSlot, root | PageEntry.present | PageEntry.user | PageEntry.noExecute)
+    setTableEntry(root, 256, tableEntry(machine.templateRoot, 256))
+    setTableEntry(
+      root, AddressMap.kernelRecursiveSlot, root | PageEntry.present | PageEntry.write | PageEntry.noExecute)
+    setTableEntry(root, 511, tableEntry(machine.templateRoot, 511))
+  }
+
+  /// A record that can be used once more; nil where there is none.
+  func freeEnvironment() -> UInt32? {
+    for index in 0..<environments.count
+    where environments[index].state == EnvironmentState.free.rawValue
+      && environments[index].generation < Handle.generations
+    {
+      return index
+    }
+    return nil
+  }
+
+  /// Empties a free record for its next use; memory arrives zeroed, so the first use has nothing to forget.
+  private func forget(_ index: UInt32) {
+    guard environments[index].generation != 0 else { return }
+    let record = UInt64(index) &* UInt64(MemoryLayout<EnvironmentRecord>.stride)
+    for word in 0..<UInt64(MemoryLayout<EnvironmentRecord>.size / 8) {
+      // Safe: the record is that many words of the books.
+      unsafe (machine.booksBase + Int(BooksLayout.environmentsOffset &+ record &+ word &* 8)).storeBytes(
+        of: 0, as: UInt64.self)
+    }
+  }
+
+  /// A new environment of a boot program, which may own whatever there is until `shareOut` has divided it.
+  func createBootEnvironment() -> UInt32? {
+    guard let index = freeEnvironment() else { return nil }
+    let quotas: InlineArray<6, UInt32> = [header.value.frameCount, 256, 16, 64, 64, 64]
+    guard makeEnvironment(index, quotas: quotas, sharing: nil) else { return nil }
+    let devices: Rights = .read | .write | .allocate | .grant
+    capabilities[slot(CapabilitySlot.disks, of: index)] = Capability(
+      name: CapabilityName.disk &<< 56, length: 1, rights: devices)
+    capabilities[slot(CapabilitySlot.networks, of: index)] = Capability(
+      name: CapabilityName.network &<< 56, length: 1, rights: devices)
+    if own.value.hasFirst == 0 {
+      own.value.hasFirst = 1
+      capabilities[slot(CapabilitySlot.root, of: index)] = Capability(name: 0, length: 0, rights: .all)
+    }
+    return index
+  }
+
+  /// Divides the machine evenly among the programs that were started at boot, so that none can take what the others were promised.
+  func shareOut() {
+    let count = header.value.liveEnvironments
+    guard count > 1 else { return }
+    let frames = (header.value.frameCount &- header.value.firstFrame) / count
+    let totals: InlineArray<6, UInt32> = [0, 64, 16, 64, 64, 64]
+    for index in 0..<environments.count where environments[index].state != EnvironmentState.free.rawValue {
+      for kind in 0..<6 {
+        let share = kind == 0 ? frames : totals[kind] &* (kind == 1 ? header.value.processorCount : 1) / count
+        let used = environments[index].quotas[kind].used
+        environments[index].quotas[kind].limit = share > used ? share : used
+      }
+    }
+  }
+
+  /// Lets an environment run, on the first free position of a slice vector.
+  public func start(_ environment: UInt32, at entry: UInt64, stack: UInt64) {
+    environments[environment].savedInstructionPointer = entry
+    environments[environment].savedStackPointer = stack
+    environments[environment].state = EnvironmentState.runnable.rawValue
+    guard let position = freeSlice(CallNumber.any) else { return }
+    takeSlice(
+      position, for: environment, guardName: environments[environment].guardName,
+      guardLength: environments[environment].guardLength)
+  }
+}
