@@ -37,6 +37,8 @@ public enum AddressMap {
   public static let gateWindow: UInt64 = gatePage + 192
   /// See `gateWindow`.
   public static let gateWindowSize: UInt64 = 832
+  /// Where exceptions go on, whoever took them, with an `ExceptionFrame` at the stack pointer; inside `gateWindow`.
+  public static let exceptionGate: UInt64 = gatePage + 576
   /// The books, starting with `BooksHeader`.
   public static let books: UInt64 = 0x7f00_0000_1000
   /// The frame table, one `FrameRecord` per frame from frame 0.

@@ -30,7 +30,7 @@ public enum CallNumber: UInt64, Sendable {
   case upcallBind = 8
   /// faultDecline(): the page fault last upcalled is not one the libOS can serve; ends this environment with an epitaph.
   case faultDecline = 9
-  /// exceptionDecline(vector, instruction): the same for an exception that came to ring 3 without the kernel.
+  /// exceptionDecline(vector, instruction, code): the same for another exception; the gate page calls it where there is no entry.
   case exceptionDecline = 10
   /// transferBind(entry, stack, name, length): where protected control transfers arrive (0: nowhere), and from whom: from environments
   /// whose guards have the first `length` bytes of `name`.

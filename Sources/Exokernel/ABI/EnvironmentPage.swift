@@ -11,7 +11,8 @@
   public var faultAddress: UInt64
   /// Error code of the fault.
   public var faultCode: UInt64
-  /// Set to 1 with the upcall; the libOS clears it when it has copied the four words. A fault while it is set ends the environment.
+  /// Set to 1 with the upcall; the libOS clears it when it has copied the four words, or has served the fault. A fault while it is set
+  /// ends the environment, and the epilogue upcall is put off.
   public var faultPending: UInt64
   /// For the libOS: the stack pointer at the fault.
   public var faultStackPointer: UInt64
@@ -39,8 +40,9 @@
   public var revocationDeadline: UInt64
   /// Entries of the repossession vector that the kernel has written since that request.
   public var repossessed: UInt64
-  /// Where exceptions arrive that come to ring 3 without the kernel; read by the gate page, not by the kernel. One for each page table: the
-  /// gate page looks at `AddressMap.environmentPage`.
+  /// Where exceptions arrive; read by the gate page. 0: they end the environment. One for each page table: the gate page looks at
+  /// `AddressMap.environmentPage`. There the stack pointer, 8 more than a multiple of 16, points to an `ExceptionFrame` below the red
+  /// zone of the stack that was interrupted; every other register is as it was.
   public var exceptionEntry: UInt64
 
   /// 64 bytes, one per tag: 0 in flight or never used, 1 done, 2 failed.
@@ -53,6 +55,11 @@
   public static let argumentsOffset: UInt64 = 0x400
   /// See `argumentsOffset`.
   public static let argumentsCapacity: UInt64 = 512
+  /// End of the stack on which the first processor puts exceptions, before the gate page moves them; the others' follow, each
+  /// `exceptionStackSize` bytes on. Known to the task states.
+  public static let exceptionStackEnd: UInt64 = 0x680
+  /// See `exceptionStackEnd`.
+  public static let exceptionStackSize: UInt64 = 128
   /// Console buffer, `consoleCapacity` bytes, read by `consoleWrite` and `consoleDraw`.
   public static let consoleOffset: UInt64 = 0x800
   /// Longest console line in bytes.

@@ -61,8 +61,9 @@ func callUpcallBind(_ fault: UInt64, _ epilogue: UInt64, _ prologue: UInt64, _ r
   Dispatcher.abort(kernel.declinedFault(), at: instruction)
 }
 
-@c(call_exception_decline) func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64) -> Int64 {
-  Dispatcher.abort(.exception(vector: vector, code: 0), at: instruction)
+@c(call_exception_decline)
+func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt64) -> Int64 {
+  Dispatcher.abort(.exception(vector: vector, code: code), at: instruction)
 }
 
 @c(call_transfer_bind)

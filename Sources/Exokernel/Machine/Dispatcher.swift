@@ -176,16 +176,29 @@ func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   machine_release()
 }
 
+/// An exception that ring 3 does not take by itself. Those of the environments go back to them, as if the processor had brought them there.
 @c(kernel_exception)
 func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) {
   // Safe: entry.S passes the frame it has just pushed.
-  guard unsafe frame.pointee.codeSegment & 3 != 0,
-    unsafe kernel.header.value.layoutVersion != 0 || frame.pointee.vector == 6
+  let vector = unsafe frame.pointee.vector
+  // What comes on the emergency stack is the machine's fault: nothing that an environment does leads there.
+  guard unsafe frame.pointee.codeSegment & 3 != 0, vector != 2, vector != 8, vector != 18,
+    kernel.header.value.layoutVersion != 0 || vector == 6
   else {
     unsafe Panic.exception(frame, others)
   }
   if kernel.header.value.layoutVersion == 0 { machine_probe_done(1) }  // SYSCALL is switched off: #UD during the probe
-  machine_acquire()
-  unsafe Dispatcher.abort(
-    .exception(vector: frame.pointee.vector, code: frame.pointee.code), at: frame.pointee.instruction)
+  let exception = unsafe ExceptionFrame(
+    vector: vector, code: frame.pointee.code, instruction: frame.pointee.instruction,
+    codeSegment: frame.pointee.codeSegment, flags: frame.pointee.flags, stack: frame.pointee.stack,
+    stackSegment: frame.pointee.stackSegment)
+  guard let stack = kernel.exceptionStack(for: exception) else {
+    machine_acquire()
+    Dispatcher.abort(.exception(vector: vector, code: exception.code), at: exception.instruction)
+  }
+  unsafe enter(AddressMap.exceptionGate, frame)
+  unsafe frame.pointee.stack = stack
+  unsafe frame.pointee.stackSegment = 0x2b
+  // What a gate clears: trap, nested task, resume.
+  unsafe frame.pointee.flags &= ~0x1_4100
 }

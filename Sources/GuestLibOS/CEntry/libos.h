@@ -18,6 +18,10 @@ static inline uintptr_t libos_transfer_entry_address(void) { return (uintptr_t)l
 extern void (*libos_transfer_server)(uint64_t caller, uint64_t *message);
 static inline void libos_set_transfer_server(void (*server)(uint64_t, uint64_t *)) { libos_transfer_server = server; }
 
+// Where exceptions arrive when the program serves them.
+extern char libos_exception_entry[];
+static inline uintptr_t libos_exception_entry_address(void) { return (uintptr_t)libos_exception_entry; }
+
 void libos_switch(uint64_t from, uint64_t to);
 extern char libos_thread_entry[];
 extern uint64_t libos_thread_stacks[64];

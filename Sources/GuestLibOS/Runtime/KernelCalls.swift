@@ -86,6 +86,12 @@ public enum KernelCall {
     while true { libos_pause() }
   }
 
+  /// Ends this environment because of an exception that it cannot serve.
+  public static func declineException(_ exception: ExceptionFrame) -> Never {
+    _ = call(.exceptionDecline, exception.vector, exception.instruction, exception.code)
+    while true { libos_pause() }
+  }
+
   /// Binds a range of a disk; returns the extent's number.
   public static func bindExtent(disk: UInt64, first: UInt64, count: UInt64, rights: Rights) throws(CallError) -> UInt64
   {

@@ -33,18 +33,4 @@ public enum Environment {
     let status = programMain()
     KernelCall.exit(status: UInt8(truncatingIfNeeded: status))
   }
-
-  /// Stack that grows on demand: everything from here up to the initial stack.
-  private let stackFloor: UInt64 = 0x5c_0000
-
-  /// Serves a page fault at `address`: grows the stack, or leaves it to the kernel, which ends the environment. Called by start.S with all
-  /// registers saved; `code` is the processor's error code.
-  @c(libos_fault)
-  public func libosFault(_ address: UInt64, _ code: UInt64, _ instruction: UInt64) {
-    let page = address & ~0xfff
-    if page >= stackFloor, page < AddressMap.environmentPage, code & 1 == 0, PageSpace.mapFresh(at: page, count: 1) {
-      return
-    }
-    KernelCall.declineFault()
-  }
 #endif

@@ -179,12 +179,14 @@ extension Kernel {
   }
 
   /// The upcall at the end of a slice. Put off by a slice inside a critical section, while there is no entry yet, as before a program's
-  /// first call, and while a page fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it
-  /// interrupts.
+  /// first call, while a page fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it
+  /// interrupts; and on the way through the gate page, where the registers are not the environment's own yet, or its stack is not.
   @inline(__always) private func epilogue(of environment: UInt32, at instruction: UInt64) -> SliceEnd {
     let page = page(of: environment)
     let entry = environments[environment].epilogueEntry
-    guard page.value.faultPending | page.value.criticalSection == 0, entry != 0 else {
+    guard page.value.faultPending | page.value.criticalSection == 0, entry != 0,
+      instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
+    else {
       page.value.epilogueDue = 1
       processor.value.epiloguePending = 2
       return .goOn

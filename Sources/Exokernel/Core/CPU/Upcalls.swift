@@ -8,7 +8,7 @@ public enum FaultOutcome: Sendable {
   case abort(Cause)
 }
 
-/// Telling libOSes: page faults, and where they want to be told.
+/// Telling libOSes: page faults, other exceptions, and where they want to be told.
 extension Kernel {
   /// `CallNumber.upcallBind`. Entries are checked here, once: the kernel later returns to them without a look.
   public func upcallBind(fault: UInt64, epilogue: UInt64, prologue: UInt64, revocation: UInt64) -> CallResult {
@@ -35,6 +35,30 @@ extension Kernel {
     page.value.faultCode = code
     record.value.faults &+= 1
     return .upcall(entry: entry)
+  }
+
+  /// An exception that the processor cannot bring to ring 3 by itself: puts it where the processor puts the others, on the small stack in the
+  /// environment page; returns the stack pointer. Nil where it ends the environment: nobody wants to be told, or it comes from the gate
+  /// page, which was on its way with the one before. Touches nothing but the environment's own page, so the lock is not needed.
+  public func exceptionStack(for exception: ExceptionFrame) -> UInt64? {
+    guard exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
+      // Environments that share a page table share the page at the usual address, which may be another one's.
+      let place = unsafe entryPlace(current, AddressMap.environmentPage)
+    else { return nil }
+    // Safe: the machine vouches for the entry; the frames of the machine have records and lie in the direct map.
+    let entry = unsafe place.pointee
+    let frame = (entry & PageEntry.addressMask) &>> 12
+    guard entry & PageEntry.present != 0,
+      frames[UInt32(truncatingIfNeeded: frame)].kind == FrameKind.environmentPage.rawValue
+    else { return nil }
+    let page = unsafe Cell<EnvironmentPage>(machine.memory(at: frame &<< 12))
+    guard page.value.exceptionEntry != 0 else { return nil }
+    let offset =
+      EnvironmentPage.exceptionStackEnd
+      &+ UInt64(processor.value.index) &* EnvironmentPage.exceptionStackSize
+      &- UInt64(MemoryLayout<ExceptionFrame>.size)
+    put(frame &<< 12 &+ offset, exception)
+    return AddressMap.environmentPage &+ offset
   }
 
   /// `CallNumber.faultDecline`: the cause to write on the environment's stone, as the environment itself tells it.

@@ -40,7 +40,7 @@ pvh_entry:
   xor %edx, %edx
   wrmsr
   lgdt descriptor_table_pointer_physical - KERNEL_BASE
-  mov $0x80010023, %eax                   # PG, WP, NE, MP, PE
+  mov $0x80050023, %eax                   # PG, AM, WP, NE, MP, PE
   mov %eax, %cr0
   ljmp $0x10, $(long_mode - KERNEL_BASE)
 .code64
@@ -89,7 +89,7 @@ trampoline_protected:
   mov $0x901, %eax
   xor %edx, %edx
   wrmsr
-  mov $0x80010023, %eax
+  mov $0x80050023, %eax
   mov %eax, %cr0
   ljmp $0x10, $(processor_start - KERNEL_BASE)
 .balign 8

@@ -157,14 +157,17 @@ kernel_frame_table_directory:
   .fill 484, 1, 0
 .endm
 # Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each processor. They go on
-# at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: vector, error code, and
-# the processor's frame.
+# at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: `ExceptionFrame`, made of
+# vector, error code, and the processor's frame. Exceptions that only the kernel can take join them behind the stubs
+# (`AddressMap.exceptionGate`), with the same frame in the same place.
 .set EXCEPTION_ENTRY, 0x5ff098
 .set EXCEPTION_DECLINE, 10
+.set EXCEPTION_STUBS, 256
+.set EXCEPTION_GATE, 576
 .macro exception_gates gate
   .set vector, 0
-  .rept 32
-    .balign 8, 0xcc
+  .rept 20
+    .org \gate + EXCEPTION_STUBS + vector * 16, 0xcc
     .if vector != 17
       push $0
     .endif
@@ -172,6 +175,7 @@ kernel_frame_table_directory:
     jmp 20f
     .set vector, vector + 1
   .endr
+  .org \gate + EXCEPTION_GATE, 0xcc
 20:
   push %rax
   push %rcx
@@ -194,6 +198,7 @@ kernel_frame_table_directory:
 21:
   mov 16(%rax), %rdi
   mov 32(%rax), %rsi
+  mov 24(%rax), %rdx
   mov $EXCEPTION_DECLINE, %eax
   jmp \gate
 .endm
@@ -209,7 +214,6 @@ gate_interrupt:
   ud2
   .org gate_interrupt + 192, 0xcc
   resuming_gate
-  .org gate_interrupt + 256, 0xcc
   exception_gates gate_interrupt
   .org gate_interrupt + 1024, 0xcc
   resuming_gate_state
@@ -223,7 +227,6 @@ gate_syscall:
   preserving_gate gate_syscall
   .org gate_syscall + 192, 0xcc
   resuming_gate
-  .org gate_syscall + 256, 0xcc
   exception_gates gate_syscall
   .org gate_syscall + 1024, 0xcc
   resuming_gate_state
@@ -238,7 +241,7 @@ interrupt_table:
     .if vector == 0 || vector == 3 || vector == 16 || vector == 17 || vector == 19
     # Straight to ring 3, by trap gates, for an interrupt gate would leave ring 3 with interrupts off; on a stack that is named in the task
     # state, for the processor pushes with the kernel's rights, wherever ring 3 has pointed its own stack pointer to.
-    .word 256 + vector * 8
+    .word EXCEPTION_STUBS + vector * 16
     .word 0x33
     .byte 2
     .byte 0xef

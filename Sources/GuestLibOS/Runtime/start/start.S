@@ -7,6 +7,8 @@
 .set FAULT_PENDING, PAGE + 40
 .set FAULT_STACK_POINTER, PAGE + 48
 .set FAULT_STACK_TOP, PAGE + 56
+.set CRITICAL_SECTION, PAGE + 64
+.set EPILOGUE_DUE, PAGE + 72
 .set GATE, 0x7f0000000000
 .set YIELD, 2
 .set YIELD_TO, 3
@@ -211,7 +213,23 @@ epilogue_entry:
   pop %rax
   ret $128
 
-# A page fault: serve it on a stack of its own, and go on without the kernel.
+# The kernel puts the end of a slice off while a fault or an exception is on its way here: who has served one gives the CPU up then, with
+# all but the callee-saved registers saved.
+.macro yield_where_due
+  cmpq $0, EPILOGUE_DUE
+  je 1f
+  call yield_due
+1:
+.endm
+yield_due:
+  cmpq $0, CRITICAL_SECTION
+  jne 1f
+  movq $0, EPILOGUE_DUE
+  jmp libos_yield
+1:ret
+
+# A page fault: serve it on a stack of its own, and go on without the kernel. There is one such stack, so a fault of the handler's own ends the
+# environment: it counts as pending until it is served.
 fault_entry:
   mov %rsp, FAULT_STACK_POINTER
   mov FAULT_STACK_TOP, %rsp
@@ -234,12 +252,13 @@ fault_entry:
   mov FAULT_ADDRESS, %rdi
   mov FAULT_CODE, %rsi
   mov FAULT_INSTRUCTION, %rdx
-  movq $0, FAULT_PENDING
   mov %rsp, %rbp
   sub $512, %rsp
   and $-16, %rsp
   fxsave64 (%rsp)
   call libos_fault
+  movq $0, FAULT_PENDING
+  yield_where_due
   fxrstor64 (%rsp)
   mov %rbp, %rsp
   pop %rbp
@@ -253,6 +272,51 @@ fault_entry:
   pop %rcx
   pop %rax
   iretq
+
+# An exception: `ExceptionFrame` is at the stack pointer, below the red zone of what was interrupted. Serve it there, with the vector and
+# floating-point registers as every function expects them, and go on without the kernel.
+.globl libos_exception_entry
+libos_exception_entry:
+  push %rax
+  push %rcx
+  push %rdx
+  push %rsi
+  push %rdi
+  push %r8
+  push %r9
+  push %r10
+  push %r11
+  push %rbp
+  pushfq
+  andl $~0x40000, (%rsp)                  # alignment is not checked in here
+  popfq
+  cld
+  mov %rsp, %rbp
+  lea 80(%rsp), %rdi
+  sub $512, %rsp
+  and $-16, %rsp
+  fxsave64 (%rsp)
+  mov %rsp, %rsi
+  fninit
+  ldmxcsr default_vector_control(%rip)
+  call libos_exception
+  yield_where_due
+  fxrstor64 (%rsp)
+  mov %rbp, %rsp
+  pop %rbp
+  pop %r11
+  pop %r10
+  pop %r9
+  pop %r8
+  pop %rdi
+  pop %rsi
+  pop %rdx
+  pop %rcx
+  pop %rax
+  add $16, %rsp
+  iretq
+default_vector_control:
+  .long 0x1f80
 
 # Names that Swift reserves for its runtime's use.
 .section .text.allocation, "ax", @progbits

@@ -74,3 +74,79 @@ static inline void syscall_in_32_bit_mode(void) {
       :
       : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
 }
+// Divides 1 by 0; the instruction is two bytes long. What it leaves in eax.
+static inline uint32_t divide_by_zero(void) {
+  uint32_t rax = 1;
+  __asm__ volatile("xor %%edx, %%edx\n\txor %%ecx, %%ecx\n\tdivl %%ecx" : "+a"(rax) : : "rcx", "rdx", "cc");
+  return rax;
+}
+static inline void invalid_instruction(void) { __asm__ volatile("ud2"); }
+// Adds 1 to a number, as a leaf function that keeps everything in its red zone while it divides by zero; 0 where the red zone was
+// written by somebody else.
+static __attribute__((noinline)) uint64_t divide_above_red_zone(uint64_t seed) {
+  uint64_t sum = seed;
+  __asm__ volatile(
+      "mov $-128, %%rcx\n"
+      "1:\tmov %%rax, (%%rsp,%%rcx)\n\t"
+      "add $8, %%rcx\n\t"
+      "jnz 1b\n\t"
+      "xor %%edx, %%edx\n\t"
+      "divl %%ecx\n\t"
+      "mov $-128, %%rcx\n"
+      "2:\tcmp %%rax, (%%rsp,%%rcx)\n\t"
+      "jne 3f\n\t"
+      "add $8, %%rcx\n\t"
+      "jnz 2b\n\t"
+      "inc %%rax\n\t"
+      "jmp 4f\n"
+      "3:\txor %%eax, %%eax\n"
+      "4:"
+      : "+a"(sum)
+      :
+      : "rcx", "rdx", "cc", "memory");
+  return sum;
+}
+// Loads from an odd address with alignment checks on.
+static inline void load_unaligned(void) {
+  __asm__ volatile(
+      "pushfq\n\t"
+      "orl $0x40000, (%%rsp)\n\t"
+      "popfq\n\t"
+      "mov 1(%%rsp), %%rax\n\t"
+      "pushfq\n\t"
+      "andl $~0x40000, (%%rsp)\n\t"
+      "popfq"
+      :
+      :
+      : "rax", "cc", "memory");
+}
+// Divides 1.0 by 0.0 with the exception unmasked; DIVSS is four bytes long. Masks it again.
+static inline void divide_floating(void) {
+  uint32_t unmasked = 0x1d80, masked = 0x1f80;
+  float one = 1, zero = 0;
+  __asm__ volatile("ldmxcsr %1\n\tdivss %3, %0\n\tldmxcsr %2" : "+x"(one) : "m"(unmasked), "m"(masked), "x"(zero));
+}
+// The same with the x87, which raises the exception at its next instruction.
+static inline void divide_x87(void) {
+  uint16_t unmasked = 0x37b;
+  __asm__ volatile("fldcw %0\n\tfld1\n\tfldz\n\tfdivrp\n\tfwait\n\tfninit" : : "m"(unmasked));
+}
+// Executes two instructions and some more with the trap flag on.
+static inline void single_step(void) {
+  __asm__ volatile(
+      "pushfq\n\t"
+      "orl $0x100, (%%rsp)\n\t"
+      "popfq\n\t"
+      "nop\n\t"
+      "nop\n\t"
+      "pushfq\n\t"
+      "andl $~0x100, (%%rsp)\n\t"
+      "popfq"
+      :
+      :
+      : "cc", "memory");
+}
+// Divides by zero with a stack pointer of the caller's choice.
+static inline void divide_on_stack(uint64_t stack) {
+  __asm__ volatile("mov %0, %%rsp\n\txor %%edx, %%edx\n\txor %%ecx, %%ecx\n\tdivl %%ecx" : : "r"(stack) : "memory");
+}
