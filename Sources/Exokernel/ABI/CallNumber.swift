@@ -36,7 +36,8 @@ public enum CallNumber: UInt64, Sendable {
   /// whose guards have the first `length` bytes of `name`.
   case transferBind = 11
   /// transfer(slot, environment, mode): goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE
-  /// registers as arguments and the caller's handle in rax; see `TransferMode`. Needs the right to call.
+  /// registers as arguments and the caller's handle in rax; see `TransferMode`. Needs the right to call, but for an answer to somebody who
+  /// waits for it.
   case transfer = 12
   /// sliceAllocate(slot, position): takes a free position of a slice vector, processor << 8 | position, or any.
   case sliceAllocate = 13

@@ -20,8 +20,9 @@ public struct Turn: Sendable {
 
 /// Slices: for each processor a vector of positions, each owned by an environment, run in order.
 extension Kernel {
-  /// Ticks an environment may run past its epilogue upcall before it is ended.
-  public static var overrunLimit: UInt32 { 3 }
+  /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others counts, too, so it is no
+  /// small number; what the environment overran, it pays in any case.
+  public static var overrunLimit: UInt32 { 32 }
 
   /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
   static var idleLimit: UInt64 { 1 << 40 }
@@ -170,7 +171,7 @@ extension Kernel {
     return epilogue(of: environment, at: instruction)
   }
 
-  /// One more slice past the end: the third one ends the environment.
+  /// One more slice past the end: too many of them end the environment.
   @inline(never) private func overrun(_ environment: UInt32, at instruction: UInt64) -> SliceEnd {
     environments[environment].overrun &+= 1
     guard environments[environment].overrun < Self.overrunLimit else { return .abort }

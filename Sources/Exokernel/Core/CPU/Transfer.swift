@@ -34,19 +34,20 @@ extension Kernel {
     guard index < UInt32(BooksLayout.environments) else { throw .noSuchResource }
     let callee = environments.cell(at: index)
     guard UInt64(callee.value.generation) == Handle.generation(handle) else { throw .noSuchResource }
-    if let error = refusal(slot, .call, guardName: callee.value.guardName, guardLength: callee.value.guardLength) {
-      throw error
-    }
     let number = current
     let caller = environments.cell(at: number)
     let name = caller.value.handle(of: number)
     let arrival: Arrival
     if callee.value.state == EnvironmentState.sleeping.rawValue {
+      if let error = refusal(slot, .call, guardName: callee.value.guardName, guardLength: callee.value.guardLength) {
+        throw error
+      }
       guard callee.value.transferEntry != 0,
         (caller.value.guardName ^ callee.value.acceptName) & callee.value.acceptMask == 0
       else { throw .notAccepted }
       arrival = Arrival(entry: callee.value.transferEntry, stack: callee.value.transferStack, caller: name)
     } else if callee.value.awaited == name, callee.value.state == EnvironmentState.calling.rawValue {
+      // Who waits for this caller has agreed by that.
       arrival = Arrival(
         entry: callee.value.savedInstructionPointer, stack: callee.value.savedStackPointer, caller: name)
     } else {

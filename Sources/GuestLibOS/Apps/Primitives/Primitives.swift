@@ -1,3 +1,4 @@
+import CLibOS
 import DownloadedCode
 import ExokernelABI
 import LibOS
@@ -5,14 +6,23 @@ import LibOS
 /// Exercises each of the kernel's operations alone, for `xokvm bench primitives`.
 ///
 /// Every phase starts with a null call whose mark names it, so that whoever steps through the kernel knows what it counts; and prints
-/// `measure NAME NANOSECONDS`. A second instance with the argument `partner` yields until the first has ended, to be switched to.
+/// `measure NAME NANOSECONDS`. A second instance with the argument `partner` yields until the first has ended, to be switched to; a third one
+/// with the argument `server` answers control transfers.
 @c(program_main)
 public func programMain() -> Int32 {
-  if Environment.arguments().count > 0 { return beThePartner() }
+  switch Environment.arguments().first {
+  case nil: break
+  case UInt8(ascii: "p"): return beThePartner()
+  default: return beTheServer()
+  }
   do throws(CallError) {
     try measureCalls()
+    try measureTransfers()
     try measureFrames()
+    try measureBatches()
     measureFaults()
+    try measurePredicates()
+    try measureDirectedYields()
     measureSwitches()
     try measureBlocks()
     try measurePackets()
@@ -35,10 +45,16 @@ private enum Mark {
   static var switches: UInt64 { 0x1005 }
   static var blocks: UInt64 { 0x1006 }
   static var packets: UInt64 { 0x1007 }
+  static var batches: UInt64 { 0x1008 }
+  static var transfers: UInt64 { 0x1009 }
+  static var directedYields: UInt64 { 0x100a }
+  static var predicates: UInt64 { 0x100b }
   static var end: UInt64 { 0x10ff }
 }
 
-/// Repetitions of each operation.
+/// Repetitions of the operations that touch no device.
+private var manyRounds: UInt64 { 1000 }
+/// Repetitions of the others.
 private var rounds: UInt64 { 32 }
 
 private func report(_ name: StaticString, _ start: UInt64, _ count: UInt64) {
@@ -51,19 +67,111 @@ private func report(_ name: StaticString, _ start: UInt64, _ count: UInt64) {
 }
 
 private func beThePartner() -> Int32 {
-  while let first = Books.environment(0), first.state == 1 || first.state == 2 { KernelCall.yield() }
+  while let first = Books.environment(0), first.state != EnvironmentState.ended.rawValue,
+    first.state != EnvironmentState.free.rawValue
+  { KernelCall.yield() }
   return 0
 }
+
+/// Answers every transfer with its own message, until one says that it is enough.
+private func beTheServer() -> Int32 {
+  guard let stack = PageSpace.mapAnywhere(count: 4) else { return 70 }
+  // Safe: the function answers once, and does not return.
+  unsafe libos_set_transfer_server { caller, message in
+    // Safe: start.S passes the six words that the caller's registers held.
+    guard let message = unsafe message, unsafe message[0] != lastMessage else { KernelCall.exit(status: 0) }
+    _ = unsafe libos_transfer(CapabilitySlot.own, caller, TransferMode.final.rawValue, message)
+    KernelCall.exit(status: 70)
+  }
+  do throws(CallError) {
+    try KernelCall.bindTransfer(
+      entry: UInt64(libos_transfer_entry_address()), stack: stack &+ 4 &* 4096, name: 0, length: 0)
+  } catch {
+    return 70
+  }
+  while true { KernelCall.sleep(events: Environment.events, deadline: 0) }
+}
+
+/// First word of the message that ends the server.
+private var lastMessage: UInt64 { 0xffff }
 
 private func measureCalls() throws(CallError) {
   KernelCall.null(mark: Mark.nullCall)
   var start = Clock.nanoseconds
-  for _ in 0..<rounds { KernelCall.null() }
-  report("null-call", start, rounds)
+  for _ in 0..<manyRounds { KernelCall.null() }
+  report("null-call", start, manyRounds)
   KernelCall.null(mark: Mark.nullCallFull)
   start = Clock.nanoseconds
-  for _ in 0..<rounds { KernelCall.nullPreservingRegisters() }
-  report("null-call-full", start, rounds)
+  for _ in 0..<manyRounds { KernelCall.nullPreservingRegisters() }
+  report("null-call-full", start, manyRounds)
+}
+
+/// The handle of the program that was started `after` this one.
+private func handle(of number: UInt64) throws(CallError) -> UInt64 {
+  guard let record = Books.environment(number) else { throw .noSuchResource }
+  return record.handle(of: UInt32(number))
+}
+
+private func measureTransfers() throws(CallError) {
+  let server = try handle(of: 2)
+  // The server starts in a slice of its own.
+  while Books.environment(2)?.state != EnvironmentState.sleeping.rawValue { KernelCall.yield() }
+  var message = [0, 1, 2, 3, 4, 5] as InlineArray<6, UInt64>
+  KernelCall.null(mark: Mark.transfers)
+  let start = Clock.nanoseconds
+  for round in 0..<manyRounds {
+    message[1] = round
+    let answered = try KernelCall.transfer(
+      to: server, capability: CapabilitySlot.root, mode: .synchronous, message: &message)
+    guard answered == server, message[1] == round else { throw .notAccepted }
+  }
+  report("transfer", start, manyRounds &* 2)
+  message[0] = lastMessage
+  _ = try KernelCall.transfer(to: server, capability: CapabilitySlot.root, mode: .synchronous, message: &message)
+}
+
+private func measureDirectedYields() throws(CallError) {
+  let partner = try handle(of: 1)
+  KernelCall.null(mark: Mark.directedYields)
+  let start = Clock.nanoseconds
+  for _ in 0..<manyRounds { try KernelCall.yield(to: partner) }
+  report("directed-yield", start, manyRounds &* 2)
+}
+
+private func measurePredicates() throws(CallError) {
+  guard let page = PageSpace.mapAnywhere(count: 1), let frame = Books.frameNumber(of: page) else { throw .exhausted }
+  let comparison = Comparison(.frame, place: frame &<< 12 &+ 2048, low: 0, high: 0)
+  unsafe UnsafeMutablePointer<Comparison>(bitPattern: UInt(page))?.pointee = comparison
+  try KernelCall.bindPredicate(frame: frame, offset: 0, count: 1)
+  KernelCall.null(mark: Mark.predicates)
+  let start = Clock.nanoseconds
+  // The predicate holds, so nobody sleeps: the call does nothing but evaluate it.
+  for _ in 0..<manyRounds { KernelCall.sleepUntilPredicate() }
+  report("predicate", start, manyRounds)
+  try KernelCall.bindPredicate(frame: frame, offset: 0, count: 0)
+}
+
+/// Runs of 64 pages, in which each frame follows the one before.
+private func measureBatches() throws(CallError) {
+  let count: UInt64 = 64
+  guard let from = PageSpace.mapAnywhere(count: count), let to = PageSpace.mapAnywhere(count: 1),
+    let first = Books.frameNumber(of: from), Books.frameNumber(of: from &+ (count &- 1) &* 4096) == first &+ count &- 1
+  else { throw .exhausted }
+  var mapping: UInt64 = 0
+  var unmapping: UInt64 = 0
+  KernelCall.null(mark: Mark.batches)
+  for _ in 0..<rounds {
+    let start = Clock.timeStamp
+    guard try KernelCall.mapFrame(first, at: to &+ 4096, rights: .read | .write, count: count) == count else {
+      throw .busy
+    }
+    let middle = Clock.timeStamp
+    guard try KernelCall.unmapFrame(at: to &+ 4096, count: count) == count else { throw .busy }
+    mapping &+= middle &- start
+    unmapping &+= Clock.timeStamp &- middle
+  }
+  report("frame-map-batch", Clock.nanoseconds &- Clock.nanoseconds(of: mapping), rounds &* count)
+  report("frame-unmap-batch", Clock.nanoseconds &- Clock.nanoseconds(of: unmapping), rounds &* count)
 }
 
 private func measureFrames() throws(CallError) {
@@ -72,7 +180,7 @@ private func measureFrames() throws(CallError) {
   var mapping: UInt64 = 0
   var unmapping: UInt64 = 0
   KernelCall.null(mark: Mark.frames)
-  for _ in 0..<rounds {
+  for _ in 0..<manyRounds {
     let start = Clock.timeStamp
     try KernelCall.mapFrame(frame, at: address, rights: .read | .write)
     let middle = Clock.timeStamp
@@ -80,8 +188,8 @@ private func measureFrames() throws(CallError) {
     mapping &+= middle &- start
     unmapping &+= Clock.timeStamp &- middle
   }
-  report("frame-map", Clock.nanoseconds &- Clock.nanoseconds(of: mapping), rounds)
-  report("frame-unmap", Clock.nanoseconds &- Clock.nanoseconds(of: unmapping), rounds)
+  report("frame-map", Clock.nanoseconds &- Clock.nanoseconds(of: mapping), manyRounds)
+  report("frame-unmap", Clock.nanoseconds &- Clock.nanoseconds(of: unmapping), manyRounds)
 }
 
 private func measureFaults() {

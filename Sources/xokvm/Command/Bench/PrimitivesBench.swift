@@ -16,9 +16,8 @@ struct Operation {
 struct PrimitivesBench {
   /// Names of the operations, in the order of the table.
   static let names = [
-    "null-call", "null-call-full", "frame-map", "frame-unmap", "fault-upcall", "slice-switch", "block-read",
-    "packet-receive",
-    "packet-send",
+    "null-call", "null-call-full", "frame-map", "frame-unmap", "frame-map-batch", "frame-unmap-batch", "fault-upcall",
+    "transfer", "directed-yield", "slice-switch", "predicate", "block-read", "packet-receive", "packet-send",
   ]
 
   func run() throws -> [Operation] {
@@ -52,11 +51,22 @@ struct PrimitivesBench {
       guard let first, let second else { return nil }
       return first + second
     }
+    func difference(_ first: Int?, _ second: Int?) -> Int? {
+      guard let first, let second else { return nil }
+      return first - second
+    }
+    // What each page after the first one costs in a run of 64, rounded up.
+    func further(_ run: Int?, _ one: Int?) -> Int? { difference(run, one).map { ($0 + 62) / 63 } }
     switch name {
     case "null-call": return call(0x1001, .null)
     case "null-call-full": return call(0x1002, .null)
     case "frame-map": return call(0x1003, .frameMap)
     case "frame-unmap": return call(0x1003, .frameUnmap)
+    case "frame-map-batch": return further(call(0x1008, .frameMap), call(0x1003, .frameMap))
+    case "frame-unmap-batch": return further(call(0x1008, .frameUnmap), call(0x1003, .frameUnmap))
+    case "transfer": return call(0x1009, .transfer)
+    case "directed-yield": return call(0x100a, .yieldTo)
+    case "predicate": return difference(call(0x100b, .sleepUntil), call(0x1001, .null))
     case "fault-upcall": return most(0x1004) { $0 == .vector(14) }
     case "slice-switch": return sum(most(0x1005) { $0 == .vector(0xe0) }, call(0x1005, .yield))
     case "block-read": return sum(call(0x1006, .blockSubmit), device(0x1006))
@@ -72,6 +82,7 @@ struct PrimitivesBench {
     let disk = try memoryFile("disk", byteCount: 1 << 20)
     let archive = try ProgramArchive([
       ProgramArgument(name: "primitives"), ProgramArgument(name: "primitives", arguments: "partner"),
+      ProgramArgument(name: "primitives", arguments: "server"),
     ])
     var configuration = MachineConfiguration(
       boot: BootConfiguration(

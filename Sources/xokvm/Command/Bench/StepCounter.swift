@@ -71,7 +71,7 @@ final class StepCounter: @unchecked Sendable {
       if isInside, open?.instructions == 0 { return nil }
       return (.vector(vector), 1)
     }
-    if next >= syscall, next < syscall + 8 {
+    if next >= syscall, next <= syscall + 8 {
       if isInside, case .vector(256) = open?.entry { return nil }
       return (.vector(256), next == syscall ? 0 : 1)
     }
