@@ -6,8 +6,10 @@ import ExokernelABI
   public var reaping: UInt64
   /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another, or share a page table.
   public var sharing: UInt64
-  /// Those of `reaping` whose page tables have let go of every frame that they mapped.
+  /// Those of `reaping` whose page tables have let go of every frame that they mapped, or are still another environment's.
   public var unmapped: UInt64
+  /// Those of `reaping` whose page tables are still another environment's.
+  public var lingering: UInt64
   /// How far `Kernel.reap` has come with them.
   public var reaper: ReaperPosition
   /// Status with which the machine ends: the first failure of an environment.

@@ -19,7 +19,7 @@ extension UserFrame {
 enum Dispatcher {
   /// Runs the environment whose turn it is, where devices and the dead need no attention first.
   @inline(__always) static func runNext() -> Never {
-    if kernel.own.value.moreReceived == 0, let turn = kernel.nextTurn() {
+    if kernel.own.value.moreReceived == 0, !kernel.hasChores, let turn = kernel.nextTurn() {
       kernel.enter(turn)
       resume(turn.environment)
     }
@@ -30,6 +30,8 @@ enum Dispatcher {
   static func run() -> Never {
     while true {
       let isReceiving = kernel.receiveRest()
+      // Also before somebody runs: programs that give the processor up before each tick of the timer would keep the dead for ever.
+      let isBusy = kernel.hasChores && kernel.doChores()
       if let turn = kernel.nextTurn() {
         kernel.enter(turn)
         resume(turn.environment)
@@ -37,10 +39,8 @@ enum Dispatcher {
       if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
         Panic.endMachine(kernel.own.value.machineStatus)
       }
-      let isReaping = kernel.reap(limit: 16)
-      let isPressing = kernel.repossess(limit: 16)
       let isCleaning = kernel.cleanLarge()
-      guard !isReaping, !isPressing, !isCleaning, !isReceiving else { continue }
+      guard !isBusy, !isCleaning, !isReceiving else { continue }
       kernel.armForIdle()
       kernel.processor.value.isIdle = 1
       machine_release()
@@ -149,10 +149,11 @@ func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
 
 /// Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
 @inline(never) private func doChores() {
-  if kernel.endDoomed() { Dispatcher.run() }
-  _ = kernel.reap(limit: 8)
-  _ = kernel.repossess(limit: 8)
+  let environment = kernel.current
+  _ = kernel.doChores()
   _ = kernel.cleanLarge()
+  // It may have been destroyed by somebody on another processor.
+  if kernel.current != environment { Dispatcher.run() }
 }
 
 @c(kernel_device_interrupt)
@@ -172,7 +173,9 @@ func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // Safe: entry.S passes the frame it has just pushed.
   guard unsafe frame.pointee.codeSegment & 3 != 0, kernel.own.value.doomed != 0 else { return }
   machine_acquire()
-  if kernel.endDoomed() { Dispatcher.run() }
+  let environment = kernel.current
+  kernel.endDoomed()
+  if kernel.current != environment { Dispatcher.run() }
   machine_release()
 }
 

@@ -21,6 +21,10 @@ static inline void libos_set_transfer_server(void (*server)(uint64_t, uint64_t *
 // Where exceptions arrive when the program serves them.
 extern char libos_exception_entry[];
 static inline uintptr_t libos_exception_entry_address(void) { return (uintptr_t)libos_exception_entry; }
+// Where environments begin that a program makes: see start.S.
+extern char libos_child_entry[], libos_companion_entry[];
+static inline uintptr_t libos_child_entry_address(void) { return (uintptr_t)libos_child_entry; }
+static inline uintptr_t libos_companion_entry_address(void) { return (uintptr_t)libos_companion_entry; }
 
 void libos_switch(uint64_t from, uint64_t to);
 extern char libos_thread_entry[];

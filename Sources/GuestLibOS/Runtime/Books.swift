@@ -45,6 +45,22 @@ public enum Books {
       of: BooksLayout.environments &* CapabilitySlot.count)
   }
 
+  /// The first slot in which this environment holds no capability; nil where it has none left.
+  public static var emptySlot: UInt64? {
+    for slot in CapabilitySlot.root &+ 1..<CapabilitySlot.count {
+      if let held = capability(of: Environment.number, slot: slot), held.rights.isEmpty { return slot }
+    }
+    return nil
+  }
+
+  /// The record of the environment that `handle` names; nil where it is another one's by now, or nobody's.
+  public static func environment(named handle: UInt64) -> EnvironmentRecord? {
+    guard let record = environment(UInt64(Handle.index(handle))), UInt64(record.generation) == Handle.generation(handle),
+      record.state != EnvironmentState.free.rawValue
+    else { return nil }
+    return record
+  }
+
   /// A disk.
   public static func disk(_ index: UInt64) -> DiskRecord? {
     index < UInt64(header.diskCount) ? record(BooksLayout.disksOffset, index, of: BooksLayout.disks) : nil

@@ -17,6 +17,8 @@ enum Heap {
   nonisolated(unsafe) private static var freeObjects = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0] as InlineArray<10, UInt64>
   nonisolated(unsafe) private static var freeSpans: UInt64 = 0
   nonisolated(unsafe) private static var frontier = PageSpace.heapBase
+  /// First address above what it has mapped.
+  static var end: UInt64 { unsafe frontier }
   /// Bytes handed out at present.
   nonisolated(unsafe) private(set) static var bytesInUse: UInt64 = 0
 

@@ -26,7 +26,7 @@ public enum PageFaults {
   }
   nonisolated(unsafe) private static var served: ((UInt64, PageFaultCode) -> Bool)?
   /// Stack that grows on demand: everything from here up to the initial stack.
-  fileprivate static var stackFloor: UInt64 { 0x5c_0000 }
+  static var stackFloor: UInt64 { 0x5c_0000 }
 }
 
 #if hasFeature(Embedded)

@@ -8,8 +8,17 @@ public enum PageSpace {
   static var heapEnd: UInt64 { 0x4000_0000 }
   /// First address handed out by `reserve`.
   private static var reserveBase: UInt64 { 0x4000_0000 }
-  private static var reserveEnd: UInt64 { 0x8000_0000 }
+  private static var reserveEnd: UInt64 { 0x7c00_0000 }
   nonisolated(unsafe) private static var reserved: UInt64 = 0
+  /// Blocks of 64 KiB for the environments that share this page table: see `ChildEnvironment`.
+  static var companionBase: UInt64 { 0x7c00_0000 }
+  /// A page through which frames are filled that are for others.
+  static var window: UInt64 { 0x7d00_0000 }
+  /// What has been mapped above the program, apart from stacks and environment pages.
+  static var dynamicRanges: InlineArray<2, Range<UInt64>> {
+    // Safe: as in `mapAnywhere`.
+    unsafe [heapBase..<Heap.end, reserveBase..<reserveBase &+ reserved]
+  }
 
   /// Maps `count` fresh zeroed pages at `address`, with the page tables they take; false where frames are used up.
   public static func mapFresh(at address: UInt64, count: UInt64) -> Bool {
@@ -50,11 +59,13 @@ public enum PageSpace {
   }
 
   /// Gives frames to be the page tables that `address` lacks, from the root down.
-  private static func installTables(for address: UInt64) -> Bool {
+  static func installTables(for address: UInt64, table: UInt64 = Handle.own, capability: UInt64 = CapabilitySlot.own)
+    -> Bool
+  {
     var level: UInt64 = 3
     while level >= 1 {
       do throws(CallError) {
-        try KernelCall.installTable(for: address, level: level)
+        try KernelCall.installTable(for: address, level: level, table: table, capability: capability)
       } catch {
         guard error == .busy else { return false }
       }

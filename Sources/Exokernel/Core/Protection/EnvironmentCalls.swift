@@ -94,15 +94,15 @@ extension Kernel {
     return index == current || processor != 0
   }
 
-  /// True where the environment that runs here was destroyed by somebody on another processor: it has ended now.
-  public func endDoomed() -> Bool {
-    let environment = current
-    guard own.value.doomed != 0, environment != BooksLayout.noEnvironment else { return false }
-    let bit: UInt64 = 1 &<< UInt64(environment & 63)
-    guard own.value.doomed & bit != 0 else { return false }
-    own.value.doomed &= ~bit
-    end(environment, status: 0)
-    return true
+  /// Ends the environments that somebody destroyed while another processor ran them: those that run here, or nowhere any more.
+  public func endDoomed() {
+    var rest = own.value.doomed
+    while rest != 0 {
+      let index = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
+      rest &= rest &- 1
+      let processor = environments[index].processorPlusOne
+      if processor == 0 || processor == self.processor.value.index &+ 1 { end(index, status: 0) }
+    }
   }
 
   /// `CallNumber.environmentGuard`.

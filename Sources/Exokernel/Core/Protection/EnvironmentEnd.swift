@@ -9,13 +9,17 @@ extension Kernel {
     environments[environment].state = EnvironmentState.ended.rawValue
     environments[environment].exitStatus = status
     environments[environment].processorPlusOne = 0
-    if status != 0, own.value.machineStatus == 0 { own.value.machineStatus = status }
+    // What the end of an environment means that a program has made, that program says: it finds the status in the books.
+    if status != 0, own.value.machineStatus == 0, environments[environment].creatorPlusOne == 0 {
+      own.value.machineStatus = status
+    }
     dropSlices(of: environment)
     for index in 0..<filters.count where filters[index].ownerPlusOne == environment &+ 1 { unbindFilter(index) }
     for index in 0..<extents.count where extents[index].count != 0 && extents[index].owner == environment {
       dropExtent(index)
     }
     for index in 0..<regions.count where regions[index].ownerPlusOne == environment &+ 1 { unbindRegion(index) }
+    own.value.doomed &= ~(1 &<< UInt64(environment))
     unbindPredicate(of: environment)
     dropRevocation(of: environment)
     for slot in 0..<CapabilitySlot.count {
@@ -31,15 +35,40 @@ extension Kernel {
     bury(environment)
   }
 
-  /// Lets the frames of an ended environment go back, unless its page table is still in use by another one: then those of all that shared it
-  /// go back when the last one has ended.
+  /// Lets the frames of an ended environment go back. Where its page table is still another one's, that keeps its tables, and the frames that
+  /// it maps: they go back when they are mapped no more.
   private func bury(_ environment: UInt32) {
     let root = environments[environment].rootTable
+    let bit: UInt64 = 1 &<< UInt64(environment)
     frames[root].references &-= 1
-    guard frames[root].references == 0 else { return }
-    own.value.reaping |= 1 &<< UInt64(environment)
-    own.value.unmapped &= ~(1 &<< UInt64(environment))
+    own.value.reaping |= bit
     own.value.reaper.progress = 1
+    if frames[root].references != 0 {
+      unmapPage(of: environment)
+      own.value.lingering |= bit
+      own.value.unmapped |= bit
+      return
+    }
+    own.value.unmapped &= ~bit
+    // Those that shared it wait until it maps nothing any more, for the way there is through tables of theirs.
+    for index in 0..<environments.count
+    where environments[index].rootTable == root && own.value.lingering & 1 &<< UInt64(index) != 0 {
+      own.value.reaping &= ~(1 &<< UInt64(index))
+      own.value.lingering &= ~(1 &<< UInt64(index))
+    }
+  }
+
+  /// Takes the page of an ended environment out of the page table that it shared.
+  private func unmapPage(of environment: UInt32) {
+    let address = environments[environment].pageAddress
+    let page = environments[environment].environmentPage
+    guard frames[page].references != 0, let place = unsafe entryElsewhere(environment, address) else { return }
+    // Safe: the walk vouches for the entry.
+    unsafe place.pointee = 0
+    frames[page].references = 0
+    let root = rootTable(of: environment)
+    if processor.value.activeRoot == root { machine.invalidate(page: address) }
+    if header.value.processorCount > 1 { forgetElsewhere(root) }
   }
 
   /// The page table of an ended environment maps nothing any more: those that shared it and ended before follow.

@@ -4,11 +4,18 @@ import ExokernelABI
 // the ended record until they are let go: a frame has a new owner only when nobody can reach it any more.
 extension Kernel {
   /// Entries of page tables that one step lets go of.
-  private static var mappingsPerStep: UInt32 { 8 }
+  private static var mappingsPerStep: UInt64 { 32 }
 
   /// True where there is something to do besides running environments.
   @inline(__always) public var hasChores: Bool {
     own.value.reaping | own.value.pressed | own.value.doomed | UInt64(own.value.largeDirty) != 0
+  }
+
+  /// A few small steps of what there is to do; true while more can be done at once.
+  public func doChores() -> Bool {
+    if own.value.doomed != 0 { endDoomed() }
+    let isReaping = reap(limit: 8)
+    return repossess(limit: 8) || isReaping
   }
 
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a
@@ -46,30 +53,22 @@ extension Kernel {
 
   /// Lets go of the frames that the next few entries of an ended environment's page tables map: some may be another environment's.
   private func dropMappings(of environment: UInt32, _ bit: UInt64) {
-    let root = UInt64(environments[environment].rootTable) &<< 12
-    var address = own.value.reaper.address
-    for _ in 0..<Self.mappingsPerStep {
-      guard address < AddressMap.userEnd else {
-        own.value.unmapped |= bit
-        buryOthers(of: environment)
-        break
-      }
-      address = dropMapping(root, address)
+    let address = own.value.reaper.address
+    if address < AddressMap.userEnd {
+      own.value.reaper.address = dropMappings(UInt64(environments[environment].rootTable) &<< 12, address)
+    } else {
+      own.value.unmapped |= bit
+      buryOthers(of: environment)
     }
-    own.value.reaper.address = address
     own.value.reaper.progress = 1
   }
 
-  /// Lets go of what `address` maps; returns the next address that may be mapped.
-  private func dropMapping(_ root: UInt64, _ address: UInt64) -> UInt64 {
+  /// Lets go of what `address` and the next few entries of the same table map; returns the next address that may be mapped.
+  private func dropMappings(_ root: UInt64, _ address: UInt64) -> UInt64 {
     var table = root
     var shift: UInt64 = 39
-    while true {
+    while shift > 12 {
       let entry = tableEntry(table, address &>> shift)
-      if shift == 12 {
-        if entry & PageEntry.present != 0 { dropReference(entry) }
-        return address &+ AddressMap.pageSize
-      }
       guard entry & PageEntry.present != 0 else { return (address &>> shift &+ 1) &<< shift }
       if entry & PageEntry.large != 0 {
         dropReference(entry)
@@ -78,6 +77,15 @@ extension Kernel {
       table = entry & PageEntry.addressMask
       shift &-= 9
     }
+    var index = address &>> 12 & 511
+    let end = index &+ Self.mappingsPerStep < 512 ? index &+ Self.mappingsPerStep : 512
+    let next = (address &>> 12 &+ (end &- index)) &<< 12
+    while index < end {
+      let entry = tableEntry(table, index)
+      if entry & PageEntry.present != 0 { dropReference(entry) }
+      index &+= 1
+    }
+    return next
   }
 
   /// Takes back one frame of an ended environment's list, or steps over it; with the last one, its record is free.
@@ -91,6 +99,7 @@ extension Kernel {
       settle(environment)
       own.value.reaping &= ~bit
       own.value.sharing &= ~bit
+      own.value.lingering &= ~bit
       own.value.reaper.environment = environment &+ 1
       own.value.reaper.frame = 0
       own.value.reaper.address = 0
@@ -100,7 +109,9 @@ extension Kernel {
     let kind = frames[frame].kind
     let isMemory = kind == FrameKind.memory.rawValue || kind == FrameKind.large.rawValue
     let isMapped = own.value.sharing & bit != 0 && isMemory && frames[frame].references != 0
-    if frames[frame].pins == 0, !isMapped {
+    // Tables that another environment still uses are mapped as long as that one lives.
+    let isInUse = own.value.lingering & bit != 0 && kind == FrameKind.pageTable.rawValue
+    if frames[frame].pins == 0, !isMapped, !isInUse {
       returnFrame(frame)
       own.value.reaper.progress = 1
     }

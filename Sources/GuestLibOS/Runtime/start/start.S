@@ -10,6 +10,7 @@
 .set CRITICAL_SECTION, PAGE + 64
 .set EPILOGUE_DUE, PAGE + 72
 .set GATE, 0x7f0000000000
+.set EXIT, 1
 .set YIELD, 2
 .set YIELD_TO, 3
 .set SLEEP, 4
@@ -32,6 +33,41 @@ _start:
   call libos_start
   ud2
 
+# Where an environment begins that a program has made: its stack holds the body, int32_t (*)(argument, page), and the argument. The first has
+# a page table of its own, with a copy of the program. The second shares its maker's: its stack lies in an aligned block of 64 KiB, whose last
+# page is the environment page.
+.section .text.child, "ax", @progbits
+.globl libos_child_entry
+libos_child_entry:
+  movq $fault_stack_top, FAULT_STACK_TOP
+  mov $fault_entry, %edi
+  mov $epilogue_entry, %esi
+  mov $PAGE, %r12d
+  jmp 1f
+.globl libos_companion_entry
+libos_companion_entry:
+  xor %edi, %edi
+  mov $companion_epilogue_entry, %esi
+  mov %rsp, %r12
+  or $0xffff, %r12
+  sub $0xfff, %r12
+1:xor %edx, %edx
+  xor %ecx, %ecx
+  mov $UPCALL_BIND, %eax
+  mov $GATE, %r11
+  call *%r11
+  pop %rax
+  pop %rdi
+  mov %r12, %rsi
+  xor %ebp, %ebp
+  call *%rax
+  mov %eax, %edi
+  mov $EXIT, %eax
+  mov $GATE, %r11
+  call *%r11
+  ud2
+
+.section .text.start, "ax", @progbits
 # int64_t libos_call(number, a, b, c, d, e): any call that does not give up the CPU.
 .globl libos_call
 libos_call:
@@ -162,13 +198,22 @@ libos_thread_entry:
   call libos_thread_main
   ud2
 
-# The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a leaf function's.
+# The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a leaf function's. Only
+# instructions that leave the flags alone come before the flags are saved.
+companion_epilogue_entry:
+  lea -136(%rsp), %rsp
+  push %rax
+  pushfq
+  mov %rsp, %rax
+  or $0xffff, %rax
+  mov -0xfff+8(%rax), %rax
+  jmp 1f
 epilogue_entry:
   lea -136(%rsp), %rsp
   push %rax
-  mov EPILOGUE_RETURN, %rax
-  mov %rax, 8(%rsp)
   pushfq
+  mov EPILOGUE_RETURN, %rax
+1:mov %rax, 16(%rsp)
   push %rcx
   push %rdx
   push %rsi
