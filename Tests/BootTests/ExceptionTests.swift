@@ -9,7 +9,8 @@ struct WildException: CustomTestStringConvertible {
   static let all = [
     WildException(argument: "n", epitaph: "division error (vector 0", testDescription: "without a handler"),
     WildException(argument: "d", epitaph: "division error (vector 0", testDescription: "declined by the handler"),
-    WildException(argument: "u", epitaph: "invalid instruction (vector 6", testDescription: "declined, from the kernel"),
+    WildException(
+      argument: "u", epitaph: "invalid instruction (vector 6", testDescription: "declined, from the kernel"),
     WildException(
       argument: "b", epitaph: "page fault, writing 0x7f0000001f78", testDescription: "with the stack in the books"),
     WildException(

@@ -26,6 +26,10 @@ extern char libos_child_entry[], libos_companion_entry[];
 static inline uintptr_t libos_child_entry_address(void) { return (uintptr_t)libos_child_entry; }
 static inline uintptr_t libos_companion_entry_address(void) { return (uintptr_t)libos_companion_entry; }
 
+// Where requests to give resources back arrive.
+extern char libos_revocation_entry[];
+static inline uintptr_t libos_revocation_entry_address(void) { return (uintptr_t)libos_revocation_entry; }
+
 void libos_switch(uint64_t from, uint64_t to);
 extern char libos_thread_entry[];
 extern uint64_t libos_thread_stacks[64];

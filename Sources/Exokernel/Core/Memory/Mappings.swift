@@ -106,7 +106,7 @@ extension Kernel {
     let target: UInt32
     do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
-    let isOwn = target == current
+    let isHere = isInForce(target)
     let toTableEnd = 512 &- (address &>> 12 & 511)
     var limit = count < Self.runLimit ? count : Self.runLimit
     if toTableEnd < limit { limit = toTableEnd }
@@ -122,7 +122,7 @@ extension Kernel {
       guard unsafe record.pointee.kind != FrameKind.environmentPage.rawValue else { break }
       unsafe place[index] = 0
       unsafe record.pointee.references &-= 1
-      if isOwn { machine.invalidate(page: page) }
+      if isHere { machine.invalidate(page: page) }
       page &+= AddressMap.pageSize
       index &+= 1
     }

@@ -53,9 +53,14 @@ extension Kernel {
     UInt64(environments[environment].rootTable) &<< 12
   }
 
+  /// True where the page table of `environment` is in force here: its own, or one that it shares with the environment that runs.
+  @inline(__always) func isInForce(_ environment: UInt32) -> Bool {
+    environment == current || rootTable(of: environment) == processor.value.activeRoot
+  }
+
   /// Forgets the translations of `count` pages from `address` on, on every processor where the page table of `environment` is in force.
   @inline(__always) func forgetTranslations(_ environment: UInt32, _ address: UInt64, count: UInt64 = 1) {
-    if environment == current {
+    if isInForce(environment) {
       var page = address
       for _ in 0..<count {
         machine.invalidate(page: page)
@@ -71,8 +76,6 @@ extension Kernel {
     where index != processor.value.index && processor(index).value.activeRoot == root {
       machine.flush(processor: index)
     }
-    // A page table that is in force here, though another environment's that shares it was meant.
-    if processor.value.activeRoot == root { machine.activate(root: root) }
   }
 
   /// Reads entry `index` (only its low nine bits count) of the table at physical address `table`.

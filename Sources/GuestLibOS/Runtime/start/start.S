@@ -363,6 +363,19 @@ libos_exception_entry:
 default_vector_control:
   .long 0x1f80
 
+# Somebody asks for resources: this environment had given the CPU up by a call, to whose return address rdx points, and whose other registers
+# nobody expects anything of.
+.globl libos_revocation_entry
+libos_revocation_entry:
+  push %rdx
+  mov %rsp, %rbp
+  and $-16, %rsp
+  cld
+  call libos_revocation
+  mov %rbp, %rsp
+  xor %eax, %eax
+  ret
+
 # Names that Swift reserves for its runtime's use.
 .section .text.allocation, "ax", @progbits
 .globl posix_memalign

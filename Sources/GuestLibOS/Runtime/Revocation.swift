@@ -1,0 +1,60 @@
+import CLibOS
+import ExokernelABI
+
+/// A request to give resources back.
+public struct RevocationRequest: Sendable {
+  /// What is asked for: frames, slices or filters.
+  public let kind: ResourceKind
+  /// How many.
+  public let count: UInt64
+  /// The time-stamp after which the kernel takes what is missing.
+  public let deadline: UInt64
+}
+
+/// Requests to give resources back, and what was taken by force.
+///
+/// Safety: one thread of the processor. The handler comes between any call that gives the processor up, or any end of a slice, and what
+/// follows: it must not allocate.
+public enum Revocation {
+  /// Told of each request, at the beginning of the next slice: gives back what it chooses, now or before the deadline. Without a handler the
+  /// kernel takes.
+  public static var handler: ((RevocationRequest) -> Void)? { unsafe served }
+  nonisolated(unsafe) private static var served: ((RevocationRequest) -> Void)?
+
+  /// Sets the handler, nil for none; the other upcalls stay bound as they are.
+  public static func serve(_ handler: ((RevocationRequest) -> Void)?) throws(CallError) {
+    unsafe served = handler
+    guard let record = Books.environment(Environment.number) else { throw .noSuchResource }
+    try KernelCall.bindUpcalls(
+      fault: record.faultEntry, epilogue: record.epilogueEntry, prologue: record.prologueEntry,
+      revocation: handler == nil ? 0 : UInt64(libos_revocation_entry_address()))
+  }
+
+  /// What the last request took by force, so far: entries of the repossession vector. The next request starts it anew.
+  public static var takenCount: UInt64 {
+    let count = libos_load64(UInt(AddressMap.environmentPage) &+ 144)
+    return count < EnvironmentPage.repossessionCapacity ? count : EnvironmentPage.repossessionCapacity
+  }
+
+  /// Entry `index` of the repossession vector; nil where so many were not taken.
+  public static func taken(_ index: UInt64) -> Repossession? {
+    guard index < takenCount else { return nil }
+    let place = UInt(AddressMap.environmentPage &+ EnvironmentPage.repossessionOffset &+ index &* 16)
+    return Repossession(resource: libos_load64(place), address: libos_load64(place &+ 8))
+  }
+
+  /// The request that the kernel has written into the environment page; nil where that makes no sense.
+  fileprivate static var request: RevocationRequest? {
+    let page = UInt(AddressMap.environmentPage)
+    guard let kind = ResourceKind(rawValue: libos_load64(page &+ 120)) else { return nil }
+    return RevocationRequest(kind: kind, count: libos_load64(page &+ 128), deadline: libos_load64(page &+ 136))
+  }
+}
+
+#if hasFeature(Embedded)
+  /// Tells the handler of a request; start.S calls it at the beginning of a slice.
+  @c(libos_revocation)
+  public func libosRevocation() {
+    if let handler = Revocation.handler, let request = Revocation.request { handler(request) }
+  }
+#endif
