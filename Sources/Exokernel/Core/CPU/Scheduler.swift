@@ -116,7 +116,8 @@ extension Kernel {
     }
   }
 
-  /// Nobody can run: lets the timer fire for the first sleeper that has a deadline. Bounded by the vector's length.
+  /// Nobody can run: lets the timer fire for the first sleeper that has a deadline, or the first request to give
+  /// resources back. Bounded by the vector's length and the number of environments.
   public func armForIdle() {
     leaveProcessor()
     var earliest: UInt64 = 0
@@ -131,6 +132,13 @@ extension Kernel {
       guard state == EnvironmentState.waiting.rawValue || state == EnvironmentState.sleeping.rawValue else { continue }
       let deadline = environments[environment].sleepDeadline
       if deadline != 0, earliest == 0 || deadline < earliest { earliest = deadline }
+    }
+    // Whoever does not give in time what it was asked for is robbed in time.
+    var pressed = own.value.pressed
+    while pressed != 0 {
+      let deadline = revocations[UInt32(truncatingIfNeeded: pressed.trailingZeroBitCount)].deadline
+      pressed &= pressed &- 1
+      if earliest == 0 || deadline < earliest { earliest = deadline }
     }
     let now = machine.timeStamp
     // Who runs on another processor can write what somebody waits for here, without a call.
