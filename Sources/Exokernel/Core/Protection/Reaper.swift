@@ -4,7 +4,7 @@ import ExokernelABI
 // the ended record until they are let go: a frame has a new owner only when nobody can reach it any more.
 extension Kernel {
   /// Entries of page tables that one step lets go of.
-  private static var mappingsPerStep: UInt64 { 32 }
+  private static var entriesPerStep: Int { 64 }
 
   /// True where there is something to do besides running environments.
   @inline(__always) public var hasChores: Bool {
@@ -19,7 +19,7 @@ extension Kernel {
   }
 
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a
-  /// frame, or `mappingsPerStep` entries of page tables.
+  /// frame, or `entriesPerStep` entries of a page table.
   public func reap(limit: UInt32) -> Bool {
     guard own.value.reaping != 0 else { return false }
     for _ in 0..<limit {
@@ -63,29 +63,35 @@ extension Kernel {
     own.value.reaper.progress = 1
   }
 
-  /// Lets go of what `address` and the next few entries of the same table map; returns the next address that may be mapped.
+  /// Lets go of what the next few entries map that lead to `address` and lie behind it, in one table; returns the next address that may be
+  /// mapped.
   private func dropMappings(_ root: UInt64, _ address: UInt64) -> UInt64 {
+    // The kernel's, in all page tables alike.
+    if isReserved(address) { return (address &>> 30 &+ 1) &<< 30 }
     var table = root
     var shift: UInt64 = 39
-    while shift > 12 {
-      let entry = tableEntry(table, address &>> shift)
-      guard entry & PageEntry.present != 0 else { return (address &>> shift &+ 1) &<< shift }
-      if entry & PageEntry.large != 0 {
-        dropReference(entry)
-        return address &+ AddressMap.largePageSize
+    while true {
+      // Safe: tables lie in the direct map, and nine bits of index stay inside one.
+      let entries = unsafe machine.memory(at: table).assumingMemoryBound(to: UInt64.self)
+      let first = Int(truncatingIfNeeded: address &>> shift & 511)
+      let end = first &+ Self.entriesPerStep < 512 ? first &+ Self.entriesPerStep : 512
+      var index = first
+      // Most entries are empty.
+      while index < end, unsafe entries[index] & PageEntry.present == 0 || drop(entries[index], shift) { index &+= 1 }
+      // At a table of the next level: into it, unless entries before it were passed.
+      guard index == first else {
+        return (address &>> shift &+ UInt64(truncatingIfNeeded: index &- first)) &<< shift
       }
-      table = entry & PageEntry.addressMask
+      table = unsafe entries[index] & PageEntry.addressMask
       shift &-= 9
     }
-    var index = address &>> 12 & 511
-    let end = index &+ Self.mappingsPerStep < 512 ? index &+ Self.mappingsPerStep : 512
-    let next = (address &>> 12 &+ (end &- index)) &<< 12
-    while index < end {
-      let entry = tableEntry(table, index)
-      if entry & PageEntry.present != 0 { dropReference(entry) }
-      index &+= 1
-    }
-    return next
+  }
+
+  /// Lets go of what an entry maps; false where it leads to another table.
+  @inline(never) private func drop(_ entry: UInt64, _ shift: UInt64) -> Bool {
+    guard shift == 12 || entry & PageEntry.large != 0 else { return false }
+    dropReference(entry)
+    return true
   }
 
   /// Takes back one frame of an ended environment's list, or steps over it; with the last one, its record is free.
