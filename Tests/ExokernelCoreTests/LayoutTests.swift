@@ -6,49 +6,84 @@ import Testing
 
 @Suite("Layouts of the books and of the kernel's own state")
 struct LayoutTests {
+  /// Tables as name, start and end, in the order in which they must lie.
+  private func check(_ parts: [(String, Int, Int)], from start: Int, to end: Int) {
+    var free = start
+    for (name, offset, size) in parts {
+      #expect(offset >= free, "\(name) begins inside what is before it")
+      #expect(offset % 8 == 0 || name == "console", "\(name) is not aligned")
+      free = offset + size
+    }
+    #expect(free <= end, "the last part ends at \(free)")
+  }
+
   @Test("no table of the books runs into the next")
   func books() {
     #expect(MemoryLayout<FrameRecord>.stride == 32)
-    #expect(MemoryLayout<BooksHeader>.size <= BooksLayout.slicesOffset)
-    #expect(BooksLayout.slicesOffset + BooksLayout.slices * 4 <= BooksLayout.disksOffset)
-    let disks = BooksLayout.disks * UInt64(MemoryLayout<DiskRecord>.stride)
-    #expect(BooksLayout.disksOffset + disks <= BooksLayout.interfacesOffset)
-    let interfaces = BooksLayout.interfaces * UInt64(MemoryLayout<InterfaceRecord>.stride)
-    #expect(BooksLayout.interfacesOffset + interfaces <= BooksLayout.extentsOffset)
-    let extents = BooksLayout.extents * UInt64(MemoryLayout<ExtentRecord>.stride)
-    #expect(BooksLayout.extentsOffset + extents <= BooksLayout.filtersOffset)
-    let filters = BooksLayout.filters * UInt64(MemoryLayout<FilterRecord>.stride)
-    #expect(BooksLayout.filtersOffset + filters <= BooksLayout.environmentsOffset)
-    let environments = BooksLayout.environments * UInt64(MemoryLayout<EnvironmentRecord>.stride)
-    #expect(BooksLayout.environmentsOffset + environments <= BooksLayout.capabilitiesOffset)
-    let capabilities = BooksLayout.environments * CapabilitySlot.count * UInt64(MemoryLayout<Capability>.stride)
-    #expect(BooksLayout.capabilitiesOffset + capabilities <= BooksLayout.size)
-    #expect(MemoryLayout<EnvironmentRecord>.size % 8 == 0)
+    #expect(MemoryLayout<EnvironmentRecord>.stride == 256)
+    #expect(MemoryLayout<BooksHeader>.size % 8 == 0 && MemoryLayout<EnvironmentRecord>.size % 8 == 0)
+    func table<Record>(_ offset: UInt64, _ count: UInt64, _: Record.Type) -> (String, Int, Int) {
+      ("\(Record.self)", Int(offset), Int(count) * MemoryLayout<Record>.stride)
+    }
+    typealias Books = BooksLayout
+    check(
+      [
+        table(Books.processorsOffset, Books.processors, ProcessorRecord.self),
+        table(Books.disksOffset, Books.disks, DiskRecord.self),
+        table(Books.interfacesOffset, Books.interfaces, InterfaceRecord.self),
+        table(Books.filtersOffset, Books.filters, FilterRecord.self),
+        table(Books.regionsOffset, Books.regions, RegionRecord.self),
+        table(Books.slicesOffset, Books.slices * Books.processors, SliceRecord.self),
+        table(Books.extentsOffset, Books.extents, ExtentRecord.self),
+        table(Books.environmentsOffset, Books.environments, EnvironmentRecord.self),
+        table(Books.capabilitiesOffset, Books.environments * CapabilitySlot.count, Capability.self),
+      ], from: MemoryLayout<BooksHeader>.size, to: Int(Books.size))
+    #expect(BooksLayout.size % 4096 == 0)
+    // Bits and handles have room for the numbers.
+    #expect(BooksLayout.environments <= 64 && BooksLayout.slices == 64 && BooksLayout.extents <= 256)
   }
 
   @Test("no part of the private state runs into the next")
   func privateState() {
     let filters = Int(BooksLayout.filters)
-    #expect(MemoryLayout<PrivateState>.size <= PrivateLayout.diskDrivers)
-    #expect(PrivateLayout.diskDrivers + 4 * MemoryLayout<DiskDriver>.stride <= PrivateLayout.diskRequests)
-    #expect(PrivateLayout.diskRequests + 4 * 32 * MemoryLayout<DiskRequest>.stride <= PrivateLayout.interfaceDrivers)
-    #expect(PrivateLayout.interfaceDrivers + 2 * MemoryLayout<InterfaceDriver>.stride <= PrivateLayout.ringBindings)
-    #expect(PrivateLayout.ringBindings + filters * MemoryLayout<RingBinding>.stride <= PrivateLayout.ringFrames)
-    #expect(PrivateLayout.ringFrames + filters * Int(RingBinding.maximumFrames) * 4 <= PrivateLayout.sendOwners)
-    #expect(PrivateLayout.sendOwners + 2 * 256 <= PrivateLayout.consoleRecord)
-    #expect(PrivateLayout.consoleRecord + 4 + Int(LineWriter.capacity) <= PrivateLayout.filterScratch)
-    #expect(PrivateLayout.filterScratch + MemoryLayout<FilterScratch>.stride <= PrivateLayout.filterPrograms)
-    #expect(PrivateLayout.filterPrograms + Kernel<FakeMachine>.filterProgramsSize <= PrivateLayout.size - 64)
+    let environments = Int(BooksLayout.environments)
+    typealias Place = PrivateLayout
+    check(
+      [
+        ("disk drivers", Place.diskDrivers, 4 * MemoryLayout<DiskDriver>.stride),
+        ("disk requests", Place.diskRequests, 4 * 32 * MemoryLayout<DiskRequest>.stride),
+        ("interface drivers", Place.interfaceDrivers, 2 * MemoryLayout<InterfaceDriver>.stride),
+        ("ring bindings", Place.ringBindings, filters * MemoryLayout<RingBinding>.stride),
+        ("ring frames", Place.ringFrames, filters * Int(RingBinding.maximumFrames) * 4),
+        ("send owners", Place.sendOwners, 2 * 256),
+        ("console", Place.consoleRecord, 4 + Int(LineWriter.capacity)),
+        ("filter scratch", Place.filterScratch, MemoryLayout<FilterScratch>.stride),
+        ("filter programs", Place.filterPrograms, Kernel<FakeMachine>.filterProgramsSize),
+        ("predicates", Place.predicates, environments * MemoryLayout<PredicateBinding>.stride),
+        ("revocations", Place.revocations, environments * MemoryLayout<RevocationRequest>.stride),
+        ("acceptances", Place.acceptances, environments * Int(CapabilitySlot.count) * 8),
+      ], from: MemoryLayout<PrivateState>.size, to: Place.size)
+    #expect(MemoryLayout<ProcessorState>.size == ProcessorState.size)
   }
 
   @Test("the environment page's parts do not overlap")
   func environmentPage() {
-    #expect(MemoryLayout<EnvironmentPage>.size <= EnvironmentPage.blockStatusOffset)
-    #expect(EnvironmentPage.blockStatusOffset + EnvironmentPage.blockTags <= EnvironmentPage.sendBlockOffset)
     let pieces = UInt64(SendBlock.maximumPieces) * UInt64(MemoryLayout<SendPiece>.stride)
-    #expect(EnvironmentPage.sendBlockOffset + 16 + pieces <= EnvironmentPage.argumentsOffset)
-    #expect(EnvironmentPage.argumentsOffset + EnvironmentPage.argumentsCapacity <= EnvironmentPage.consoleOffset)
-    #expect(EnvironmentPage.consoleOffset + EnvironmentPage.consoleCapacity <= 4096)
+    typealias Page = EnvironmentPage
+    check(
+      [
+        ("block status", Int(Page.blockStatusOffset), Int(Page.blockTags)),
+        ("send block", Int(Page.sendBlockOffset), 16 + Int(pieces)),
+        ("creation block", Int(Page.creationBlockOffset), MemoryLayout<CreationBlock>.size),
+        ("arguments", Int(Page.argumentsOffset), Int(Page.argumentsCapacity)),
+        ("console", Int(Page.consoleOffset), Int(Page.consoleCapacity)),
+        ("region", Int(Page.regionOffset), Int(Page.regionCapacity)),
+        (
+          "repossession", Int(Page.repossessionOffset),
+          Int(Page.repossessionCapacity) * MemoryLayout<Repossession>.stride
+        ),
+      ], from: MemoryLayout<EnvironmentPage>.size, to: 4096)
+    #expect(MemoryLayout<Comparison>.stride == 40 && MemoryLayout<Repossession>.stride == 16)
     #expect(MemoryLayout<SendBlock>.size == 16)
     #expect(MemoryLayout<SendPiece>.size == 8)
   }

@@ -14,7 +14,7 @@
   public var application: UInt32
   /// Transfers of devices that are under way, and what else keeps it in place.
   public var pins: UInt16
-  /// 1 where it may hold data of its last owner.
+  /// 1 where it may hold data of its last owner; 2 where it is the first of a large frame that is free.
   public var dirty: UInt8
   /// Zero.
   public var reserved: UInt8

@@ -26,7 +26,7 @@ struct LoaderTests {
       let data = try #require(world.entry(0x40_2000))
       #expect(data & 2 != 0 && data >> 63 == 1)
       let copy = UInt64(data & 0xf_ffff_f000)
-      #expect(world.kernel.frames[UInt32(copy >> 12)].owner == UInt16(environment))
+      #expect(world.kernel.frames[UInt32(copy >> 12)].owner == UInt8(environment))
       #expect(world.machine.bytes(copy, count: 16).allSatisfy { $0 == 0 })
       #expect(world.machine.bytes(copy + 16, count: 100) == Array(1...100))
       #expect(world.machine.bytes(copy + 116, count: 3980).allSatisfy { $0 == 0 })
@@ -136,23 +136,47 @@ struct LoaderTests {
     }
   }
 
-  @Test("the quota counts page tables as well")
-  func quota() throws {
-    let world = World(programs: 1)
-    let needed = world.kernel.environments[0].frames
-    for quota in 0..<needed {
-      #expect(throws: LoadError.exhausted) { try world.load(quota: quota) }
+  @Test("a program for which memory does not suffice, page tables included, leaves nothing behind")
+  func memory() throws {
+    let single = World(programs: 1)
+    let needed = Int(single.kernel.environments[0].frames)
+    withExtendedLifetime(single) {}
+    for free in 0...needed {
+      let world = World(programs: 1, memory: Int(FakeMachine.Place.firstFree) + free * 4096)
+      #expect(world.kernel.header.value.liveEnvironments == (free == needed ? 1 : 0))
       world.reapAll()
+      Audit.check(world)
+      #expect(world.kernel.header.value.freeFrames == UInt32(free == needed ? 0 : free))
+      guard free < needed else { continue }
+      #expect(world.machine.takeConsole().contains("not enough memory"))
+      #expect(throws: LoadError.exhausted) { try world.load() }
     }
-    let environment = try world.load(quota: needed)
-    #expect(world.kernel.environments[environment].frames == needed)
-    Audit.check(world)
+  }
+
+  @Test("programs share the machine evenly, and what they use already counts")
+  func shares() {
+    for programs in 1...5 {
+      let world = World(programs: programs, processors: 2)
+      let header = world.kernel.header.value
+      for environment in 0..<UInt32(programs) {
+        let record = world.kernel.environments[environment]
+        if programs > 1 {
+          #expect(record.quota(.frames).limit == (header.frameCount - header.firstFrame) / UInt32(programs))
+          #expect(record.quota(.slices).limit == UInt32(128 / programs))
+          #expect(record.quota(.filters).limit == UInt32(16 / programs))
+        } else {
+          #expect(record.quota(.frames).limit == header.frameCount)
+        }
+        #expect(record.quota(.slices).used == 1)
+      }
+      Audit.check(world)
+    }
   }
 
   @Test("programs beyond the last record or the last frame are told, the others run")
   func exhausted() {
-    let crowd = World(programs: 34)
-    #expect(crowd.kernel.header.value.liveEnvironments == 32)
+    let crowd = World(programs: 66)
+    #expect(crowd.kernel.header.value.liveEnvironments == 64)
     #expect(crowd.machine.takeConsole().split(separator: "\n").count == 2)
     Audit.check(crowd)
     let small = World(programs: 20, memory: Int(FakeMachine.Place.firstFree) + 40 * 4096)
@@ -171,7 +195,7 @@ struct LoaderTests {
     boot.memorySize = size
     world.kernel.openBooks(boot, timeMultiplier: 1, timeShift: 0, entryKind: 0)
     #expect(world.kernel.header.value.freeFrames == 0)
-    #expect(world.kernel.createEnvironment(quota: 10) == nil)
+    #expect(world.kernel.createBootEnvironment() == nil)
   }
 
   @Test("a random file in the place of a program is loaded or refused, and never breaks the books")
@@ -199,7 +223,7 @@ struct LoaderTests {
       started += Int(world.kernel.header.value.liveEnvironments)
       let faults = Audit.faults(world)
       #expect(faults.isEmpty, "seed \(seed), round \(round): \(faults.prefix(3))")
-      for environment in 0..<UInt32(2) where world.kernel.environments[environment].slices != 0 {
+      for environment in 0..<UInt32(2) where world.kernel.environments[environment].quota(.slices).used != 0 {
         world.run(environment)
         world.kernel.end(environment, status: 0)
       }

@@ -53,7 +53,7 @@ struct CapabilityTests {
   @Test("an empty slot and a slot out of range present nothing", arguments: [3, 15, 16, 17, 1 << 32, UInt64.max])
   func slots(slot: UInt64) throws {
     let world = World(disk: FakeDisk(blocks: 8), network: FakeNetwork())
-    world.run(0)
+    world.run(1)
     let frame = UInt64(try world.allocate())
     let kernel = world.kernel
     #expect(kernel.frameAllocate(slot: slot, frame: CallNumber.any).error == .noSuchCapability)
@@ -76,7 +76,9 @@ struct CapabilityTests {
     #expect(kernel.extentBind(slot: 0, disk: 0, first: 0, count: 1, rights: 1).error == .notPermitted)
     #expect(kernel.packetSend(slot: 1, interface: 0).error == .notPermitted)
     #expect(kernel.filterBind(slot: 0, code: frame, count: 2, ring: frame, slots: 2).error == .notPermitted)
-    #expect(kernel.sliceAllocate(slot: 1, position: CallNumber.any).error == .notPermitted)
+    let position = try kernel.sliceAllocate(slot: 1, position: CallNumber.any).value()
+    #expect(kernel.sliceFree(slot: 0, position: position).error == .notPermitted, "taken under another name")
+    #expect(kernel.sliceFree(slot: 1, position: position).error == nil)
     #expect(kernel.frameMap(slot: 1, frame: frame, address: 0x50_0000, rights: 1).error == .notPermitted)
   }
 

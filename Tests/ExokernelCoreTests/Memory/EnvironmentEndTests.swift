@@ -19,8 +19,8 @@ struct EnvironmentEndTests {
     Audit.check(world)
     #expect(world.kernel.header.value.liveEnvironments == 0)
     #expect(world.kernel.own.value.machineStatus == 3)
-    #expect(world.kernel.own.value.slicesTaken == 0)
-    #expect(world.kernel.nextRunnable() == nil)
+    #expect(world.kernel.processor.value.slicesTaken == 0)
+    #expect(world.kernel.nextTurn() == nil)
     #expect(
       world.machine.activated.last == FakeMachine.Place.template,
       "the page table in force is not one that is taken back")
@@ -92,11 +92,11 @@ struct EnvironmentEndTests {
     _ = world.kernel.upcallBind(fault: 0x40_0000, epilogue: 0x40_0010)
     world.kernel.end(0, status: 0)
     world.reapAll()
-    #expect(try world.load(quota: 100) == 2, "the record is not used while the device has a frame of it")
+    #expect(try world.load() == 2, "the record is not used while the device has a frame of it")
     _ = network.sendAll()
     world.reapAll()
     world.reapAll()
-    let again = try world.load(quota: 100)
+    let again = try world.load()
     #expect(again == 0)
     let record = world.kernel.environments[0]
     #expect(record.generation == 2 && record.faultEntry == 0 && record.epilogueEntry == 0 && record.slicesRun == 0)

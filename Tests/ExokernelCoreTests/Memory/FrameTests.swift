@@ -13,7 +13,7 @@ struct FrameTests {
     let frame = try world.allocate()
     let record = world.kernel.frames[frame]
     #expect(record.owner == 1 && record.kind == FrameKind.memory.rawValue && record.references == 0)
-    #expect(record.guardName == CapabilityName.name(CapabilityName.environment, 1) && record.guardLength == 2)
+    #expect(record.guardName == CapabilityName.environment(1, generation: 1) && record.guardLength == 5)
     #expect(world.kernel.environments[1].firstFrame == frame)
     #expect(world.kernel.header.value.freeFrames == before - 1)
     Audit.check(world)
@@ -102,7 +102,7 @@ struct FrameTests {
   func quota() throws {
     let world = World()
     world.run(0)
-    world.kernel.environments[0].frameQuota = world.kernel.environments[0].frames + 2
+    world.kernel.environments[0].quotas[0].limit = world.kernel.environments[0].frames + 2
     _ = try world.allocate()
     _ = try world.allocate()
     #expect(world.kernel.frameAllocate(slot: 0, frame: CallNumber.any).error == .exhausted)
@@ -111,7 +111,7 @@ struct FrameTests {
 
   @Test("memory can be allocated to the last frame, and again after it was freed")
   func exhaustion() throws {
-    let world = World(memory: 4 << 20)
+    let world = World(programs: 1, memory: 4 << 20)
     world.run(0)
     var all: [UInt64] = []
     while case let result = world.kernel.frameAllocate(slot: 0, frame: CallNumber.any), result.error == nil {
@@ -128,7 +128,7 @@ struct FrameTests {
 
   @Test("frames taken by name above the frontier never hide the free ones behind them")
   func holes() throws {
-    let world = World(memory: 4 << 20)
+    let world = World(programs: 1, memory: 4 << 20)
     world.run(0)
     let header = world.kernel.header.value
     // All but the last twenty, in an order that leaves the frontier where it is.

@@ -7,7 +7,8 @@ import Testing
 struct PageTableTests {
   /// Addresses that no environment may map.
   static let badAddresses: [UInt64] = [
-    1, 0xfff, 0x50_0001, AddressMap.userEnd, AddressMap.gatePage, AddressMap.books, AddressMap.frameTable,
+    1, 0xfff, 0x50_0001, AddressMap.largePages, AddressMap.userEnd, AddressMap.gatePage, AddressMap.books,
+    AddressMap.frameTable,
     AddressMap.selfMap,
     0x7fff_ffff_f000, 0x8000_0000_0000, 0xffff_7fff_ffff_f000, AddressMap.directMap, 0xffff_ffff_8000_0000, ~0xfff,
     .max,

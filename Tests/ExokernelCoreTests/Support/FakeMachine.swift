@@ -1,8 +1,10 @@
 import ExokernelABI
-import ExokernelCore
 import Glibc
 
-/// A machine for the kernel's logic: host memory as physical memory, devices as objects, and a record of what the kernel did to the CPU.
+@testable import ExokernelCore
+
+/// A machine for the kernel's logic: host memory as physical memory, devices as objects, several processors of which one executes, and a
+/// record of what the kernel did to them.
 final class FakeMachine: Hardware {
   /// Where things are in physical memory. Everything below `firstFree` is the kernel's and the boot archive's.
   enum Place {
@@ -13,22 +15,29 @@ final class FakeMachine: Hardware {
     static let receiveBuffers: UInt64 = 0x20000
     static let books: UInt64 = 0x60000
     static let privateState: UInt64 = 0x70000
-    static let frameTable: UInt64 = 0x80000
-    static let commandLine: UInt64 = 0xb0000
+    static let frameTable: UInt64 = 0x90000
+    static let processors: UInt64 = 0xd0000
+    static let commandLine: UInt64 = 0xe0000
     static let archive: UInt64 = 0x100000
     static let firstFree: UInt64 = 0x180000
   }
 
   let base: UnsafeMutableRawPointer
   let size: Int
+  /// The processor that executes what the test calls.
+  var processor: UInt32 = 0
+  /// What each processor has done with its page table and its timer.
+  var processors = Array(repeating: FakeProcessor(), count: Int(BooksLayout.processors))
+  /// Processors that were asked to look for something to run.
+  var interrupts: [UInt32] = []
+  /// Processors that were made to forget their translations.
+  var flushes: [UInt32] = []
   /// What the kernel wrote to the console.
   var console: [UInt8] = []
-  /// Pages whose translations the kernel made the CPU forget.
+  /// Pages whose translations the kernel made the executing processor forget.
   var invalidated: [UInt64] = []
-  /// Root tables put in force.
+  /// Root tables put in force, on any processor.
   var activated: [UInt64] = []
-  /// What the timer was last set to, 0 where it was stopped.
-  var timer: UInt64?
   /// The clock, which the tests move.
   var now: UInt64 = 1000
   /// Frames that were cleared.
@@ -42,23 +51,47 @@ final class FakeMachine: Hardware {
     base = mmap(nil, memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
     put(Place.template, Place.templatePointers | 3)
     for slot: UInt64 in [254, 256, 511] { put(Place.template + slot * 8, 0xabc000 | slot) }
+    for index in 0..<UInt64(BooksLayout.processors) {
+      put(Place.processors + index * UInt64(ProcessorState.size) + 4, UInt32(index))
+    }
     prepareRings()
   }
 
   deinit { munmap(base, size) }
 
   var booksBase: UnsafeMutableRawPointer { base + Int(Place.books) }
+  var booksAddress: UInt64 { Place.books }
   var frameTableBase: UnsafeMutableRawPointer { base + Int(Place.frameTable) }
   var privateBase: UnsafeMutableRawPointer { base + Int(Place.privateState) }
+  var processorBase: UnsafeMutableRawPointer { processorBase(of: processor) }
   var templateRoot: UInt64 { Place.template }
   var diskRings: UInt64 { Place.diskRings }
   var networkRings: UInt64 { Place.networkRings }
   var timeStamp: UInt64 { now }
+  /// What the executing processor's timer was last set to, 0 where it was stopped.
+  var timer: UInt64? { processors[Int(processor)].timer }
 
+  func processorBase(of index: UInt32) -> UnsafeMutableRawPointer {
+    precondition(UInt64(index) < BooksLayout.processors)
+    return base + Int(Place.processors) + Int(index) * ProcessorState.size
+  }
+  func interrupt(processor index: UInt32) {
+    precondition(index != processor, "the kernel interrupted its own processor")
+    if interrupts.count < 1000 { interrupts.append(index) }
+  }
+  func flush(processor index: UInt32) {
+    precondition(index != processor, "the kernel waited for its own processor")
+    processors[Int(index)].translations = [:]
+    if flushes.count < 1000 { flushes.append(index) }
+  }
   func memory(at physicalAddress: UInt64) -> UnsafeMutableRawPointer {
     precondition(physicalAddress < UInt64(size), "the kernel reached for physical address \(physicalAddress)")
     return base + Int(physicalAddress)
   }
+  func entry(of address: UInt64) -> UnsafeMutablePointer<UInt64>? {
+    walk(processors[Int(processor)].root, address)
+  }
+  func load(entry place: UnsafeMutablePointer<UInt64>) -> UInt64 { place.pointee }
   func clear(frame physicalAddress: UInt64) {
     precondition(physicalAddress & 0xfff == 0)
     memset(memory(at: physicalAddress), 0, 4096)
@@ -69,9 +102,16 @@ final class FakeMachine: Hardware {
     memmove(memory(at: target), memory(at: source), Int(count))
     if copies.count < 1000 { copies.append((source, target, count)) }
   }
-  func invalidate(page: UInt64) { if invalidated.count < 1000 { invalidated.append(page) } }
-  func activate(root: UInt64) { if activated.count < 1000 { activated.append(root) } }
-  func armTimer(after delta: UInt64) { timer = delta }
+  func invalidate(page: UInt64) {
+    processors[Int(processor)].translations[page] = nil
+    if invalidated.count < 1000 { invalidated.append(page) }
+  }
+  func activate(root: UInt64) {
+    processors[Int(processor)].root = root
+    processors[Int(processor)].translations = [:]
+    if activated.count < 1000 { activated.append(root) }
+  }
+  func armTimer(at deadline: UInt64) { processors[Int(processor)].timer = deadline }
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) {
     record.storeBytes(of: count, as: UInt32.self)
     console.append(contentsOf: UnsafeRawBufferPointer(start: record + 4, count: Int(count)))
@@ -87,63 +127,54 @@ final class FakeMachine: Hardware {
 
   private func device(at address: UInt64) -> FakeDevice? { devices.first { $0.address == address & ~0x1ff } }
 
-  func put<Value: BitwiseCopyable>(_ address: UInt64, _ value: Value) {
-    precondition(address + UInt64(MemoryLayout<Value>.size) <= UInt64(size))
-    memory(at: address).storeBytes(of: value, as: Value.self)
-  }
-  func get<Value: BitwiseCopyable>(_ address: UInt64, as _: Value.Type = Value.self) -> Value {
-    precondition(address + UInt64(MemoryLayout<Value>.size) <= UInt64(size))
-    return memory(at: address).loadUnaligned(as: Value.self)
-  }
-  func put(_ address: UInt64, bytes: [UInt8]) {
-    precondition(address + UInt64(bytes.count) <= UInt64(size))
-    bytes.withUnsafeBytes { memory(at: address).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-  }
-  func bytes(_ address: UInt64, count: Int) -> [UInt8] {
-    [UInt8](UnsafeRawBufferPointer(start: memory(at: address), count: count))
-  }
-  func isZero(frame: UInt32) -> Bool {
-    let start = memory(at: UInt64(frame) << 12)
-    return start.load(as: UInt64.self) == 0 && memcmp(start, start + 8, 4088) == 0
-  }
-
   /// The console's text since the last call.
   func takeConsole() -> String {
     defer { console = [] }
     return String(decoding: console, as: UTF8.self)
   }
+}
 
-  /// The rings as boot/rings.S fills them in.
-  private func prepareRings() {
-    for disk: UInt64 in 0..<4 {
-      let rings = Place.diskRings + disk * DiskDriver.ringsSize
-      for request: UInt64 in 0..<32 {
-        descriptor(
-          rings, request * 3, address: rings + 4096 + request * 16, length: 16, flags: 1, next: request * 3 + 1)
-        descriptor(rings, request * 3 + 1, address: 0, length: 0, flags: 1, next: request * 3 + 2)
-        descriptor(rings, request * 3 + 2, address: rings + 4608 + request, length: 1, flags: 2, next: 0)
-      }
+/// One processor of a fake machine.
+struct FakeProcessor {
+  /// The page table in force.
+  var root = FakeMachine.Place.template
+  /// What the timer was last set to.
+  var timer: UInt64?
+  /// Entries that the processor has loaded and not been told to forget, by page.
+  var translations: [UInt64: UInt64] = [:]
+}
+
+extension FakeMachine {
+  /// The place of the last-level entry of `address` under a root table; nil where a table is missing.
+  func walk(_ root: UInt64, _ address: UInt64) -> UnsafeMutablePointer<UInt64>? {
+    guard address < 1 << 47 else { return nil }
+    var table = root
+    for shift: UInt64 in [39, 30, 21] {
+      let entry: UInt64 = get(table + (address >> shift & 511) * 8)
+      guard entry & 1 != 0 else { return nil }
+      table = entry & 0xf_ffff_ffff_f000
     }
-    for interface: UInt64 in 0..<2 {
-      let rings = Place.networkRings + interface * InterfaceDriver.ringsSize
-      for buffer: UInt64 in 0..<64 {
-        let address = Place.receiveBuffers + (interface * 64 + buffer) * 2048
-        descriptor(rings, buffer, address: address, length: 2048, flags: 2, next: 0)
-        put(rings + 1024 + 4 + buffer * 2, UInt16(buffer))
-      }
-      put(rings + 1024 + 2, UInt16(64))
-      for number: UInt64 in 0..<256 {
-        descriptor(rings + 8192, number, address: 0, length: 0, flags: 0, next: (number + 1) & 0xff)
-      }
-    }
+    return memory(at: table + (address >> 12 & 511) * 8).assumingMemoryBound(to: UInt64.self)
   }
 
-  private func descriptor(
-    _ table: UInt64, _ index: UInt64, address: UInt64, length: UInt32, flags: UInt16, next: UInt64
-  ) {
-    put(table + index * 16, address)
-    put(table + index * 16 + 8, length)
-    put(table + index * 16 + 12, flags)
-    put(table + index * 16 + 14, UInt16(next))
+  /// The environment that runs on the executing processor touches a page: the processor keeps the translation until it is told otherwise.
+  func touch(_ address: UInt64) {
+    guard let place = walk(processors[Int(processor)].root, address), place.pointee & 1 != 0 else { return }
+    processors[Int(processor)].translations[address & ~0xfff] = place.pointee
+  }
+
+  /// Translations that a processor still uses though the page table says less.
+  var staleTranslations: [String] {
+    var stale: [String] = []
+    for (index, processor) in processors.enumerated() {
+      for (page, kept) in processor.translations {
+        let entry = walk(processor.root, page)?.pointee ?? 0
+        let isSame = entry & 1 != 0 && (entry ^ kept) & 0xf_ffff_ffff_f000 == 0
+        if !isSame || kept & ~entry & 2 != 0 || entry & ~kept & 1 << 63 != 0 {
+          stale.append("processor \(index) still uses \(String(kept, radix: 16)) for \(String(page, radix: 16))")
+        }
+      }
+    }
+    return stale
   }
 }

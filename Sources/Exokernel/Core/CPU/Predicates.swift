@@ -22,6 +22,11 @@ import ExokernelABI
   public var count: UInt32
   /// Zero.
   public var reserved: UInt32
+
+  /// True for a comparison that looks at the clock.
+  @inline(__always) func isClock(_ index: Int) -> Bool { comparisons[index].word == Self.clockWord }
+  /// Stands for the clock where a word's physical address is asked for.
+  static var clockWord: UInt64 { 1 }
 }
 
 /// Wakeup predicates: small programs without a loop, bound once, evaluated when it is the sleeper's turn.
@@ -47,7 +52,6 @@ extension Kernel {
     let start = frame &<< 12 &+ offset
     var binding = PredicateBinding(
       comparisons: .init(repeating: BoundComparison(word: 0, mask: 0, low: 0, span: 0, next: 0)), count: 0, reserved: 0)
-    var deadline: UInt64 = 0
     for index in 0..<Int(truncatingIfNeeded: count) {
       let place = start &+ UInt64(index) &* UInt64(MemoryLayout<Comparison>.stride)
       let sourceAndEnd: UInt64 = get(place)
@@ -59,7 +63,6 @@ extension Kernel {
       let ends = sourceAndEnd &>> 32 & 1 != 0 || index &+ 1 == Int(truncatingIfNeeded: count)
       binding.comparisons[index] = BoundComparison(
         word: word, mask: get(place &+ 16), low: low, span: high &- low, next: ends ? 1 &<< 32 : 0)
-      if word == Self.clockWord, deadline == 0 || low < deadline { deadline = low }
     }
     binding.count = UInt32(truncatingIfNeeded: count)
     var next = UInt64(count)
@@ -71,12 +74,8 @@ extension Kernel {
     unbindPredicate(of: environment)
     predicates[environment] = binding
     pinPredicate(of: environment, 1)
-    environments[environment].sleepDeadline = deadline
     return .success
   }
-
-  /// Stands for the clock where a word's physical address is asked for.
-  private static var clockWord: UInt64 { 1 }
 
   /// Physical address of a comparison's word; nil where the environment may not see it.
   private func word(source: UInt64, place: UInt64, _ capability: Capability) -> UInt64? {
@@ -89,7 +88,7 @@ extension Kernel {
     case UInt64(WordSource.books.rawValue):
       guard place & 7 == 0, place < BooksLayout.size else { return nil }
       return machine.booksAddress &+ place
-    case UInt64(WordSource.clock.rawValue): return Self.clockWord
+    case UInt64(WordSource.clock.rawValue): return PredicateBinding.clockWord
     default: return nil
     }
   }
@@ -106,7 +105,7 @@ extension Kernel {
     for index in 0..<Int(truncatingIfNeeded: predicates[environment].count) {
       let word = predicates[environment].comparisons[index].word
       let frame = word &>> 12
-      guard word != Self.clockWord, frame >= UInt64(header.value.firstFrame) else { continue }
+      guard word != PredicateBinding.clockWord, frame >= UInt64(header.value.firstFrame) else { continue }
       frames[UInt32(truncatingIfNeeded: frame)].pins &+= change
     }
   }
@@ -119,6 +118,17 @@ extension Kernel {
     return true
   }
 
+  /// The first time after `now` at which the clock makes a comparison of an environment's predicate hold; 0 where there is none.
+  func nextDeadline(of environment: UInt32, after now: UInt64) -> UInt64 {
+    let binding = predicates.cell(at: environment)
+    var earliest: UInt64 = 0
+    for index in 0..<Int(truncatingIfNeeded: binding.value.count) where binding.value.isClock(index) {
+      let low = binding.value.comparisons[index].low
+      if low > now, earliest == 0 || low < earliest { earliest = low }
+    }
+    return earliest
+  }
+
   /// Evaluates an environment's predicate; tells it the term that holds.
   @inline(__always) func predicateHolds(_ environment: UInt32) -> Bool {
     let binding = predicates.cell(at: environment)
@@ -126,7 +136,7 @@ extension Kernel {
     var index: UInt64 = 0
     while index < count {
       let comparison = binding.value.comparisons[Int(truncatingIfNeeded: index)]
-      let word: UInt64 = comparison.word == Self.clockWord ? machine.timeStamp : get(comparison.word)
+      let word: UInt64 = comparison.word == PredicateBinding.clockWord ? machine.timeStamp : get(comparison.word)
       if (word & comparison.mask) &- comparison.low > comparison.span {
         index = comparison.next & 0xffff_ffff
         continue

@@ -122,15 +122,21 @@ extension Kernel {
     leaveProcessor()
     var earliest: UInt64 = 0
     var watchesMemory = false
+    let now = machine.timeStamp
     var taken = processor.value.slicesTaken
     while taken != 0 {
       let position = UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)
       taken &= taken &- 1
       let environment = slices[sliceIndex(position)].ownerPlusOne &- 1
-      let state = environments[environment].state
-      if state == EnvironmentState.waiting.rawValue { watchesMemory = true }
-      guard state == EnvironmentState.waiting.rawValue || state == EnvironmentState.sleeping.rawValue else { continue }
-      let deadline = environments[environment].sleepDeadline
+      let deadline: UInt64
+      switch environments[environment].state {
+      case EnvironmentState.sleeping.rawValue: deadline = environments[environment].sleepDeadline
+      case EnvironmentState.waiting.rawValue:
+        watchesMemory = true
+        // A time that has come since the last look counts as well.
+        deadline = predicateHolds(environment) ? now : nextDeadline(of: environment, after: now)
+      default: continue
+      }
       if deadline != 0, earliest == 0 || deadline < earliest { earliest = deadline }
     }
     // Whoever does not give in time what it was asked for is robbed in time.
@@ -140,7 +146,6 @@ extension Kernel {
       pressed &= pressed &- 1
       if earliest == 0 || deadline < earliest { earliest = deadline }
     }
-    let now = machine.timeStamp
     // Who runs on another processor can write what somebody waits for here, without a call.
     if watchesMemory, header.value.processorCount > 1 {
       let look = now &+ header.value.sliceLength

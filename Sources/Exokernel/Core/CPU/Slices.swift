@@ -7,7 +7,7 @@ extension Kernel {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
     guard hasRoom(current, .slices) else { return refuse(.exhausted) }
-    guard let wanted = freeSlice(position) else { return refuse(position == CallNumber.any ? .exhausted : .busy) }
+    guard let wanted = freeSlice(position) else { return refuse(noSlice(position)) }
     takeSlice(wanted, for: current, guardName: capability.name, guardLength: capability.length)
     return CallResult(wanted)
   }
@@ -20,8 +20,7 @@ extension Kernel {
     if let error = refusal(slot, .allocate, guardName: record.guardName, guardLength: record.guardLength) {
       return refuse(error)
     }
-    let owner = record.ownerPlusOne &- 1
-    guard environments[owner].quota(.slices).used > 1 else { return refuse(.busy) }
+    guard hasSlice(record.ownerPlusOne &- 1, besides: index) else { return refuse(.busy) }
     dropSlice(position)
     return .success
   }
@@ -37,7 +36,7 @@ extension Kernel {
     guard let receiver = environment(handle) else { return refuse(.noSuchResource) }
     let giver = record.ownerPlusOne &- 1
     guard receiver != giver else { return .success }
-    guard environments[giver].quota(.slices).used > 1 else { return refuse(.busy) }
+    guard hasSlice(giver, besides: index) else { return refuse(.busy) }
     guard hasRoom(receiver, .slices) else { return refuse(.exhausted) }
     let guardName = environments[receiver].guardName
     let guardLength = environments[receiver].guardLength
@@ -50,6 +49,21 @@ extension Kernel {
   @inline(__always) private func sliceIndex(named position: UInt64) -> UInt32? {
     guard position & 0xff < BooksLayout.slices, position &>> 8 < UInt64(header.value.processorCount) else { return nil }
     return UInt32(truncatingIfNeeded: position &>> 8 &* BooksLayout.slices &+ position & 0xff)
+  }
+
+  /// True where an environment has a position besides the one at `index` of the table. What it gave to those that it made is none.
+  func hasSlice(_ environment: UInt32, besides index: UInt32) -> Bool {
+    for other in 0..<header.value.processorCount &* UInt32(BooksLayout.slices)
+    where other != index && slices[other].ownerPlusOne == environment &+ 1 {
+      return true
+    }
+    return false
+  }
+
+  /// Why there is no free position of that name.
+  func noSlice(_ position: UInt64) -> CallError {
+    if position == CallNumber.any { return .exhausted }
+    return sliceIndex(named: position) == nil ? .noSuchResource : .busy
   }
 
   /// A free position: the one that is named, or any, on the processor with the most free ones.

@@ -79,10 +79,14 @@ extension Kernel {
 
   /// Environments that wait for one that has ended go on behind their calls, where rax tells handle 0.
   func releaseCallers(of handle: UInt64) {
+    var isReleased = false
     for index in 0..<environments.count
     where environments[index].state == EnvironmentState.calling.rawValue && environments[index].awaited == handle {
       environments[index].state = EnvironmentState.runnable.rawValue
       environments[index].awaited = 0
+      isReleased = true
     }
+    // Their positions may be on processors that have nothing to do.
+    if isReleased { interruptIdle() }
   }
 }

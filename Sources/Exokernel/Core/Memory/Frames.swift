@@ -9,17 +9,19 @@ extension Kernel {
   func takeFrame(_ wanted: UInt32?, _ identity: FrameIdentity, guardName: UInt64) -> UInt32? {
     let found: UInt32
     if let wanted {
-      guard wanted >= header.value.firstFrame, wanted < header.value.largeFrontier, frames[wanted].kind == 0 else {
+      guard wanted >= header.value.firstFrame, frames[wanted].kind == 0 else { return nil }
+      // A frame that was given back is on the free list; one at the frontier or above never was. What is left is a part of a large one.
+      if frames[wanted].dirty == 1 {
+        unlinkFree(wanted)
+      } else if frames[wanted].dirty != 0 || wanted >= header.value.largeFrontier {
         return nil
       }
       found = wanted
-      // A frame that was given back is on the free list; one at the frontier or above never was.
-      if frames[wanted].dirty != 0 { unlinkFree(wanted) }
       if wanted == header.value.frontier { header.value.frontier &+= 1 }
     } else if let fresh = freshAtFrontier() ?? frameAtFrontier() {
       found = fresh  // never used, so zero: preferred to one that must be cleared
     } else {
-      guard header.value.freeHead != 0 else { return nil }
+      guard header.value.freeHead != 0 || breakLarge() else { return nil }
       found = header.value.freeHead
       unlinkFree(found)
     }
@@ -92,6 +94,11 @@ extension Kernel {
   func returnFrame(_ frame: UInt32) {
     guard frames[frame].kind != FrameKind.large.rawValue else { return returnLarge(frame) }
     unlinkOwned(frame, weight: 1)
+    linkFree(frame)
+  }
+
+  /// Puts a frame that is on no list on the list of free frames.
+  func linkFree(_ frame: UInt32) {
     let head = header.value.freeHead
     if head != 0 { frames[head].previous = frame }
     frames[frame] = FrameRecord(

@@ -33,10 +33,25 @@ extension Kernel {
     guard frontier >= Self.largeWeight, frontier &- Self.largeWeight >= header.value.frontier,
       isUntouched(frontier &- Self.largeWeight)
     else { return nil }
-    // What lies between an odd end of memory and the boundary is given up to the single frames' list by nobody: it stays unused.
-    header.value.freeFrames &-= header.value.largeFrontier &- frontier
+    // What lies between the boundary and an odd end of memory is for single frames.
+    linkUntouched(frontier..<header.value.largeFrontier)
     header.value.largeFrontier = frontier &- Self.largeWeight
     return frontier &- Self.largeWeight
+  }
+
+  /// Puts those of up to `largeWeight` frames on the list of free ones that nobody has ever had.
+  private func linkUntouched(_ range: Range<UInt32>) {
+    for frame in range where frames[frame].kind | frames[frame].dirty == 0 { linkFree(frame) }
+  }
+
+  /// Makes single frames of a clean large one that is free: where no others are left. Bounded by its size.
+  func breakLarge() -> Bool {
+    let frame = header.value.largeHead
+    guard frame != 0 else { return false }
+    header.value.largeHead = frames[frame].next
+    frames[frame].dirty = 0
+    linkUntouched(frame..<frame &+ Self.largeWeight)
+    return true
   }
 
   /// True where no named allocation took a frame of this run. Bounded by the run.
@@ -62,7 +77,7 @@ extension Kernel {
     unlinkOwned(frame, weight: Self.largeWeight)
     frames[frame] = FrameRecord(
       guardName: 0, identity: FrameIdentity(owner: 0, kind: .free, guardLength: 0), references: 0,
-      next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 1)
+      next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 2)
     own.value.largeDirty = frame
     // Another one may be half cleared: it goes on where it was, behind this one.
     own.value.largeCleaned = 0

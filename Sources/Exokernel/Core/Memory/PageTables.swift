@@ -41,8 +41,7 @@ extension Kernel {
   }
 
   /// The same in a page table that is not in force. Not inlined, for the usual case's sake.
-  @inline(never) func entryElsewhere(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>?
-  {
+  @inline(never) func entryElsewhere(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>? {
     guard let table = lastTable(root: rootTable(of: environment), address: address) else { return nil }
     // Safe: tables lie in the direct map, and nine bits of index stay inside one.
     return unsafe machine.memory(at: table | (address &>> 9 & 0xff8)).assumingMemoryBound(to: UInt64.self)

@@ -61,7 +61,7 @@ extension Kernel {
       guard environments[index].state == EnvironmentState.created.rawValue else { throw .busy }
       guard entry < AddressMap.userEnd, stack <= AddressMap.userEnd else { throw .badAddress }
       guard hasRoom(index, .slices) else { throw .exhausted }
-      guard let place = freeSlice(position) else { throw position == CallNumber.any ? .exhausted : .busy }
+      guard let place = freeSlice(position) else { throw noSlice(position) }
       let page = environments[index].environmentPage
       if frames[page].references == 0 {
         guard let mapping = unsafe entryPlace(index, environments[index].pageAddress) else { throw .noPageTable }

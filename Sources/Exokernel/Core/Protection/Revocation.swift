@@ -8,7 +8,8 @@ import ExokernelABI
   public var target: UInt32
   /// `ResourceKind`.
   public var kind: UInt32
-  /// Where the search for mapped frames is: it goes down from the end of what is mapped at, for programs lie at the beginning.
+  /// End of what the search for mapped frames has not seen: it goes down from the end of what is mapped at, for programs lie at the
+  /// beginning.
   public var address: UInt64
   /// Where the search for frames that are not mapped is in the owner's list; 0 at its beginning.
   public var frame: UInt32
@@ -43,7 +44,7 @@ extension Kernel {
       guard number <= owned else { throw .exhausted }
       revocations[index] = RevocationRequest(
         deadline: deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind),
-        address: AddressMap.largePages &- AddressMap.pageSize, frame: 0, reserved: 0, stage: 1, taken: 0)
+        address: AddressMap.largePages, frame: 0, reserved: 0, stage: 1, taken: 0)
       own.value.pressed |= 1 &<< UInt64(index)
       let page = page(of: index)
       page.value.repossessed = 0
@@ -129,7 +130,7 @@ extension Kernel {
         let index = processor &* UInt32(BooksLayout.slices) &+ UInt32(truncatingIfNeeded: position)
         guard slices[index].ownerPlusOne == environment &+ 1 else { continue }
         // The last one is not taken: without it nobody could be told of anything.
-        guard environments[environment].quota(.slices).used > 1 else {
+        guard hasSlice(environment, besides: index) else {
           finish(environment)
           return false
         }
@@ -178,25 +179,24 @@ extension Kernel {
 
   /// Takes the next frame that nobody but the environment itself has mapped, once, and that nothing pins.
   private func takeMappedFrame(_ environment: UInt32, _ request: Cell<RevocationRequest>) -> Bool {
-    let address = request.value.address
-    guard address != 0 else {
+    guard request.value.address != 0 else {
       // Everything was looked at, and what is left is shared or pinned: it cannot be taken without harm to others.
       finish(environment)
       return false
     }
+    let address = request.value.address &- AddressMap.pageSize
     var table = rootTable(of: environment)
     var shift: UInt64 = 39
     while shift > 12 {
       let entry = tableEntry(table, address &>> shift)
       guard entry & PageEntry.present != 0 else {
-        let start = (address &>> shift) &<< shift
-        request.value.address = start == 0 ? 0 : start &- AddressMap.pageSize
+        request.value.address = (address &>> shift) &<< shift
         return true
       }
       table = entry & PageEntry.addressMask
       shift &-= 9
     }
-    request.value.address = address &- AddressMap.pageSize
+    request.value.address = address
     let entry = tableEntry(table, address &>> 12)
     let frame = UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12)
     guard entry & PageEntry.present != 0, frames[frame].kind == FrameKind.memory.rawValue,

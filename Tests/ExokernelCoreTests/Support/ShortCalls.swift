@@ -1,0 +1,42 @@
+import ExokernelABI
+
+@testable import ExokernelCore
+
+// Calls as most tests make them: one page, the caller's own page table, the capability for the caller itself.
+extension Kernel {
+  func frameMap(
+    slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64, count: UInt64 = 1, table: UInt64 = Handle.own
+  ) -> CallResult {
+    frameMap(
+      slot: slot, frame: frame, address: address, rightsAndCount: rights & 0xffff_ffff | count << 32, table: table)
+  }
+  func frameUnmap(address: UInt64, count: UInt64 = 1) -> CallResult {
+    frameUnmap(address: address, count: count, table: Handle.own)
+  }
+  func frameProtect(
+    slot: UInt64 = 0, address: UInt64, rights: UInt64, count: UInt64 = 1, table: UInt64 = Handle.own
+  ) -> CallResult {
+    frameProtect(slot: slot, address: address, rightsAndCount: rights | count << 32, table: table)
+  }
+  func entryWrite(address: UInt64, value: UInt64) -> CallResult {
+    entryWrite(address: address, value: value, table: Handle.own)
+  }
+  func tableInstall(slot: UInt64, frame: UInt64, address: UInt64, level: UInt64) -> CallResult {
+    tableInstall(slot: slot, frame: frame, address: address, level: level, table: Handle.own)
+  }
+  func framesAllocateMapped(slot: UInt64, address: UInt64, count: UInt64) -> CallResult {
+    framesAllocateMapped(slot: slot, address: address, count: count, table: Handle.own)
+  }
+  func upcallBind(fault: UInt64, epilogue: UInt64) -> CallResult {
+    upcallBind(fault: fault, epilogue: epilogue, prologue: 0, revocation: 0)
+  }
+  func sliceEnded(at instruction: UInt64) -> SliceEnd { sliceEnded(at: instruction, now: machine.timeStamp) }
+  func sliceFree(position: UInt64) -> CallResult { sliceFree(slot: 0, position: position) }
+  func filterUnbind(_ filter: UInt64) -> CallResult { filterUnbind(slot: 0, filter: filter) }
+  func blockSubmit(slot: UInt64 = 0, extent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64)
+    -> CallResult
+  {
+    blockSubmit(
+      slotAndExtent: slot | extent << 32, block: block, frame: frame, operation: operation, tag: tag)
+  }
+}
