@@ -25,6 +25,7 @@ struct WildProgram: CustomTestStringConvertible {
       name: "forgedcall", arguments: ":\(syscall),return",
       epitaph: "page fault, executing 0x\(String(syscall, radix: 16)) (the kernel's)"),
     WildProgram(name: "oldmode", epitaph: "page fault inside its fault handler, executing 0x600000000000"),
+    WildProgram(name: "wildfault", epitaph: "page fault inside its fault handler, reading 0x12345678a000"),
     WildProgram(name: "oldcall", epitaph: "invalid instruction"),
   ]
 }
