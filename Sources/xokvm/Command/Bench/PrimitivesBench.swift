@@ -91,7 +91,7 @@ struct PrimitivesBench {
       console: .file(path: console.path))
     configuration.disks = [DiskConfiguration(path: disk.path, isReadOnly: true)]
     configuration.networks = [.echo]
-    configuration.timeLimit = 60_000_000_000
+    configuration.timeLimit = 300_000_000_000
     let machine: VirtualMachine
     do throws(MachineError) {
       machine = try VirtualMachine(configuration, tracer: tracer)
