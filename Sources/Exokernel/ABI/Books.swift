@@ -47,16 +47,11 @@
 
 /// What one processor does now.
 @frozen public struct ProcessorRecord {
-  /// The environment that runs, or `noEnvironment`.
-  public var environment: UInt32
-  /// Position in its slice vector whose turn it is.
-  public var slice: UInt32
-  /// Time-stamp at which the slice ends.
-  public var sliceEnd: UInt64
-  /// Slices that ended by the timer.
-  public var sliceEnds: UInt64
-  /// Slices that ended by a call.
-  public var yields: UInt64
+  /// Position in its slice vector whose turn it is, in the low half, and that position's owner in the high one. Who runs is the environment
+  /// whose `processorPlusOne` says so.
+  public var turn: UInt64
+  /// Bit n is set where position n of its slice vector has an owner.
+  public var slicesTaken: UInt64
 }
 
 /// Counts of events since boot.

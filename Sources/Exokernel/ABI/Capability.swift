@@ -36,6 +36,9 @@
 
 /// A hierarchical name of up to eight bytes with rights: it dominates every name that it is a prefix of.
 ///
+/// A byte of a name is anything but 0xff. A guard is a name whose unused bytes are 0xff: so no capability with a longer name dominates it, and
+/// one comparison under a mask decides.
+///
 /// The first byte of the name is the most significant one. Kept in the books; environments name the slot, never the capability.
 @frozen public struct Capability: Sendable {
   /// The name's bytes, unused ones zero.
@@ -59,16 +62,31 @@
   /// An empty slot.
   public static var empty: Capability { Capability(name: 0, length: 0, rights: .none) }
 
+  /// The name as a guard.
+  @inline(__always) public var guardName: UInt64 { name | ~mask }
+
+  /// True where every byte of the name is one that names may have.
+  public var isValid: Bool {
+    // A byte is 0xff where its complement is zero: the usual search for a zero byte.
+    let rest = ~name
+    return (rest &- 0x0101_0101_0101_0101) & name & 0x8080_8080_8080_8080 & mask == 0
+  }
+
   /// True where this capability's name is a prefix of the guard and its rights cover `needed`.
-  @inline(__always) public func allows(_ needed: Rights, guardName: UInt64, guardLength: UInt32) -> Bool {
-    (guardName ^ name) & mask == 0 && guardLength >= length && rights.contains(needed)
+  @inline(__always) public func allows(_ needed: Rights, guardName: UInt64) -> Bool {
+    (guardName ^ name) & mask == 0 && rights.contains(needed)
+  }
+
+  /// Number of bytes in a guard's name, 0...8.
+  public static func length(ofGuard guardName: UInt64) -> UInt64 {
+    UInt64(truncatingIfNeeded: (71 &- (~guardName).trailingZeroBitCount) / 8)
   }
 }
 
 extension Capability {
   /// True where every name that `other` dominates is dominated by this one, and `other` has no right that this one lacks.
   @inline(__always) public func dominates(_ other: Capability) -> Bool {
-    allows(other.rights, guardName: other.name, guardLength: other.length)
+    allows(other.rights, guardName: other.guardName)
   }
 }
 
@@ -94,6 +112,11 @@ public enum CapabilityName {
   /// The two-byte name `kind`, `index`.
   @inline(__always) public static func name(_ kind: UInt64, _ index: UInt64) -> UInt64 {
     kind &<< 56 | (index & 0xff) &<< 48
+  }
+
+  /// The same as a guard.
+  @inline(__always) public static func guardName(_ kind: UInt64, _ index: UInt64) -> UInt64 {
+    name(kind, index) | 0x0000_ffff_ffff_ffff
   }
 }
 

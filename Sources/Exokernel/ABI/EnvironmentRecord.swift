@@ -2,8 +2,10 @@
 @frozen public struct EnvironmentRecord {
   /// What it is doing, `EnvironmentState`.
   public var state: UInt32
-  /// Number of times this record has been used; see `Handle`.
-  public var generation: UInt32
+  /// The processor it runs on plus 1, 0 where it does not run.
+  public var processorPlusOne: UInt32
+  /// Its handle: the record's number and its present generation.
+  public var handle: UInt64
   /// Frame of its root page table.
   public var rootTable: UInt32
   /// Frame of its environment page.
@@ -12,10 +14,6 @@
   public var pageAddress: UInt64
   /// Name that a capability must dominate.
   public var guardName: UInt64
-  /// Bytes in `guardName`.
-  public var guardLength: UInt32
-  /// The processor it runs on plus 1, 0 where it does not run.
-  public var processorPlusOne: UInt32
   /// Head of the list of frames it owns, 0 where it owns none.
   public var firstFrame: UInt32
   /// Status it ended with.
@@ -58,13 +56,21 @@
   public var quotas: InlineArray<6, Quota>
   /// The environment that made it, plus 1: what it may own goes back to that one. 0 at boot.
   public var creatorPlusOne: UInt32
-  /// Slices in a row that it ran past its epilogue upcall.
-  public var overrun: UInt32
+  /// Zero.
+  public var reserved: UInt32
   /// The program's name, zero-padded ASCII, first byte least significant.
   public var name: (UInt64, UInt64)
 
-  /// Its handle.
-  @inlinable public func handle(of index: UInt32) -> UInt64 { Handle.of(index, generation: generation) }
+  /// `state` in the low half, `processorPlusOne` in the high one: for the kernel, which looks at both and changes both at once.
+  @inlinable public var activity: UInt64 {
+    @inline(__always) get { UInt64(processorPlusOne) &<< 32 | UInt64(state) }
+    @inline(__always) set {
+      state = UInt32(truncatingIfNeeded: newValue)
+      processorPlusOne = UInt32(truncatingIfNeeded: newValue &>> 32)
+    }
+  }
+  /// Number of times this record has been used; see `Handle`.
+  @inlinable public var generation: UInt32 { UInt32(truncatingIfNeeded: handle &>> 8) }
   /// Frames it owns, and has given to those that it made.
   @inlinable public var frames: UInt32 { quotas[0].used }
   /// Quota of a kind.

@@ -2,7 +2,7 @@
 @frozen public struct FrameRecord {
   /// Name that a capability must dominate.
   public var guardName: UInt64
-  /// Owner, use, length of the guard and allowed rights in one word: the frames of a run are alike where it and `guardName` are.
+  /// Owner, use and allowed rights in one word: the frames of a run are alike where it and `guardName` are.
   public var identity: FrameIdentity
   /// Mappings of it in environments' page tables, or the environments that share it as their root table.
   public var references: UInt32
@@ -39,8 +39,6 @@
   @inlinable public var kind: UInt8 { @inline(__always) get { identity.kind } }
   /// The environment that owns it.
   @inlinable public var owner: UInt8 { @inline(__always) get { identity.owner } }
-  /// Bytes in `guardName`.
-  @inlinable public var guardLength: UInt8 { @inline(__always) get { identity.guardLength } }
 }
 
 /// What a frame is and whose.
@@ -49,18 +47,18 @@
   public var owner: UInt8
   /// What it is used for, `FrameKind`.
   public var kind: UInt8
-  /// Bytes in the frame's guard.
-  public var guardLength: UInt8
   /// Rights that new mappings may have, the low bits of `Rights`.
   public var allowed: UInt8
+  /// Zero.
+  public var reserved: UInt8
 
   /// An identity.
   @inlinable @inline(__always)
-  public init(owner: UInt8, kind: FrameKind, guardLength: UInt8, allowed: UInt8 = 7) {
+  public init(owner: UInt8, kind: FrameKind, allowed: UInt8 = 7) {
     self.owner = owner
     self.kind = kind.rawValue
-    self.guardLength = guardLength
     self.allowed = allowed
+    reserved = 0
   }
 }
 

@@ -40,8 +40,6 @@
   public var count: UInt64
   /// Name that a capability must dominate.
   public var guardName: UInt64
-  /// Bytes in `guardName`.
-  public var guardLength: UInt32
   /// Number of times this record has been used; see `Handle`.
   public var generation: UInt32
   /// The environment that holds it.
@@ -52,24 +50,19 @@
   public var rights: UInt16
   /// Requests in flight.
   public var inFlight: UInt32
-  /// Zero.
-  public var reserved: UInt32
 
   /// A record with these values.
   @inlinable public init(
-    first: UInt64, count: UInt64, guardName: UInt64, guardLength: UInt32, generation: UInt32, owner: UInt32,
-    disk: UInt16, rights: UInt16
+    first: UInt64, count: UInt64, guardName: UInt64, generation: UInt32, owner: UInt32, disk: UInt16, rights: UInt16
   ) {
     self.first = first
     self.count = count
     self.guardName = guardName
-    self.guardLength = guardLength
     self.generation = generation
     self.owner = owner
     self.disk = disk
     self.rights = rights
     inFlight = 0
-    reserved = 0
   }
 }
 
@@ -83,20 +76,20 @@
   public var packets: UInt64
   /// Name that a capability must dominate.
   public var guardName: UInt64
-  /// Bytes in `guardName`.
-  public var guardLength: UInt32
   /// Number of times this record has been used; see `Handle`.
   public var generation: UInt32
+  /// Zero.
+  public var reserved: UInt32
 
   /// A record with these values.
   @inlinable public init(
-    ownerPlusOne: UInt32, ringFrame: UInt32, packets: UInt64, guardName: UInt64, guardLength: UInt32, generation: UInt32
+    ownerPlusOne: UInt32, ringFrame: UInt32, packets: UInt64, guardName: UInt64, generation: UInt32
   ) {
+    reserved = 0
     self.ownerPlusOne = ownerPlusOne
     self.ringFrame = ringFrame
     self.packets = packets
     self.guardName = guardName
-    self.guardLength = guardLength
     self.generation = generation
   }
 }
@@ -105,8 +98,8 @@
 @frozen public struct RegionRecord {
   /// Name that a capability must dominate.
   public var guardName: UInt64
-  /// Bytes in `guardName`.
-  public var guardLength: UInt32
+  /// Zero.
+  public var reserved: UInt32
   /// Number of times this record has been used; see `Handle`.
   public var generation: UInt32
   /// The environment that made it plus 1; 0 where the record is free.
@@ -120,11 +113,10 @@
 
   /// A record with these values.
   @inlinable public init(
-    guardName: UInt64, guardLength: UInt32, generation: UInt32, ownerPlusOne: UInt32, frame: UInt32, offset: UInt32,
-    count: UInt32
+    guardName: UInt64, generation: UInt32, ownerPlusOne: UInt32, frame: UInt32, offset: UInt32, count: UInt32
   ) {
+    reserved = 0
     self.guardName = guardName
-    self.guardLength = guardLength
     self.generation = generation
     self.ownerPlusOne = ownerPlusOne
     self.frame = frame
@@ -139,13 +131,13 @@
   public var guardName: UInt64
   /// The environment that holds it plus 1; 0 where it is free.
   public var ownerPlusOne: UInt32
-  /// Bytes in `guardName`.
-  public var guardLength: UInt32
+  /// Zero.
+  public var reserved: UInt32
 
   /// A record with these values.
-  @inlinable public init(guardName: UInt64, ownerPlusOne: UInt32, guardLength: UInt32) {
+  @inlinable public init(guardName: UInt64, ownerPlusOne: UInt32) {
+    reserved = 0
     self.guardName = guardName
     self.ownerPlusOne = ownerPlusOne
-    self.guardLength = guardLength
   }
 }

@@ -33,11 +33,11 @@ MACHINE uint64_t machine_time_stamp(void) {
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
   return (uint64_t)high << 32 | low;
 }
-// The state of the processor that executes this: the last 64 bytes of its stack's 16 KiB, which lie on a boundary of their size.
+// The state of the processor that executes this: the last 128 bytes of its stack's 16 KiB, which lie on a boundary of their size.
 MACHINE uintptr_t machine_processor_base(void) {
   uintptr_t last;
   __asm__("mov %%rsp, %0\n\tor $0x3fff, %0" : "=r"(last));
-  return last - 63;
+  return last - 127;
 }
 // Loads a page-table entry through the recursive entry of the table in force: all ones where a table on the way is missing, for then the
 // load faults and the page-fault entry goes on behind it, as the table of fixups says.

@@ -19,7 +19,7 @@ extension Kernel {
 
   /// `CallNumber.consoleDraw`.
   public func consoleDraw(slot: UInt64, count: UInt64) -> CallResult {
-    if let error = refusal(slot, .write, guardName: CapabilityName.console &<< 56, guardLength: 1) {
+    if let error = refusal(slot, .write, guardName: CapabilityName.guardName(CapabilityName.console, 0)) {
       return refuse(error)
     }
     guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }

@@ -10,7 +10,7 @@ extension Kernel {
     header.value.counters.interrupts &+= 1
     for index in 0..<header.value.interfaceCount where UInt64(interfaceDrivers[index].interrupt) == line {
       acknowledge(interfaceDrivers[index].device)
-      if receive(index, limit: Self.packetsPerInterrupt) { own.value.moreReceived |= 1 &<< index }
+      if receive(index, limit: Self.packetsPerInterrupt) { noteMore(index) }
     }
     for index in 0..<header.value.diskCount where UInt64(diskDrivers[index].interrupt) == line {
       acknowledge(diskDrivers[index].device)
@@ -24,9 +24,14 @@ extension Kernel {
     guard waiting != 0 else { return false }
     own.value.moreReceived = 0
     for index in 0..<header.value.interfaceCount where waiting & (1 &<< index) != 0 {
-      if receive(index, limit: Self.packetsPerInterrupt) { own.value.moreReceived |= 1 &<< index }
+      if receive(index, limit: Self.packetsPerInterrupt) { noteMore(index) }
     }
     return own.value.moreReceived != 0
+  }
+
+  private func noteMore(_ interface: UInt32) {
+    own.value.moreReceived |= 1 &<< interface
+    own.value.attention = 1
   }
 
   /// Both causes at once: reading which one it was would cost an exit and change nothing.

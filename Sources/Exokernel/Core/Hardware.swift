@@ -122,6 +122,16 @@ public struct Kernel<Machine: Hardware> {
 
   /// The environment that runs here. Only to be asked where one does: in calls and upcalls.
   @inline(__always) public var current: UInt32 { processor.value.environment }
+  /// The record of the environment that runs here; the same warning.
+  @inline(__always) public var currentRecord: Cell<EnvironmentRecord> {
+    // Safe: `switchTo` has put the address of one of the books' records there.
+    unsafe Cell(UnsafeMutableRawPointer(bitPattern: processor.value.record).unsafelyUnwrapped)
+  }
+  /// The environment page that a record names.
+  @inline(__always) func page(of record: Cell<EnvironmentRecord>) -> Cell<EnvironmentPage> {
+    // Safe: the record names a frame of its own kind, which lies in the direct map.
+    unsafe Cell(machine.memory(at: UInt64(record.value.environmentPage) &<< 12))
+  }
   /// The environment page of environment `index`.
   @inline(__always) public func page(of index: UInt32) -> Cell<EnvironmentPage> {
     // Safe: the record names a frame of its own kind, which lies in the direct map.

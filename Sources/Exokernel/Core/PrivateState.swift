@@ -24,6 +24,8 @@ import ExokernelABI
   public var largeDirty: UInt32
   /// Frames of the first of them that are cleared.
   public var largeCleaned: UInt32
+  /// Nonzero where something may wait to be done between slices: what `hasChores` tells, or packets. So that one look is enough.
+  public var attention: UInt64
   /// 1 once the first program has its capability for everything.
   public var hasFirst: UInt32
   /// 1 once every boot program was started: from then on a machine without environments has nothing left to do.
@@ -36,6 +38,8 @@ import ExokernelABI
   public var environment: UInt32
   /// This processor's number.
   public var index: UInt32
+  /// Where the record of that environment is, so that the paths that are taken most need not look for it; stale where none runs.
+  public var record: UInt
   /// Physical address of the page table in force.
   public var activeRoot: UInt64
   /// Bit n is set where position n of the slice vector has an owner.
@@ -46,15 +50,29 @@ import ExokernelABI
   public var epiloguePending: UInt32
   /// Time-stamp at which the slice ends, or ended.
   public var sliceEnd: UInt64
+  /// What the record of an environment that runs here starts with: `runnable`, and this processor's number plus 1.
+  public var running: UInt64
   /// 1 while it waits for an interrupt.
   public var isIdle: UInt32
-  /// Zero.
-  public var reserved: UInt32
+  /// Slices in a row that the environment ran past its epilogue upcall.
+  public var overrun: UInt32
   /// The machine's own use.
   public var machine: (UInt64, UInt64)
 
   /// Bytes of a processor's state.
-  public static let size = 64
+  public static let size = 128
+}
+
+/// A position of a slice vector as the scheduler sees it, one step away from the next one.
+@frozen public struct SliceNode: BitwiseCopyable {
+  /// Where the owner's record is.
+  public var record: UInt
+  /// The position in the low half and its owner in the high one, as in `ProcessorRecord`.
+  public var turn: UInt64
+  /// The next position that has an owner, this one where there is no other; kept right for positions without an owner, too.
+  public var next: UInt64
+  /// Zero.
+  public var reserved: UInt64
 }
 
 /// Where the taking back of ended environments' frames goes on.
@@ -95,6 +113,8 @@ public enum PrivateLayout {
   public static let revocations = 0x1_8000
   /// `UInt64`s: who may fill a slot, one for each slot of each environment.
   public static let acceptances = 0x1_a000
+  /// `SliceNode`s, `BooksLayout.slices` for each processor.
+  public static let sliceNodes = 0x1_c000
   /// Size in bytes.
-  public static let size = 0x1_d000
+  public static let size = 0x1_f000
 }

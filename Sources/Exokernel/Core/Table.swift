@@ -50,6 +50,9 @@ extension Table {
     unsafe self.base = base.assumingMemoryBound(to: Record.self)
   }
 
+  /// Where the record is.
+  @inlinable @inline(__always) public var address: UInt { unsafe UInt(bitPattern: base) }
+
   /// The record, in place.
   @inlinable public var value: Record {
     @inline(__always) unsafeAddress { unsafe UnsafePointer(base) }

@@ -14,15 +14,16 @@ import ExokernelCore
 
 @c(call_yield) func callYield() -> Int64 {
   let frame = UserFrame.current
-  kernel.giveUp(instruction: frame.instruction, stack: frame.stack)
-  Dispatcher.runNext()
+  let now = machine_time_stamp()
+  kernel.giveUp(instruction: frame.instruction, stack: frame.stack, now: now)
+  Dispatcher.runNext(at: now)
 }
 
 @c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
   let frame = UserFrame.current
   do throws(CallError) {
-    let receiver = try kernel.yieldTo(environment, instruction: frame.instruction, stack: frame.stack)
-    Dispatcher.resume(receiver)
+    try kernel.yieldTo(environment, instruction: frame.instruction, stack: frame.stack)
+    Dispatcher.resume()
   } catch {
     return kernel.refuse(error).rawValue
   }

@@ -17,13 +17,12 @@ extension UserFrame {
 
 /// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
 enum Dispatcher {
-  /// Runs the environment whose turn it is, where devices and the dead need no attention first.
-  @inline(__always) static func runNext() -> Never {
-    if kernel.own.value.moreReceived == 0, !kernel.hasChores, let turn = kernel.nextTurn() {
-      kernel.enter(turn)
-      resume(turn.environment)
-    }
-    run()
+  /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and nothing is unusual.
+  @inline(__always) static func runNext(at now: UInt64) -> Never {
+    guard kernel.own.value.attention == 0, let record = kernel.startNextSlice(at: now) else { run() }
+    let saved = record.value.savedInstructionPointer
+    let prologue = record.value.prologueEntry
+    machine_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
   }
 
   /// Runs the environment whose turn it is; sleeps where there is none; ends the machine where none is left.
@@ -34,7 +33,7 @@ enum Dispatcher {
       let isBusy = kernel.hasChores && kernel.doChores()
       if let turn = kernel.nextTurn() {
         kernel.enter(turn)
-        resume(turn.environment)
+        resume()
       }
       if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
         Panic.endMachine(kernel.own.value.machineStatus)
@@ -51,8 +50,8 @@ enum Dispatcher {
   }
 
   /// Lets an environment go on that gave the processor up, and was switched to.
-  @inline(__always) static func resume(_ environment: UInt32) -> Never {
-    let place = kernel.resumption(of: environment)
+  @inline(__always) static func resume() -> Never {
+    let place = kernel.resumption(of: kernel.currentRecord)
     machine_resume(place.entry, place.stack, place.saved)
   }
 
@@ -73,20 +72,23 @@ enum Dispatcher {
   unsafe frame.pointee.codeSegment = 0x33
 }
 
+/// The usual way is short, and needs no register that a call preserves: everything else is left to `faultSlowly`.
 @c(kernel_page_fault)
 func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
-  let address = machine_fault_address()
   // Safe: entry.S passes the frame it has just pushed.
   let instruction = unsafe frame.pointee.instruction
   let code = unsafe frame.pointee.code
-  guard code & 4 != 0 else { return unsafe faultInKernel(frame, address) }
-  guard instruction < AddressMap.directMap else { return unsafe faultInKernelAddress(frame, address) }
-  switch kernel.pageFault(instruction: instruction, address: address, code: code) {
-  case .upcall(let entry): unsafe enter(entry, frame)
-  case .abort(let cause):
-    machine_acquire()
-    Dispatcher.abort(cause, at: instruction)
-  }
+  guard code & 4 != 0, instruction < AddressMap.directMap else { return unsafe faultSlowly(frame) }
+  let entry = kernel.usualPageFault(instruction: instruction, address: machine_fault_address(), code: code)
+  guard entry != 0 else { return unsafe faultSlowly(frame) }
+  unsafe enter(entry, frame)
+}
+
+@inline(never) private func faultSlowly(_ frame: UnsafeMutablePointer<TrapFrame>) {
+  let address = machine_fault_address()
+  // Safe: as in `kernelPageFault`.
+  guard unsafe frame.pointee.code & 4 != 0 else { return unsafe faultInKernel(frame, address) }
+  unsafe faultInKernelAddress(frame, address)
 }
 
 /// A page fault with the kernel's rights. Loads of page-table entries may meet a missing table, and go on with an entry of all ones. And a
@@ -131,29 +133,36 @@ private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ ad
   }
 }
 
+/// As `kernelPageFault`: the usual way is short, takes no lock, and leaves everything else to `timerSlowly`.
 @c(kernel_timer)
 func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   LocalAPIC.acknowledge()
   let now = machine_time_stamp()
+  // Safe: entry.S passes the frame it has just pushed. The gate page's upper half is that of no other code.
+  let instruction = unsafe frame.pointee.instruction
+  guard unsafe frame.pointee.codeSegment == 0x33, LocalAPIC.isDue(now), kernel.own.value.attention == 0,
+    instruction &>> 32 != AddressMap.gatePage &>> 32
+  else { return unsafe timerSlowly(frame, now) }
+  let entry = kernel.usualEpilogue(at: instruction, now: now)
+  guard entry != 0 else { return unsafe timerSlowly(frame, now) }
+  unsafe frame.pointee.instruction = entry
+}
+
+@inline(never) private func timerSlowly(_ frame: UnsafeMutablePointer<TrapFrame>, _ now: UInt64) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // It may also be a late one of the slice before: that is not the running environment's.
   // Safe: entry.S passes the frame it has just pushed.
   guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(now) else { return }
-  if kernel.hasChores { doChores() }
+  machine_acquire()
+  // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
+  if kernel.own.value.attention != 0 { _ = kernel.doChores() }
+  guard kernel.current != BooksLayout.noEnvironment else { Dispatcher.run() }
   switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: now) {
   case .goOn: break
   case .epilogue(let entry): unsafe enter(entry, frame)
   case .abort: unsafe Dispatcher.abort(.sliceOverrun, at: frame.pointee.instruction)
   }
-}
-
-/// Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
-@inline(never) private func doChores() {
-  let environment = kernel.current
-  _ = kernel.doChores()
-  _ = kernel.cleanLarge()
-  // It may have been destroyed by somebody on another processor.
-  if kernel.current != environment { Dispatcher.run() }
+  machine_release()
 }
 
 @c(kernel_device_interrupt)

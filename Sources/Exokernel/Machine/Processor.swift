@@ -26,7 +26,7 @@ enum ParavirtualClock {
     registers = Processor.identification(0x4000_0001)
     guard registers[0] & 8 != 0 else { return nil }
     // The structure is 32 bytes, 4-aligned; it goes to the unused end of the private state, and is switched off after one reading.
-    let place = RingZero().physical(machine_private_state_address()) &+ 0x1cfc0
+    let place = RingZero().physical(machine_private_state_address()) &+ 0x1efc0
     machine_write_msr(0x4b56_4d01, place | 1)
     let memory = unsafe RingZero().memory(at: place)
     // Safe: the structure was just filled in by the host, inside the private state.

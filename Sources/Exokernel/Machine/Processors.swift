@@ -89,7 +89,7 @@ enum Processors {
   /// `ProcessorState.machine.0` of the state at `base`; entry.S knows it as FLUSH.
   private static func flushFlag(of base: UInt) -> UnsafeMutablePointer<UInt32> {
     // Safe: the state is that of a processor, whose stack is always there.
-    unsafe UnsafeMutablePointer(bitPattern: base &+ 48).unsafelyUnwrapped
+    unsafe UnsafeMutablePointer(bitPattern: base &+ 64).unsafelyUnwrapped
   }
 }
 

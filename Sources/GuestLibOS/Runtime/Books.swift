@@ -55,7 +55,8 @@ public enum Books {
 
   /// The record of the environment that `handle` names; nil where it is another one's by now, or nobody's.
   public static func environment(named handle: UInt64) -> EnvironmentRecord? {
-    guard let record = environment(UInt64(Handle.index(handle))), UInt64(record.generation) == Handle.generation(handle),
+    guard let record = environment(UInt64(Handle.index(handle))),
+      UInt64(record.generation) == Handle.generation(handle),
       record.state != EnvironmentState.free.rawValue
     else { return nil }
     return record

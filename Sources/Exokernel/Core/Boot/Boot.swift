@@ -50,7 +50,8 @@ extension Kernel {
     processor.value.environment = BooksLayout.noEnvironment
     processor.value.activeRoot = machine.templateRoot
     processor.value.slice = UInt32(BooksLayout.slices) &- 1
-    processors[processor.value.index].environment = BooksLayout.noEnvironment
+    processor.value.running =
+      UInt64(processor.value.index &+ 1) &<< 32 | UInt64(EnvironmentState.runnable.rawValue)
   }
 
   /// Time-stamp units in a number of microseconds, at most an hour's.

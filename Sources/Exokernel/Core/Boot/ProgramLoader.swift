@@ -185,7 +185,6 @@ private struct AddressSpace {
     self.environment = environment
     self.name = name
     identity = FrameIdentity(
-      owner: UInt8(truncatingIfNeeded: environment), kind: .memory,
-      guardLength: UInt8(truncatingIfNeeded: CapabilityName.environmentLength))
+      owner: UInt8(truncatingIfNeeded: environment), kind: .memory)
   }
 }

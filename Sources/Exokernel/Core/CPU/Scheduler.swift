@@ -1,44 +1,71 @@
 import ExokernelABI
 
-/// What follows the end of a slice.
-public enum SliceEnd: Sendable {
-  /// The environment runs on.
-  case goOn
-  /// The environment runs on at its epilogue.
-  case epilogue(entry: UInt64)
-  /// The environment is ended.
-  case abort
-}
-
-/// Who runs next, and where it goes on.
+/// Who runs next: the environment that holds a position, or whom that one waits for.
 public struct Turn: Sendable {
   /// Position of the slice vector whose turn it is.
   public var position: UInt32
-  /// The environment that runs: the position's owner, or whom the owner waits for.
+  /// The environment that runs.
   public var environment: UInt32
 }
 
 /// Slices: for each processor a vector of positions, each owned by an environment, run in order.
 extension Kernel {
-  /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others counts, too, so it is no
-  /// small number; what the environment overran, it pays in any case.
-  public static var overrunLimit: UInt32 { 32 }
-
-  /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
-  static var idleLimit: UInt64 { 1 << 40 }
+  // Safe: the private layout gives the table its own range.
+  /// The slice vectors once more, linked, `BooksLayout.slices` for each processor.
+  @inline(__always) var sliceNodes: Table<SliceNode> {
+    unsafe Table(
+      machine.privateBase + PrivateLayout.sliceNodes, count: UInt32(BooksLayout.slices * BooksLayout.processors))
+  }
 
   /// Where position `position` of this processor's vector is in the table of all vectors.
   @inline(__always) func sliceIndex(_ position: UInt32) -> UInt32 {
-    processor.value.index &* UInt32(BooksLayout.slices) &+ position
+    processor.value.index &* UInt32(BooksLayout.slices) &+ position & 63
+  }
+
+  /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the next position is
+  /// runnable, runs nowhere, and owes nothing. Otherwise nil, and `nextTurn` looks further.
+  @inline(__always) public func startNextSlice(at now: UInt64) -> Cell<EnvironmentRecord>? {
+    let processor = self.processor
+    let nodes = sliceNodes
+    let index = UInt32(truncatingIfNeeded: nodes[sliceIndex(processor.value.slice)].next)
+    let node = nodes.cell(at: index & 0xff)
+    guard node.value.record != 0 else { return nil }
+    // Safe: the node of a position that has an owner holds the address of its record.
+    let record = unsafe Cell<EnvironmentRecord>(
+      UnsafeMutableRawPointer(bitPattern: node.value.record).unsafelyUnwrapped)
+    guard record.value.activity == UInt64(EnvironmentState.runnable.rawValue), record.value.debt == 0 else {
+      return nil
+    }
+    record.value.activity = processor.value.running
+    record.value.slicesRun &+= 1
+    let turn = node.value.turn
+    processor.value.slice = UInt32(truncatingIfNeeded: turn)
+    processor.value.environment = UInt32(truncatingIfNeeded: turn &>> 32)
+    processors.cell(at: processor.value.index).value.turn = turn
+    activate(record)
+    let end = now &+ header.value.sliceLength
+    processor.value.sliceEnd = end
+    machine.armTimer(at: end)
+    return record
+  }
+
+  /// Puts a record's page table in force, and remembers the record.
+  @inline(__always) func activate(_ record: Cell<EnvironmentRecord>) {
+    let processor = self.processor
+    processor.value.record = record.address
+    let root = UInt64(record.value.rootTable) &<< 12
+    if processor.value.activeRoot != root {
+      processor.value.activeRoot = root
+      machine.activate(root: root)
+    }
   }
 
   /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's length.
   /// An owner that owes a whole slice pays with its position.
   public func nextTurn() -> Turn? {
-    let taken = processor.value.slicesTaken
     // Positions after the current one first: they come to the low end of the word.
     let start = processor.value.slice &+ 1
-    var rest = taken.rotatedRight(by: start)
+    var rest = processor.value.slicesTaken.rotatedRight(by: start)
     var indebted: Turn?
     while rest != 0 {
       let distance = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
@@ -56,17 +83,11 @@ extension Kernel {
   }
 
   /// Who runs in a slice of `owner`'s: itself, or the environment whose transfer it waits for; nil where neither can.
-  @inline(__always) private func runner(of owner: UInt32) -> UInt32? {
+  private func runner(of owner: UInt32) -> UInt32? {
     let record = environments.cell(at: owner)
     guard record.value.processorPlusOne == 0 else { return nil }
-    if record.value.state == EnvironmentState.runnable.rawValue { return owner }
-    return wakened(owner)
-  }
-
-  /// The rest of `runner`, for environments that are not simply runnable. Not inlined, for the usual case's sake.
-  @inline(never) private func wakened(_ owner: UInt32) -> UInt32? {
-    let record = environments.cell(at: owner)
     switch record.value.state {
+    case EnvironmentState.runnable.rawValue: return owner
     case EnvironmentState.sleeping.rawValue: return sleepIsOver(owner) ? owner : nil
     case EnvironmentState.waiting.rawValue: return predicateHolds(owner) ? owner : nil
     case EnvironmentState.calling.rawValue:
@@ -78,42 +99,29 @@ extension Kernel {
     }
   }
 
-  /// Makes the owner of a position the running environment, with a slice before it that its debt shortens.
+  /// Makes the environment of a turn the running one, with a slice before it that its debt shortens.
   public func enter(_ turn: Turn) {
-    let position = turn.position
-    processor.value.slice = position
-    let exposed = processors.cell(at: processor.value.index)
-    exposed.value.slice = position
-    let environment = turn.environment
-    environments[environment].slicesRun &+= 1
-    switchTo(environment)
-    startSlice(of: environment, at: machine.timeStamp)
-  }
-
-  /// A whole slice from `now` on, less what the environment owes.
-  @inline(__always) private func startSlice(of environment: UInt32, at now: UInt64) {
+    let processor = self.processor
+    processor.value.slice = turn.position
+    processors[processor.value.index].turn = sliceNodes[sliceIndex(turn.position)].turn
+    environments[turn.environment].slicesRun &+= 1
+    switchTo(turn.environment)
     let length = header.value.sliceLength
-    let debt = environments[environment].debt
+    let debt = environments[turn.environment].debt
     let paid = debt < length ? debt : length &>> 1
-    environments[environment].debt = debt &- paid
+    environments[turn.environment].debt = debt &- paid
     processor.value.epiloguePending = 0
-    processor.value.sliceEnd = now &+ length &- paid
-    machine.armTimer(at: now &+ length &- paid)
+    let end = machine.timeStamp &+ length &- paid
+    processor.value.sliceEnd = end
+    machine.armTimer(at: end)
   }
 
-  /// Puts an environment's page table in force, and names it as the one that runs here.
+  /// Makes an environment the one that runs here, in whatever is left of the slice.
   @inline(__always) func switchTo(_ environment: UInt32) {
     let record = environments.cell(at: environment)
-    let processor = self.processor
-    record.value.state = EnvironmentState.runnable.rawValue
-    record.value.processorPlusOne = processor.value.index &+ 1
+    record.value.activity = processor.value.running
     processor.value.environment = environment
-    processors.cell(at: processor.value.index).value.environment = environment
-    let root = UInt64(record.value.rootTable) &<< 12
-    if processor.value.activeRoot != root {
-      processor.value.activeRoot = root
-      machine.activate(root: root)
-    }
+    activate(record)
   }
 
   /// Nobody can run: lets the timer fire for the first sleeper that has a deadline, or the first request to give
@@ -156,91 +164,17 @@ extension Kernel {
     machine.armTimer(at: now &+ (delta < Self.idleLimit ? delta : Self.idleLimit))
   }
 
+  /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
+  static var idleLimit: UInt64 { 1 << 40 }
+
   /// No environment runs here. Its page table is not in force any more either: another processor may change it.
   func leaveProcessor() {
     let processor = self.processor
     processor.value.environment = BooksLayout.noEnvironment
-    processors.cell(at: processor.value.index).value.environment = BooksLayout.noEnvironment
     if processor.value.activeRoot != machine.templateRoot {
       machine.activate(root: machine.templateRoot)
       processor.value.activeRoot = machine.templateRoot
     }
-  }
-
-  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
-  @inline(__always) public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
-    let processor = self.processor
-    let environment = processor.value.environment
-    processors.cell(at: processor.value.index).value.sliceEnds &+= 1
-    machine.armTimer(at: now &+ header.value.sliceLength)
-    guard processor.value.epiloguePending == 0 else { return overrun(environment, at: instruction) }
-    guard processor.value.slicesTaken & ~(1 &<< UInt64(processor.value.slice & 63)) != 0 else {
-      // Alone on this processor: its next slice begins at once.
-      environments[environment].slicesRun &+= 1
-      processor.value.sliceEnd = now &+ header.value.sliceLength
-      return .goOn
-    }
-    environments[environment].overrun = 0
-    return epilogue(of: environment, at: instruction)
-  }
-
-  /// One more slice past the end: too many of them end the environment.
-  @inline(never) private func overrun(_ environment: UInt32, at instruction: UInt64) -> SliceEnd {
-    environments[environment].overrun &+= 1
-    guard environments[environment].overrun < Self.overrunLimit else { return .abort }
-    guard processor.value.epiloguePending != 1 else { return .goOn }
-    return epilogue(of: environment, at: instruction)
-  }
-
-  /// The upcall at the end of a slice. Put off by a slice inside a critical section, while there is no entry yet, as before a program's
-  /// first call, while a page fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it
-  /// interrupts; and on the way through the gate page, where the registers are not the environment's own yet, or its stack is not.
-  @inline(__always) private func epilogue(of environment: UInt32, at instruction: UInt64) -> SliceEnd {
-    let page = page(of: environment)
-    let entry = environments[environment].epilogueEntry
-    guard page.value.faultPending | page.value.criticalSection == 0, entry != 0,
-      instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
-    else {
-      page.value.epilogueDue = 1
-      processor.value.epiloguePending = 2
-      return .goOn
-    }
-    processor.value.epiloguePending = 1
-    page.value.epilogueReturn = instruction
-    return .epilogue(entry: entry)
-  }
-
-  /// The running environment gives up the processor and goes on at `instruction` with `stack` when its turn comes. What it ran past the end
-  /// of its slice, it owes.
-  @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64) {
-    let processor = self.processor
-    let record = environments.cell(at: processor.value.environment)
-    record.value.savedInstructionPointer = instruction
-    record.value.savedStackPointer = stack
-    record.value.processorPlusOne = 0
-    if processor.value.epiloguePending != 0 {
-      processor.value.epiloguePending = 0
-      let now = machine.timeStamp
-      let end = processor.value.sliceEnd
-      if now > end { record.value.debt &+= now &- end }
-    } else {
-      processors.cell(at: processor.value.index).value.yields &+= 1
-    }
-  }
-
-  /// The rest of a slice passes from the running environment to another one. A slice that is over has no rest: who gives it away all the
-  /// same pays for the one that the other gets.
-  @inline(__always) func donate() {
-    let processor = self.processor
-    guard processor.value.epiloguePending != 0 else { return }
-    donateOverrun()
-  }
-
-  @inline(never) private func donateOverrun() {
-    let end = processor.value.sliceEnd
-    let now = machine.timeStamp
-    processor.value.epiloguePending = 0
-    environments[current].debt &+= (now > end ? now &- end : 0) &+ header.value.sliceLength
   }
 }
 

@@ -47,36 +47,33 @@ extension Kernel {
     }
   }
 
-  /// `CallNumber.yieldTo`: the environment that gets the rest of the slice. The caller has given the processor up where one is returned.
-  @inline(__always) public func yieldTo(_ handle: UInt64, instruction: UInt64, stack: UInt64) throws(CallError)
-    -> UInt32
-  {
+  /// `CallNumber.yieldTo`: the other environment runs, the caller has given the processor up.
+  @inline(__always) public func yieldTo(_ handle: UInt64, instruction: UInt64, stack: UInt64) throws(CallError) {
     guard let receiver = environment(handle) else { throw .noSuchResource }
     let record = environments.cell(at: receiver)
     guard record.value.state == EnvironmentState.runnable.rawValue, record.value.processorPlusOne == 0 else {
       throw .busy
     }
     donate()
-    giveUp(instruction: instruction, stack: stack)
+    leave(instruction: instruction, stack: stack)
     switchTo(receiver)
-    return receiver
   }
 
-  /// Where an environment goes on that has given up the processor, and what it finds in rdx: where it would have gone on if it had not bound
+  /// Where the environment of `record`, which was switched to, goes on that had given up the processor, and what it finds in rdx: where it would have gone on if it had not bound
   /// an entry for that.
-  @inline(__always) public func resumption(of environment: UInt32) -> (entry: UInt64, stack: UInt64, saved: UInt64) {
-    let record = environments.cell(at: environment)
+  @inline(__always) public func resumption(of record: Cell<EnvironmentRecord>) -> (
+    entry: UInt64, stack: UInt64, saved: UInt64
+  ) {
     let saved = record.value.savedInstructionPointer
     let prologue = record.value.prologueEntry
-    if own.value.pressed != 0 { return revocationResumption(of: environment) }
+    if own.value.pressed != 0 { return revocationResumption() }
     return (prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
   }
 
   /// The same where somebody is asked to give resources back.
-  @inline(never) private func revocationResumption(of environment: UInt32) -> (
-    entry: UInt64, stack: UInt64, saved: UInt64
-  ) {
-    let record = environments.cell(at: environment)
+  @inline(never) private func revocationResumption() -> (entry: UInt64, stack: UInt64, saved: UInt64) {
+    let environment = current
+    let record = currentRecord
     let saved = record.value.savedInstructionPointer
     let entry = takeRevocationEntry(of: environment) ?? record.value.prologueEntry
     return (entry != 0 ? entry : saved, record.value.savedStackPointer, saved)

@@ -8,7 +8,7 @@ extension Kernel {
     guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
     guard hasRoom(current, .slices) else { return refuse(.exhausted) }
     guard let wanted = freeSlice(position) else { return refuse(noSlice(position)) }
-    takeSlice(wanted, for: current, guardName: capability.name, guardLength: capability.length)
+    takeSlice(wanted, for: current, guardName: capability.guardName)
     return CallResult(wanted)
   }
 
@@ -17,7 +17,7 @@ extension Kernel {
     guard let index = sliceIndex(named: position) else { return refuse(.noSuchResource) }
     let record = slices[index]
     guard record.ownerPlusOne != 0 else { return refuse(.noSuchResource) }
-    if let error = refusal(slot, .allocate, guardName: record.guardName, guardLength: record.guardLength) {
+    if let error = refusal(slot, .allocate, guardName: record.guardName) {
       return refuse(error)
     }
     guard hasSlice(record.ownerPlusOne &- 1, besides: index) else { return refuse(.busy) }
@@ -30,7 +30,7 @@ extension Kernel {
     guard let index = sliceIndex(named: position) else { return refuse(.noSuchResource) }
     let record = slices[index]
     guard record.ownerPlusOne != 0 else { return refuse(.noSuchResource) }
-    if let error = refusal(slot, .allocate, guardName: record.guardName, guardLength: record.guardLength) {
+    if let error = refusal(slot, .allocate, guardName: record.guardName) {
       return refuse(error)
     }
     guard let receiver = environment(handle) else { return refuse(.noSuchResource) }
@@ -39,9 +39,8 @@ extension Kernel {
     guard hasSlice(giver, besides: index) else { return refuse(.busy) }
     guard hasRoom(receiver, .slices) else { return refuse(.exhausted) }
     let guardName = environments[receiver].guardName
-    let guardLength = environments[receiver].guardLength
     dropSlice(position)
-    takeSlice(position, for: receiver, guardName: guardName, guardLength: guardLength)
+    takeSlice(position, for: receiver, guardName: guardName)
     return .success
   }
 
@@ -87,11 +86,15 @@ extension Kernel {
   }
 
   /// Gives a free position to an environment.
-  func takeSlice(_ position: UInt64, for environment: UInt32, guardName: UInt64, guardLength: UInt32) {
+  func takeSlice(_ position: UInt64, for environment: UInt32, guardName: UInt64) {
     let processor = UInt32(truncatingIfNeeded: position &>> 8)
     let index = processor &* UInt32(BooksLayout.slices) &+ UInt32(truncatingIfNeeded: position & 0xff)
-    slices[index] = SliceRecord(guardName: guardName, ownerPlusOne: environment &+ 1, guardLength: guardLength)
+    slices[index] = SliceRecord(guardName: guardName, ownerPlusOne: environment &+ 1)
+    let owner = environments.cell(at: environment)
+    sliceNodes[index].record = owner.address
+    sliceNodes[index].turn = UInt64(environment) &<< 32 | position & 63
     self.processor(processor).value.slicesTaken |= 1 &<< (position & 63)
+    linkSlices(of: processor)
     charge(environment, .slices)
     if processor != self.processor.value.index, self.processor(processor).value.isIdle != 0 {
       machine.interrupt(processor: processor)
@@ -103,8 +106,24 @@ extension Kernel {
     let processor = UInt32(truncatingIfNeeded: position &>> 8)
     let index = processor &* UInt32(BooksLayout.slices) &+ UInt32(truncatingIfNeeded: position & 0xff)
     discharge(slices[index].ownerPlusOne &- 1, .slices)
-    slices[index] = SliceRecord(guardName: 0, ownerPlusOne: 0, guardLength: 0)
+    slices[index] = SliceRecord(guardName: 0, ownerPlusOne: 0)
+    sliceNodes[index].record = 0
     self.processor(processor).value.slicesTaken &= ~(1 &<< (position & 63))
+    linkSlices(of: processor)
+  }
+
+  /// Links each position of a processor's vector, taken or not, with the next one that has an owner. Bounded by the vector's length.
+  private func linkSlices(of processor: UInt32) {
+    let taken = self.processor(processor).value.slicesTaken
+    processors[processor].slicesTaken = taken
+    let base = processor &* UInt32(BooksLayout.slices)
+    var next = UInt64(base) &+ (taken == 0 ? 0 : UInt64(truncatingIfNeeded: taken.trailingZeroBitCount))
+    var position = UInt32(BooksLayout.slices)
+    while position > 0 {
+      position &-= 1
+      sliceNodes[base &+ position].next = next
+      if taken &>> UInt64(position) & 1 != 0 { next = UInt64(base &+ position) }
+    }
   }
 
   /// Takes all of an environment's positions.

@@ -36,10 +36,10 @@ extension Kernel {
     guard UInt64(callee.value.generation) == Handle.generation(handle) else { throw .noSuchResource }
     let number = current
     let caller = environments.cell(at: number)
-    let name = caller.value.handle(of: number)
+    let name = caller.value.handle
     let arrival: Arrival
     if callee.value.state == EnvironmentState.sleeping.rawValue {
-      if let error = refusal(slot, .call, guardName: callee.value.guardName, guardLength: callee.value.guardLength) {
+      if let error = refusal(slot, .call, guardName: callee.value.guardName) {
         throw error
       }
       guard callee.value.transferEntry != 0,

@@ -21,20 +21,28 @@ extension Kernel {
     return .success
   }
 
-  /// The running environment faulted at `instruction` on `address`. Touches nothing but its own record and page, so the lock is not needed.
-  @inline(__always) public func pageFault(instruction: UInt64, address: UInt64, code: UInt64) -> FaultOutcome {
-    let record = environments.cell(at: current)
+  /// The usual page fault, as `pageFault`: returns the entry, 0 where `pageFault` must decide, and then nothing was changed.
+  @inline(__always) public func usualPageFault(instruction: UInt64, address: UInt64, code: UInt64) -> UInt64 {
+    let record = currentRecord
     let entry = record.value.faultEntry
-    // Safe: as in `page(of:)`.
-    let page = unsafe Cell<EnvironmentPage>(machine.memory(at: UInt64(record.value.environmentPage) &<< 12))
-    guard entry != 0 else { return .abort(.pageFault(address: address, code: code)) }
-    guard page.value.faultPending == 0 else { return .abort(.nestedPageFault(address: address, code: code)) }
+    let page = page(of: record)
+    guard entry != 0, page.value.faultPending == 0 else { return 0 }
     page.value.faultPending = 1
     page.value.faultInstruction = instruction
     page.value.faultAddress = address
     page.value.faultCode = code
     record.value.faults &+= 1
-    return .upcall(entry: entry)
+    return entry
+  }
+
+  /// The running environment faulted at `instruction` on `address`. Touches nothing but its own record and page, so the lock is not needed.
+  public func pageFault(instruction: UInt64, address: UInt64, code: UInt64) -> FaultOutcome {
+    let record = currentRecord
+    let entry = record.value.faultEntry
+    let page = page(of: record)
+    guard entry != 0 else { return .abort(.pageFault(address: address, code: code)) }
+    guard page.value.faultPending == 0 else { return .abort(.nestedPageFault(address: address, code: code)) }
+    return .upcall(entry: usualPageFault(instruction: instruction, address: address, code: code))
   }
 
   /// An exception that the processor cannot bring to ring 3 by itself: puts it where the processor puts the others, on the small stack in the

@@ -61,8 +61,8 @@ extension Kernel {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     guard disk < UInt64(header.value.diskCount) else { return refuse(.noSuchResource) }
     let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 3)
-    let name = CapabilityName.name(CapabilityName.disk, disk)
-    guard !wanted.isEmpty, capability.allows(wanted, guardName: name, guardLength: 2) else {
+    let name = CapabilityName.guardName(CapabilityName.disk, disk)
+    guard !wanted.isEmpty, capability.allows(wanted, guardName: name) else {
       return refuse(.notPermitted)
     }
     let record = disks[UInt32(truncatingIfNeeded: disk)]
@@ -72,7 +72,7 @@ extension Kernel {
     let generation = extents[index].generation &+ 1
     extents[index] = ExtentRecord(
       first: first, count: count, guardName: environments[current].guardName,
-      guardLength: environments[current].guardLength, generation: generation, owner: current,
+      generation: generation, owner: current,
       disk: UInt16(truncatingIfNeeded: disk), rights: UInt16(truncatingIfNeeded: wanted.rawValue))
     charge(current, .extents)
     return CallResult(Handle.of(index, generation: generation))
@@ -99,7 +99,7 @@ extension Kernel {
   public func extentUnbind(slot: UInt64, extent handle: UInt64) -> CallResult {
     guard let index = extent(handle) else { return refuse(.noSuchResource) }
     if let error = refusal(
-      slot, .allocate, guardName: extents[index].guardName, guardLength: extents[index].guardLength)
+      slot, .allocate, guardName: extents[index].guardName)
     {
       return refuse(error)
     }
@@ -125,7 +125,7 @@ extension Kernel {
     let isWrite = operation &>> 32 != 0
     let needed: Rights = isWrite ? .write : .read
     if let error = refusal(
-      slotAndExtent & 0xffff_ffff, needed, guardName: binding.guardName, guardLength: binding.guardLength)
+      slotAndExtent & 0xffff_ffff, needed, guardName: binding.guardName)
     {
       return refuse(error)
     }

@@ -15,7 +15,7 @@ extension Kernel {
       guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
       wanted = UInt32(truncatingIfNeeded: frame)
     }
-    guard let taken = takeFrame(wanted, identity(of: environment, capability), guardName: capability.name) else {
+    guard let taken = takeFrame(wanted, identity(of: environment, capability), guardName: capability.guardName) else {
       return refuse(wanted == nil && header.value.freeFrames == 0 ? .exhausted : .busy)
     }
     return CallResult(UInt64(taken))
@@ -24,8 +24,7 @@ extension Kernel {
   /// What a frame of memory is that `environment` takes under `capability`.
   @inline(__always) func identity(of environment: UInt32, _ capability: Capability) -> FrameIdentity {
     FrameIdentity(
-      owner: UInt8(truncatingIfNeeded: environment), kind: .memory,
-      guardLength: UInt8(truncatingIfNeeded: capability.length))
+      owner: UInt8(truncatingIfNeeded: environment), kind: .memory)
   }
 
   /// `CallNumber.frameFree`. Page tables are not memory any more and stay to the environment's end.
@@ -45,12 +44,12 @@ extension Kernel {
     let allowed = lengthAndAllowed &>> 32
     guard length <= 8, allowed <= 7 else { return refuse(.badArgument) }
     let wanted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
-    guard capability.allows(.allocate, guardName: wanted.name, guardLength: wanted.length) else {
+    guard wanted.isValid else { return refuse(.badArgument) }
+    guard capability.allows(.allocate, guardName: wanted.guardName) else {
       return refuse(.notPermitted)
     }
     let index = UInt32(truncatingIfNeeded: frame)
-    frames[index].guardName = wanted.name
-    frames[index].identity.guardLength = UInt8(truncatingIfNeeded: length)
+    frames[index].guardName = wanted.guardName
     frames[index].identity.allowed = UInt8(truncatingIfNeeded: allowed)
     return .success
   }
@@ -67,7 +66,6 @@ extension Kernel {
     own.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
     unlinkOwned(index, weight: 1)
     frames[index].guardName = environments[receiver].guardName
-    frames[index].identity.guardLength = UInt8(truncatingIfNeeded: environments[receiver].guardLength)
     frames[index].identity.owner = UInt8(truncatingIfNeeded: receiver)
     linkOwned(index, to: receiver, weight: 1)
     return .success

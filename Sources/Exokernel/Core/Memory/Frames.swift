@@ -102,7 +102,7 @@ extension Kernel {
     let head = header.value.freeHead
     if head != 0 { frames[head].previous = frame }
     frames[frame] = FrameRecord(
-      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free, guardLength: 0), references: 0, next: head,
+      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0, next: head,
       previous: 0, application: 0, pins: 0, dirty: 1)
     header.value.freeHead = frame
   }
@@ -123,7 +123,7 @@ extension Kernel {
     let record = frames.cell(at: UInt32(truncatingIfNeeded: frame))
     guard record.value.kind == kind.rawValue else { return .noSuchResource }
     guard
-      capability.allows(rights, guardName: record.value.guardName, guardLength: UInt32(record.value.guardLength))
+      capability.allows(rights, guardName: record.value.guardName)
     else { return .notPermitted }
     return nil
   }

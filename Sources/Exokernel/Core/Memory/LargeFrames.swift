@@ -16,7 +16,7 @@ extension Kernel {
     var identity = identity(of: environment, capability)
     identity.kind = FrameKind.large.rawValue
     frames[frame] = FrameRecord(
-      guardName: capability.name, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0,
+      guardName: capability.guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0,
       dirty: 1)
     linkOwned(frame, to: environment, weight: Self.largeWeight)
     return CallResult(UInt64(frame))
@@ -76,9 +76,10 @@ extension Kernel {
   func returnLarge(_ frame: UInt32) {
     unlinkOwned(frame, weight: Self.largeWeight)
     frames[frame] = FrameRecord(
-      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free, guardLength: 0), references: 0,
+      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0,
       next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 2)
     own.value.largeDirty = frame
+    own.value.attention = 1
     // Another one may be half cleared: it goes on where it was, behind this one.
     own.value.largeCleaned = 0
   }

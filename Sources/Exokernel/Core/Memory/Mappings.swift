@@ -21,7 +21,7 @@ extension Kernel {
     let identity = record.value.identity
     guard identity.kind == FrameKind.memory.rawValue else { return refuse(.noSuchResource) }
     // An empty slot has no rights, so the usual case need not ask for it.
-    guard capability.value.allows(wanted, guardName: record.value.guardName, guardLength: UInt32(identity.guardLength)),
+    guard capability.value.allows(wanted, guardName: record.value.guardName),
       wanted.rawValue & ~UInt32(identity.allowed) == 0
     else { return refuse(capability.value.rights.isEmpty ? .noSuchCapability : .notPermitted) }
     guard table == Handle.own, UInt32(identity.owner) == environment else {

@@ -13,7 +13,8 @@ extension Kernel {
     let count = offsetAndCount &>> 32
     guard count >= 1, count <= 4096, offset <= 4096 &- count, length <= 8 else { return refuse(.badArgument) }
     let wanted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
-    guard capability.allows(.allocate, guardName: wanted.name, guardLength: wanted.length) else {
+    guard wanted.isValid else { return refuse(.badArgument) }
+    guard capability.allows(.allocate, guardName: wanted.guardName) else {
       return refuse(.notPermitted)
     }
     let number = UInt32(truncatingIfNeeded: frame)
@@ -23,7 +24,7 @@ extension Kernel {
     let generation = regions[index].generation &+ 1
     frames[number].pins &+= 1
     regions[index] = RegionRecord(
-      guardName: wanted.name, guardLength: wanted.length, generation: generation, ownerPlusOne: current &+ 1,
+      guardName: wanted.guardName, generation: generation, ownerPlusOne: current &+ 1,
       frame: number, offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: count))
     charge(current, .regions)
     return CallResult(Handle.of(index, generation: generation))
@@ -44,7 +45,7 @@ extension Kernel {
       UInt64(regions[index].generation) == Handle.generation(handle)
     else { throw .noSuchResource }
     if let error = refusal(
-      slot, rights, guardName: regions[index].guardName, guardLength: regions[index].guardLength)
+      slot, rights, guardName: regions[index].guardName)
     {
       throw error
     }

@@ -36,8 +36,7 @@ extension Kernel {
   /// Makes a frame a cleared page table of `target`'s.
   private func tableFrame(_ frame: UInt64, for target: UInt32) throws(CallError) -> UInt32 {
     let identity = FrameIdentity(
-      owner: UInt8(truncatingIfNeeded: target), kind: .pageTable,
-      guardLength: UInt8(truncatingIfNeeded: environments[target].guardLength))
+      owner: UInt8(truncatingIfNeeded: target), kind: .pageTable)
     let name = environments[target].guardName
     if frame == CallNumber.any {
       guard hasRoom(target, .frames) else { throw .exhausted }
@@ -89,7 +88,7 @@ extension Kernel {
     let identity = identity(of: target, capability)
     var index = 0
     while index < Int(truncatingIfNeeded: count) {
-      guard let frame = takeFrame(nil, identity, guardName: capability.name) else {
+      guard let frame = takeFrame(nil, identity, guardName: capability.guardName) else {
         guard index != 0 else { return refuse(.busy) }
         break
       }

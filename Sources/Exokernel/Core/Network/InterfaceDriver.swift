@@ -53,7 +53,7 @@ extension Kernel {
     guard interface < UInt64(header.value.interfaceCount) else { return refuse(.noSuchResource) }
     guard
       capability.allows(
-        .write, guardName: CapabilityName.name(CapabilityName.network, interface), guardLength: 2)
+        .write, guardName: CapabilityName.guardName(CapabilityName.network, interface))
     else { return refuse(.notPermitted) }
     let environment = current
     let driver = UInt32(truncatingIfNeeded: interface)

@@ -37,7 +37,7 @@ extension Kernel {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     guard
       capability.allows(
-        .read | .allocate, guardName: CapabilityName.name(CapabilityName.network, 0), guardLength: 2)
+        .read | .allocate, guardName: CapabilityName.guardName(CapabilityName.network, 0))
     else { return refuse(.notPermitted) }
     guard slots >= 2, slots <= UInt64(PacketRing.maximumSlots), slots & (slots &- 1) == 0, count >= 1,
       count <= UInt64(FilterProgram.capacity)
@@ -66,7 +66,7 @@ extension Kernel {
     let generation = filters[index].generation &+ 1
     filters[index] = FilterRecord(
       ownerPlusOne: current &+ 1, ringFrame: control, packets: 0, guardName: environments[current].guardName,
-      guardLength: environments[current].guardLength, generation: generation)
+      generation: generation)
     charge(current, .filters)
     if index >= header.value.filterCount { header.value.filterCount = index &+ 1 }
     return CallResult(Handle.of(index, generation: generation))
@@ -79,7 +79,7 @@ extension Kernel {
       UInt64(filters[index].generation) == Handle.generation(handle)
     else { return refuse(.noSuchResource) }
     if let error = refusal(
-      slot, .allocate, guardName: filters[index].guardName, guardLength: filters[index].guardLength)
+      slot, .allocate, guardName: filters[index].guardName)
     {
       return refuse(error)
     }

@@ -15,12 +15,11 @@ extension Kernel {
   }
 
   /// Nil where the capability in `slot` dominates a guard with `rights`; otherwise what the call is refused with.
-  @inline(__always) func refusal(_ slot: UInt64, _ rights: Rights, guardName: UInt64, guardLength: UInt32) -> CallError?
-  {
+  @inline(__always) func refusal(_ slot: UInt64, _ rights: Rights, guardName: UInt64) -> CallError? {
     guard slot < CapabilitySlot.count else { return .noSuchCapability }
     let capability = capabilities.cell(at: self.slot(slot, of: current))
     // An empty slot has no rights, so the usual case need not ask for it.
-    guard capability.value.allows(rights, guardName: guardName, guardLength: guardLength) else {
+    guard capability.value.allows(rights, guardName: guardName) else {
       return capability.value.rights.isEmpty ? .noSuchCapability : .notPermitted
     }
     return nil
@@ -31,7 +30,7 @@ extension Kernel {
     let index = Handle.index(handle)
     guard index < UInt32(BooksLayout.environments) else { return nil }
     let record = environments.cell(at: index)
-    guard UInt64(record.value.generation) == Handle.generation(handle), isLive(index) else { return nil }
+    guard record.value.handle == handle, isLive(index) else { return nil }
     return index
   }
 
@@ -46,7 +45,7 @@ extension Kernel {
     guard let index = environment(handle) else { throw .noSuchResource }
     let record = environments.cell(at: index)
     if let error = refusal(
-      slot, rights, guardName: record.value.guardName, guardLength: record.value.guardLength)
+      slot, rights, guardName: record.value.guardName)
     {
       throw error
     }

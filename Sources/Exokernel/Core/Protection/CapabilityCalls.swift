@@ -31,6 +31,7 @@ extension Kernel {
     let rights = Rights(rawValue: UInt32(truncatingIfNeeded: lengthAndRights &>> 32))
     guard length <= 8, !rights.isEmpty else { return refuse(.badArgument) }
     let derived = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: rights)
+    guard derived.isValid else { return refuse(.badArgument) }
     guard capability.dominates(derived) else { return refuse(.notPermitted) }
     do throws(CallError) {
       fill(try emptySlot(into), derived)
@@ -61,7 +62,7 @@ extension Kernel {
     let kept = Rights(rawValue: capability.rights.rawValue & UInt32(truncatingIfNeeded: rights))
     guard !kept.isEmpty else { return refuse(.badArgument) }
     let place = self.slot(into, of: receiver)
-    guard capabilities[place].rights.isEmpty, acceptances[place] == environments[current].handle(of: current) else {
+    guard capabilities[place].rights.isEmpty, acceptances[place] == environments[current].handle else {
       return refuse(.notAccepted)
     }
     fill(place, Capability(name: capability.name, length: capability.length, rights: kept))
@@ -80,7 +81,8 @@ extension Kernel {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     guard length <= 8 else { return refuse(.badArgument) }
     let target = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
-    guard capability.allows(.revoke, guardName: target.name, guardLength: target.length) else {
+    guard target.isValid else { return refuse(.badArgument) }
+    guard capability.allows(.revoke, guardName: target.guardName) else {
       return refuse(.notPermitted)
     }
     let presented = self.slot(slot, of: current)
@@ -88,7 +90,7 @@ extension Kernel {
     for place in 0..<capabilities.count where place != presented {
       let held = capabilities.cell(at: place)
       guard !held.value.rights.isEmpty,
-        target.allows(.none, guardName: held.value.name, guardLength: held.value.length)
+        target.allows(.none, guardName: held.value.guardName)
       else { continue }
       held.value = .empty
       destroyed &+= 1

@@ -46,7 +46,7 @@ extension Kernel {
         frames[environments[index].environmentPage].references = 1
       }
       fill(place, capabilities[self.slot(CapabilitySlot.own, of: index)])
-      return CallResult(environments[index].handle(of: index))
+      return CallResult(environments[index].handle)
     } catch {
       return refuse(error)
     }
@@ -72,8 +72,7 @@ extension Kernel {
       environments[index].savedInstructionPointer = entry
       environments[index].savedStackPointer = stack
       environments[index].state = EnvironmentState.runnable.rawValue
-      takeSlice(
-        place, for: index, guardName: environments[index].guardName, guardLength: environments[index].guardLength)
+      takeSlice(place, for: index, guardName: environments[index].guardName)
       return .success
     } catch {
       return refuse(error)
@@ -87,6 +86,7 @@ extension Kernel {
     let processor = environments[index].processorPlusOne
     if processor != 0, processor != self.processor.value.index &+ 1 {
       own.value.doomed |= 1 &<< UInt64(index)
+      own.value.attention = 1
       machine.interrupt(processor: processor &- 1)
       return false
     }
@@ -111,9 +111,9 @@ extension Kernel {
       let index = try environment(handle, slot: slot, .control)
       guard length <= 8 else { throw .badArgument }
       let wanted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
-      if let error = refusal(slot, .control, guardName: wanted.name, guardLength: wanted.length) { throw error }
-      environments[index].guardName = wanted.name
-      environments[index].guardLength = wanted.length
+      guard wanted.isValid else { throw .badArgument }
+      if let error = refusal(slot, .control, guardName: wanted.guardName) { throw error }
+      environments[index].guardName = wanted.guardName
       return .success
     } catch {
       return refuse(error)

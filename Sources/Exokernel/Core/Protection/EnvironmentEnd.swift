@@ -5,7 +5,7 @@ extension Kernel {
   /// `CallNumber.exit`, and every other end: the environment runs no more and holds nothing but frames that go back in small steps.
   /// Bounded by the tables of slices, filters, extents, regions, environments and capabilities.
   public func end(_ environment: UInt32, status: UInt32) {
-    let handle = environments[environment].handle(of: environment)
+    let handle = environments[environment].handle
     environments[environment].state = EnvironmentState.ended.rawValue
     environments[environment].exitStatus = status
     environments[environment].processorPlusOne = 0
@@ -42,6 +42,7 @@ extension Kernel {
     let bit: UInt64 = 1 &<< UInt64(environment)
     frames[root].references &-= 1
     own.value.reaping |= bit
+    own.value.attention = 1
     own.value.reaper.progress = 1
     if frames[root].references != 0 {
       unmapPage(of: environment)
@@ -79,6 +80,7 @@ extension Kernel {
       && environments[index].rootTable == root
     {
       own.value.reaping |= 1 &<< UInt64(index)
+      own.value.attention = 1
       own.value.unmapped |= 1 &<< UInt64(index)
       own.value.reaper.progress = 1
     }

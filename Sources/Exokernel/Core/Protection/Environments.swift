@@ -17,16 +17,17 @@ extension Kernel {
   /// A new environment with an empty address space, or one that shares the table of `shared`. Its two frames are charged to it; its quotas
   /// must be set before. Nil where frames are used up. Nothing is changed then.
   func makeEnvironment(_ index: UInt32, quotas: InlineArray<6, UInt32>, sharing shared: UInt32?) -> Bool {
-    let generation = environments[index].generation &+ 1
+    let generation = Handle.next(after: environments[index].generation)
     forget(index)
-    environments[index].generation = generation
-    let name = CapabilityName.environment(index, generation: generation)
-    let length = CapabilityName.environmentLength
+    environments[index].handle = Handle.of(index, generation: generation)
+    let capability = Capability(
+      name: CapabilityName.environment(index, generation: generation), length: CapabilityName.environmentLength,
+      rights: .all)
+    let name = capability.guardName
     for kind in 0..<6 { environments[index].quotas[kind].limit = quotas[kind] }
     environments[index].guardName = name
-    environments[index].guardLength = length
     let identity = FrameIdentity(
-      owner: UInt8(truncatingIfNeeded: index), kind: .environmentPage, guardLength: UInt8(truncatingIfNeeded: length))
+      owner: UInt8(truncatingIfNeeded: index), kind: .environmentPage)
     guard let page = takeFrame(nil, identity, guardName: name) else { return false }
     if let shared {
       let root = environments[shared].rootTable
@@ -46,9 +47,9 @@ extension Kernel {
     }
     environments[index].environmentPage = page
     environments[index].pageAddress = AddressMap.environmentPage
-    capabilities[slot(CapabilitySlot.own, of: index)] = Capability(name: name, length: length, rights: .all)
+    capabilities[slot(CapabilitySlot.own, of: index)] = capability
     self.page(of: index).value.environment = UInt64(index)
-    self.page(of: index).value.handle = Handle.of(index, generation: generation)
+    self.page(of: index).value.handle = environments[index].handle
     environments[index].state = EnvironmentState.created.rawValue
     header.value.liveEnvironments &+= 1
     return true
@@ -125,7 +126,6 @@ extension Kernel {
     environments[environment].state = EnvironmentState.runnable.rawValue
     guard let position = freeSlice(CallNumber.any) else { return }
     takeSlice(
-      position, for: environment, guardName: environments[environment].guardName,
-      guardLength: environments[environment].guardLength)
+      position, for: environment, guardName: environments[environment].guardName)
   }
 }

@@ -15,7 +15,9 @@ extension Kernel {
   public func doChores() -> Bool {
     if own.value.doomed != 0 { endDoomed() }
     let isReaping = reap(limit: 8)
-    return repossess(limit: 8) || isReaping
+    let isPressing = repossess(limit: 8)
+    own.value.attention = hasChores || own.value.moreReceived != 0 ? 1 : 0
+    return isPressing || isReaping
   }
 
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a

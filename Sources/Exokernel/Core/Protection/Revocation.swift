@@ -46,6 +46,7 @@ extension Kernel {
         deadline: deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind),
         address: AddressMap.largePages, frame: 0, reserved: 0, stage: 1, taken: 0)
       own.value.pressed |= 1 &<< UInt64(index)
+      own.value.attention = 1
       let page = page(of: index)
       page.value.repossessed = 0
       page.value.revocationKind = kind

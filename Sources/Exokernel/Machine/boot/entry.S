@@ -3,8 +3,8 @@
 .set CALLS, 53
 .set PROCESSORS, 4
 .set STACKS, 0xffffffff80800000         # see tables.S
-.set STATE, 64                          # ProcessorState.size
-.set FLUSH, 48                          # ProcessorState.machine.0: nonzero asks for its translations to be forgotten
+.set STATE, 128                         # ProcessorState.size
+.set FLUSH, 64                          # ProcessorState.machine.0: nonzero asks for its translations to be forgotten
 
 # The kernel's lock is taken by ticket, so nobody waits longer than the others' paths through the kernel take. Clobbers r11.
 .macro take_lock
@@ -284,10 +284,8 @@ entry_timer:
   push $0
   push $0xe0
   save_caller_saved
-  mov %rsp, %rdi
-  take_lock
+  mov %rsp, %rdi                          # the usual upcall touches nothing that is shared, so it needs no lock
   call kernel_timer
-  give_lock
   restore_caller_saved
   add $16, %rsp
   iretq
@@ -355,11 +353,11 @@ wait_for_lock:
 1:pause
   mov %rsp, %rax
   or $0x3fff, %rax
-  cmpl $0, FLUSH-63(%rax)
+  cmpl $0, FLUSH-127(%rax)
   je 2f
   mov %cr3, %rcx
   mov %rcx, %cr3
-  movl $0, FLUSH-63(%rax)
+  movl $0, FLUSH-127(%rax)
 2:cmp %r11d, lock_served
   jne 1b
   pop %rcx
@@ -371,7 +369,7 @@ wait_for_lock:
 .globl machine_resume
 machine_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
   or $0x3fff, %rsp
-  sub $(63 + 16), %rsp
+  sub $(127 + 16), %rsp
   mov %rsi, (%rsp)
   push $0x202
   push $0x33

@@ -7,7 +7,7 @@
 .set LARGE, 0x80
 .set NX, 1 << 63
 .set PROCESSORS, 4
-.set STACKS, 0xffffffff80800000         # 16 KiB each; the last 64 bytes are the processor's state
+.set STACKS, 0xffffffff80800000         # 16 KiB each; the last 128 bytes are the processor's state
 
 # ---------------------------------------------------------------- page tables
 .section .tables, "aw", @progbits
@@ -300,7 +300,7 @@ task_states:
   .set processor, 0
   .rept PROCESSORS
     .long 0
-    .quad STACKS + (processor + 1) * 0x4000 - 64                      # RSP0
+    .quad STACKS + (processor + 1) * 0x4000 - 128                     # RSP0
     .quad 0, 0, 0
     .quad emergency_stacks + (processor + 1) * 4096                   # IST1
     .quad 0x5ff680 + processor * 128                                  # IST2: in the environment page, for exceptions of ring 3
@@ -340,7 +340,7 @@ emergency_stacks:
 .globl private_state
 .balign 4096
 private_state:
-  .skip 0x1d000
+  .skip 0x1f000
 .globl receive_buffers
 .balign 4096
 receive_buffers:

@@ -109,7 +109,7 @@ private func measureCalls() throws(CallError) {
 /// The handle of the program that was started `after` this one.
 private func handle(of number: UInt64) throws(CallError) -> UInt64 {
   guard let record = Books.environment(number) else { throw .noSuchResource }
-  return record.handle(of: UInt32(number))
+  return record.handle
 }
 
 private func measureTransfers() throws(CallError) {

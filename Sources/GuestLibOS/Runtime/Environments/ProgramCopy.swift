@@ -117,7 +117,8 @@ private struct ProgramCopy {
       let frame = try filledFrame { window in copyWords(from: page, to: window) }
       if let guardRecord = Books.frame(frame) {
         try KernelCall.guardFrame(
-          frame, name: guardRecord.guardName, length: UInt64(guardRecord.guardLength), allowed: .read | .execute)
+          frame, name: guardRecord.guardName, length: Capability.length(ofGuard: guardRecord.guardName),
+          allowed: .read | .execute)
       }
       libos_store32(place, UInt32(truncatingIfNeeded: frame))
     }

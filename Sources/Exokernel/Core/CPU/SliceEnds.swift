@@ -1,0 +1,119 @@
+import ExokernelABI
+
+/// What follows the end of a slice.
+public enum SliceEnd: Sendable {
+  /// The environment runs on.
+  case goOn
+  /// The environment runs on at its epilogue.
+  case epilogue(entry: UInt64)
+  /// The environment is ended.
+  case abort
+}
+
+/// The end of a slice, and giving the processor up.
+extension Kernel {
+  /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others counts, too, so it is no
+  /// small number; what the environment overran, it pays in any case.
+  public static var overrunLimit: UInt32 { 32 }
+
+  /// The usual end of a slice, at time-stamp `now`: somebody else has positions on this processor, and the environment takes the upcall. Returns
+  /// its entry; 0 in all other cases, which `sliceEnded` decides. Touches nothing but the processor's own state and the environment's record
+  /// and page, so the lock is not needed.
+  @inline(__always) public func usualEpilogue(at instruction: UInt64, now: UInt64) -> UInt64 {
+    let processor = self.processor
+    let taken = processor.value.slicesTaken
+    guard processor.value.epiloguePending == 0, taken & (taken &- 1) != 0 else { return 0 }
+    let record = currentRecord
+    let page = page(of: record)
+    guard page.value.faultPending | page.value.criticalSection == 0 else { return 0 }
+    let entry = record.value.epilogueEntry
+    guard entry != 0 else { return 0 }
+    page.value.epilogueReturn = instruction
+    processor.value.epiloguePending = 1
+    processor.value.overrun = 0
+    machine.armTimer(at: now &+ header.value.sliceLength)
+    return entry
+  }
+
+  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
+  public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
+    let processor = self.processor
+    let taken = processor.value.slicesTaken
+    machine.armTimer(at: now &+ header.value.sliceLength)
+    guard processor.value.epiloguePending == 0 else { return overran(at: instruction) }
+    guard taken & (taken &- 1) != 0 else {
+      // Alone on this processor: its next slice begins at once.
+      currentRecord.value.slicesRun &+= 1
+      processor.value.sliceEnd = now &+ header.value.sliceLength
+      return .goOn
+    }
+    processor.value.overrun = 0
+    return epilogue(at: instruction)
+  }
+
+  /// One more slice past the end: too many of them end the environment.
+  private func overran(at instruction: UInt64) -> SliceEnd {
+    processor.value.overrun &+= 1
+    guard processor.value.overrun < Self.overrunLimit else { return .abort }
+    return processor.value.epiloguePending == 1 ? .goOn : epilogue(at: instruction)
+  }
+
+  /// The upcall at the end of a slice. Put off by a slice inside a critical section, while there is no entry yet, as before a program's
+  /// first call, while a page fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it
+  /// interrupts; and on the way through the gate page, where the registers are not the environment's own yet, or its stack is not.
+  private func epilogue(at instruction: UInt64) -> SliceEnd {
+    let page = page(of: currentRecord)
+    let entry = currentRecord.value.epilogueEntry
+    guard page.value.faultPending | page.value.criticalSection == 0, entry != 0,
+      instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
+    else {
+      page.value.epilogueDue = 1
+      processor.value.epiloguePending = 2
+      return .goOn
+    }
+    processor.value.epiloguePending = 1
+    page.value.epilogueReturn = instruction
+    return .epilogue(entry: entry)
+  }
+
+  /// The running environment, which stays runnable, gives up the processor at time-stamp `now` and goes on at `instruction` with `stack` when
+  /// its turn comes. What it ran past the end of its slice, it owes.
+  @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64, now: UInt64) {
+    leave(instruction: instruction, stack: stack)
+    let processor = self.processor
+    if processor.value.epiloguePending != 0 {
+      processor.value.epiloguePending = 0
+      let end = processor.value.sliceEnd
+      if now > end { currentRecord.value.debt &+= now &- end }
+    }
+  }
+
+  /// The same, whatever the environment waits for from now on.
+  public func giveUp(instruction: UInt64, stack: UInt64) {
+    let state = currentRecord.value.state
+    giveUp(instruction: instruction, stack: stack, now: machine.timeStamp)
+    currentRecord.value.state = state
+  }
+
+  /// Remembers where the running environment goes on. It is runnable, and runs no more.
+  @inline(__always) func leave(instruction: UInt64, stack: UInt64) {
+    let record = currentRecord
+    record.value.savedInstructionPointer = instruction
+    record.value.savedStackPointer = stack
+    record.value.activity = UInt64(EnvironmentState.runnable.rawValue)
+  }
+
+  /// The rest of a slice passes from the running environment to another one. A slice that is over has no rest: who gives it away all the
+  /// same pays for the one that the other gets.
+  @inline(__always) func donate() {
+    guard processor.value.epiloguePending != 0 else { return }
+    donateOverrun()
+  }
+
+  @inline(never) private func donateOverrun() {
+    let end = processor.value.sliceEnd
+    let now = machine.timeStamp
+    processor.value.epiloguePending = 0
+    currentRecord.value.debt &+= (now > end ? now &- end : 0) &+ header.value.sliceLength
+  }
+}
