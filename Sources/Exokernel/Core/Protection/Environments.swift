@@ -109,7 +109,8 @@ extension Kernel {
     let count = header.value.liveEnvironments
     guard count > 1 else { return }
     let frames = (header.value.frameCount &- header.value.firstFrame) / count
-    let totals: InlineArray<6, UInt32> = [0, 64, 16, 64, 64, 64]
+    // The records of environments that the programs themselves take are nobody's to promise.
+    let totals: InlineArray<6, UInt32> = [0, 64, 16, 64, 64 &- count, 64]
     for index in 0..<environments.count where environments[index].state != EnvironmentState.free.rawValue {
       for kind in 0..<6 {
         let share = kind == 0 ? frames : totals[kind] &* (kind == 1 ? header.value.processorCount : 1) / count
