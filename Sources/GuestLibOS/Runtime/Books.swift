@@ -73,6 +73,21 @@ public enum Books {
       ? record(BooksLayout.interfacesOffset, index, of: BooksLayout.interfaces) : nil
   }
 
+  /// A packet filter.
+  public static func filter(_ index: UInt64) -> FilterRecord? {
+    record(BooksLayout.filtersOffset, index, of: BooksLayout.filters)
+  }
+
+  /// An extent of a disk.
+  public static func extent(_ index: UInt64) -> ExtentRecord? {
+    record(BooksLayout.extentsOffset, index, of: BooksLayout.extents)
+  }
+
+  /// A region.
+  public static func region(_ index: UInt64) -> RegionRecord? {
+    record(BooksLayout.regionsOffset, index, of: BooksLayout.regions)
+  }
+
   /// The record of a frame.
   public static func frame(_ number: UInt64) -> FrameRecord? {
     guard number < UInt64(header.frameCount) else { return nil }

@@ -40,7 +40,9 @@ public func programMain() -> Int32 {
 }
 
 /// Name of an environment, and what the first one calls the frame that it shares.
-private func name(of environment: UInt64) -> UInt64 { Books.environment(environment)?.guardName ?? 0 }
+private func name(of environment: UInt64) -> UInt64 {
+  Books.capability(of: environment, slot: CapabilitySlot.own)?.name ?? 0
+}
 private var shared: UInt64 { name(of: 0) | 0x41 << 16 }
 
 private func held(_ environment: UInt64, _ slot: UInt64) -> Rights {
@@ -59,7 +61,7 @@ private func wait(_ environment: UInt64, _ slot: UInt64) {
 private func pause() { KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 2_000_000)) }
 
 private func own() throws(CallError) {
-  let other = Books.environment(1)?.handle(of: 1) ?? 0
+  let other = Books.environment(1)?.handle ?? 0
   for environment in 1..<BooksLayout.environments {
     for slot in 0..<CapabilitySlot.count {
       let capability = Books.capability(of: environment, slot: slot)
@@ -109,12 +111,12 @@ private func borrow() throws(CallError) {
   expect(held(1, CapabilitySlot.root).isEmpty, "a later program has no capability for everything")
   try derive()
   wait(0, 11)
-  try KernelCall.acceptCapability(slot: 6, from: Books.environment(0)?.handle(of: 0) ?? 0)
+  try KernelCall.acceptCapability(slot: 6, from: Books.environment(0)?.handle ?? 0)
   try tell(11)
   wait(0, 12)
   // The frame is found in the books.
   var frame = UInt64(Books.environment(0)?.firstFrame ?? 0)
-  while frame != 0, Books.frame(frame)?.guardLength != 6 { frame = UInt64(Books.frame(frame)?.next ?? 0) }
+  while frame != 0, Books.frame(frame)?.guardName != shared | 0xffff { frame = UInt64(Books.frame(frame)?.next ?? 0) }
   try KernelCall.mapFrame(frame, at: 0x5b_0000, rights: .read, capability: 6)
   expect(libos_load64(0x5b_0000) == 77, "a frame is shared")
   expect(.notPermitted, "not for writing, which its owner withholds") { () throws(CallError) in
@@ -132,7 +134,7 @@ private func borrow() throws(CallError) {
     _ = try KernelCall.destroyCapabilities(slot: 6, name: shared, length: 6)
   }
   expect(.notPermitted, "who may not grant does not") { () throws(CallError) in
-    try KernelCall.grantCapability(6, to: Books.environment(0)?.handle(of: 0) ?? 0, into: 8, rights: .all)
+    try KernelCall.grantCapability(6, to: Books.environment(0)?.handle ?? 0, into: 8, rights: .all)
   }
   expect(.notPermitted, "what was granted grows no right") { () throws(CallError) in
     try KernelCall.deriveCapability(from: 6, into: 7, name: shared, length: 6, rights: .read | .allocate)

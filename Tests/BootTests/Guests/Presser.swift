@@ -17,11 +17,11 @@ public func programMain() -> Int32 {
       let repossessed = Books.header.counters.repossessions
       do throws(CallError) {
         try KernelCall.revoke(
-          count, of: kind, from: record.handle(of: UInt32(victim)), capability: CapabilitySlot.root,
+          count, of: kind, from: record.handle, capability: CapabilitySlot.root,
           deadline: Clock.timeStamp(after: victim == 1 ? 3_000_000_000 : 60_000_000))
         do throws(CallError) {
           try KernelCall.revoke(
-            1, of: kind, from: record.handle(of: UInt32(victim)), capability: CapabilitySlot.root, deadline: 1)
+            1, of: kind, from: record.handle, capability: CapabilitySlot.root, deadline: 1)
           failures += 1
         } catch { if error != .busy { failures += 1 } }
       } catch {

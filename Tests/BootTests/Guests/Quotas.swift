@@ -76,7 +76,7 @@ private func destroyOthers() {
   for index in 0..<BooksLayout.environments {
     guard let record = Books.environment(index), record.state == EnvironmentState.created.rawValue else { continue }
     do throws(CallError) {
-      try KernelCall.destroyEnvironment(record.handle(of: UInt32(index)), capability: CapabilitySlot.root)
+      try KernelCall.destroyEnvironment(record.handle, capability: CapabilitySlot.root)
     } catch {
       expect(false, "who holds the capability for everything ends it", UInt64(bitPattern: -error.rawValue))
     }
@@ -84,7 +84,7 @@ private func destroyOthers() {
   expect(count(.created) == 0, "nothing is left")
 }
 
-private var name: UInt64 { Books.environment(Environment.number)?.guardName ?? 0 }
+private var name: UInt64 { Books.capability(of: Environment.number, slot: CapabilitySlot.own)?.name ?? 0 }
 
 private func quota(_ kind: UInt64) -> Quota {
   guard let kind = ResourceKind(rawValue: kind), let record = Books.environment(Environment.number) else {

@@ -40,7 +40,7 @@ public func programMain() -> Int32 {
 
 private let first: UInt64 = 3001
 private let count: UInt64 = 300
-private var shared: UInt64 { (Books.environment(0)?.guardName ?? 0) | 0x52 << 16 }
+private var shared: UInt64 { (Books.capability(of: 0, slot: CapabilitySlot.own)?.name ?? 0) | 0x52 << 16 }
 private var buffer: UInt { UInt(AddressMap.environmentPage &+ EnvironmentPage.regionOffset) }
 
 private func pause() { KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 2_000_000)) }
@@ -70,7 +70,7 @@ private func make() throws(CallError) {
   for (number, rights) in [(1, .read | .write), (2, .read)] as [(UInt64, Rights)] {
     while true {
       do throws(CallError) {
-        let handle = Books.environment(number)?.handle(of: UInt32(number)) ?? 0
+        let handle = Books.environment(number)?.handle ?? 0
         try KernelCall.grantCapability(4, to: handle, into: 6, rights: rights)
         break
       } catch {
@@ -99,14 +99,11 @@ private func make() throws(CallError) {
 }
 
 private func use(rights: Rights) throws(CallError) {
-  try KernelCall.acceptCapability(slot: 6, from: Books.environment(0)?.handle(of: 0) ?? 0)
+  try KernelCall.acceptCapability(slot: 6, from: Books.environment(0)?.handle ?? 0)
   while Books.capability(of: Environment.number, slot: 6)?.rights.isEmpty != false { pause() }
   // The region is found in the books.
-  var record = regionRecord
-  while record.ownerPlusOne != 1 {
-    pause()
-    record = regionRecord
-  }
+  while Books.region(0)?.ownerPlusOne != 1 { pause() }
+  guard let record = Books.region(0) else { throw .noSuchResource }
   let region = Handle.of(0, generation: record.generation)
   let frame = UInt64(record.frame)
   expect(record.offset == first && record.count == UInt32(count), "the books tell where it is")
@@ -155,11 +152,4 @@ private func use(rights: Rights) throws(CallError) {
       libos_load8(buffer + UInt(byte)) == UInt8(truncatingIfNeeded: count - 256 + byte), "what was written is read")
   }
   try KernelCall.dropCapability(6)
-}
-
-/// The first region's record.
-private var regionRecord: RegionRecord {
-  // Safe: the books are mapped in every environment.
-  unsafe UnsafePointer<RegionRecord>(bitPattern: UInt(AddressMap.books + BooksLayout.regionsOffset)).unsafelyUnwrapped
-    .pointee
 }

@@ -63,9 +63,11 @@ extension Kernel {
   /// The entry at which an environment is told of a request, once for each; nil where there is nothing to tell.
   func takeRevocationEntry(of environment: UInt32) -> UInt64? {
     guard own.value.pressed & 1 &<< UInt64(environment) != 0, revocations[environment].stage == 1 else { return nil }
-    revocations[environment].stage = 2
     let entry = environments[environment].revocationEntry
-    return entry == 0 ? nil : entry
+    // Who names an entry before the deadline is told even so.
+    guard entry != 0 else { return nil }
+    revocations[environment].stage = 2
+    return entry
   }
 
   /// Forgets a request to an environment that ends.
