@@ -21,8 +21,8 @@ public enum CallNumber: UInt64, Sendable {
   case sleep = 4
   /// sleepUntil(): runs again when a term of the predicate holds that `predicateBind` bound last.
   case sleepUntil = 5
-  /// predicateBind(slot, frame, offset, comparisons): takes over up to `Comparison.maximum` `Comparison`s from the caller's frame; 0 unbinds.
-  /// Words in frames need the right to read.
+  /// predicateBind(slot, frame, offset, comparisons): takes over up to `Comparison.maximum` `Comparison`s from a frame; 0 unbinds. Each names
+  /// the capability for its own word. All need the right to read.
   case predicateBind = 6
   /// wake(slot, environment): counts an event of a sleeper and lets its processor look at once. Needs the right to call.
   case wake = 7

@@ -4,7 +4,7 @@
 /// A predicate is a sum of products (Xok's form): a comparison with `endsTerm` 0 and the next one belong to one term, a term holds where all
 /// of its comparisons do, the predicate where one of its terms does.
 @frozen public struct Comparison {
-  /// `WordSource` in the low 32 bits; 1 << 32: ends its term.
+  /// `WordSource` in the low 32 bits; 1 << 32: ends its term; from bit 40 on, the slot of the capability for a frame's word.
   public var sourceAndEnd: UInt64
   /// Frame << 12 | offset; or the offset in the books; a multiple of 8.
   public var place: UInt64
@@ -17,9 +17,10 @@
 
   /// A comparison.
   public init(
-    _ source: WordSource, place: UInt64, mask: UInt64 = .max, low: UInt64, high: UInt64, endsTerm: Bool = true
+    _ source: WordSource, place: UInt64, mask: UInt64 = .max, low: UInt64, high: UInt64, endsTerm: Bool = true,
+    capability slot: UInt64 = CapabilitySlot.own
   ) {
-    sourceAndEnd = UInt64(source.rawValue) | (endsTerm ? 1 &<< 32 : 0)
+    sourceAndEnd = UInt64(source.rawValue) | (endsTerm ? 1 &<< 32 : 0) | slot &<< 40
     self.place = place
     self.mask = mask
     self.low = low

@@ -52,7 +52,7 @@ import ExokernelABI
   public var sliceEnd: UInt64
   /// What the record of an environment that runs here starts with: `runnable`, and this processor's number plus 1.
   public var running: UInt64
-  /// 1 while it waits for an interrupt.
+  /// 1 while it waits for an interrupt; 2 where a predicate waits with it for what another processor may write.
   public var isIdle: UInt32
   /// Slices in a row that the environment ran past its epilogue upcall.
   public var overrun: UInt32

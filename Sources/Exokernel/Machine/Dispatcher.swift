@@ -27,11 +27,13 @@ enum Dispatcher {
 
   /// Runs the environment whose turn it is; sleeps where there is none; ends the machine where none is left.
   static func run() -> Never {
+    var wasIdle = false
     while true {
       let isReceiving = kernel.receiveRest()
       // Also before somebody runs: programs that give the processor up before each tick of the timer would keep the dead for ever.
       let isBusy = kernel.hasChores && kernel.doChores()
       if let turn = kernel.nextTurn() {
+        if wasIdle { kernel.leaveIdle() }
         kernel.enter(turn)
         resume()
       }
@@ -41,11 +43,11 @@ enum Dispatcher {
       let isCleaning = kernel.cleanLarge()
       guard !isBusy, !isCleaning, !isReceiving else { continue }
       kernel.armForIdle()
-      kernel.processor.value.isIdle = 1
       machine_release()
       machine_wait_for_interrupt()
       machine_acquire()
       kernel.processor.value.isIdle = 0
+      wasIdle = true
     }
   }
 

@@ -125,6 +125,17 @@ final class RunningCommand {
     return false
   }
 
+  /// Time of the host's processors that it has used, in seconds, to a hundredth; nil where it has ended.
+  var processorSeconds: Double? {
+    // proc(5): the name, in parentheses, may hold anything; utime and stime are the 12th and 13th fields behind it.
+    guard let text = try? String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8),
+      let name = text.lastIndex(of: ")")
+    else { return nil }
+    let fields = text[name...].split(separator: " ")
+    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return nil }
+    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
   /// Waits for the end, or kills after `seconds`.

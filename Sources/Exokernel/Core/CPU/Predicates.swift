@@ -10,7 +10,8 @@ import ExokernelABI
   public var low: UInt64
   /// The largest value less the smallest: so one comparison does for both.
   public var span: UInt64
-  /// Where to go on: number of the comparison that begins the next term in the low half; 1 in the high half where this one ends its term.
+  /// Where to go on: number of the comparison that begins the next term in the low half; the term's number, counted from 1, in the high half
+  /// where this one ends it.
   public var next: UInt64
 }
 
@@ -52,17 +53,20 @@ extension Kernel {
     let start = frame &<< 12 &+ offset
     var binding = PredicateBinding(
       comparisons: .init(repeating: BoundComparison(word: 0, mask: 0, low: 0, span: 0, next: 0)), count: 0, reserved: 0)
+    var term: UInt64 = 1
     for index in 0..<Int(truncatingIfNeeded: count) {
       let place = start &+ UInt64(index) &* UInt64(MemoryLayout<Comparison>.stride)
       let sourceAndEnd: UInt64 = get(place)
       let low: UInt64 = get(place &+ 24)
       let high: UInt64 = get(place &+ 32)
-      guard let word = word(source: sourceAndEnd & 0xffff_ffff, place: get(place &+ 8), capability) else {
+      guard let word = word(source: sourceAndEnd & 0xffff_ffff, place: get(place &+ 8), slot: sourceAndEnd &>> 40)
+      else {
         return refuse(.notPermitted)
       }
       let ends = sourceAndEnd &>> 32 & 1 != 0 || index &+ 1 == Int(truncatingIfNeeded: count)
       binding.comparisons[index] = BoundComparison(
-        word: word, mask: get(place &+ 16), low: low, span: high &- low, next: ends ? 1 &<< 32 : 0)
+        word: word, mask: get(place &+ 16), low: low, span: high &- low, next: ends ? term &<< 32 : 0)
+      if ends { term &+= 1 }
     }
     binding.count = UInt32(truncatingIfNeeded: count)
     var next = UInt64(count)
@@ -78,10 +82,10 @@ extension Kernel {
   }
 
   /// Physical address of a comparison's word; nil where the environment may not see it.
-  private func word(source: UInt64, place: UInt64, _ capability: Capability) -> UInt64? {
+  private func word(source: UInt64, place: UInt64, slot: UInt64) -> UInt64? {
     switch source {
     case UInt64(WordSource.frame.rawValue):
-      guard place & 7 == 0, permits(capability, .read, frame: place &>> 12) == nil,
+      guard place & 7 == 0, refusal(slot, .read, frame: place &>> 12) == nil,
         frames[UInt32(truncatingIfNeeded: place &>> 12)].pins < UInt16.max &- 16
       else { return nil }
       return place
@@ -143,7 +147,7 @@ extension Kernel {
       }
       index &+= 1
       if comparison.next &>> 32 != 0 {
-        page(of: environment).value.matchedTerm = index
+        page(of: environment).value.matchedTerm = comparison.next &>> 32
         return true
       }
     }

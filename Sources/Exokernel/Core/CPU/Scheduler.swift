@@ -154,8 +154,9 @@ extension Kernel {
       pressed &= pressed &- 1
       if earliest == 0 || deadline < earliest { earliest = deadline }
     }
-    // Who runs on another processor can write what somebody waits for here, without a call.
-    if watchesMemory, header.value.processorCount > 1 {
+    // Who runs on another processor can write what somebody waits for here, without a call. Where nobody runs, a look follows when somebody does.
+    processor.value.isIdle = watchesMemory ? 2 : 1
+    if watchesMemory, othersRun() {
       let look = now &+ header.value.sliceLength
       if earliest == 0 || look < earliest { earliest = look }
     }
@@ -166,6 +167,23 @@ extension Kernel {
 
   /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
   static var idleLimit: UInt64 { 1 << 40 }
+
+  /// True where a processor runs environments besides this one.
+  private func othersRun() -> Bool {
+    for index in 0..<header.value.processorCount
+    where index != processor.value.index && processor(index).value.isIdle == 0 {
+      return true
+    }
+    return false
+  }
+
+  /// This processor has been idle, and will run somebody: those that watch memory must look from time to time.
+  public func leaveIdle() {
+    for index in 0..<header.value.processorCount
+    where index != processor.value.index && processor(index).value.isIdle == 2 {
+      machine.interrupt(processor: index)
+    }
+  }
 
   /// No environment runs here. Its page table is not in force any more either: another processor may change it.
   func leaveProcessor() {

@@ -66,7 +66,12 @@ public struct ChildEnvironment: Sendable {
 
   /// Ends it, if it has not ended, and lets go of the capability for it.
   public func destroy() throws(CallError) {
-    if isLive { try KernelCall.destroyEnvironment(handle, capability: slot) }
+    do throws(CallError) {
+      try KernelCall.destroyEnvironment(handle, capability: slot)
+    } catch {
+      // It has ended by itself.
+      guard error == .noSuchResource else { throw error }
+    }
     try KernelCall.dropCapability(slot)
   }
 
