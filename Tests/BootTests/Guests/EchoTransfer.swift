@@ -71,7 +71,8 @@ private nonisolated(unsafe) var counted: UInt64 = 0
 private func serve(_ maker: UInt64, _ page: UInt64) -> Int32 {
   guard let record = Books.environment(named: maker) else { return 1 }
   do throws(CallError) {
-    try TransferServer.serve(from: record.guardName, length: UInt64(record.guardLength)) { caller, message in
+    try TransferServer.serve(from: record.guardName, length: Capability.length(ofGuard: record.guardName)) {
+      caller, message in
       switch message[0] {
       case Request.echo:
         for word in 2..<6 { message[word] &+= message[1] &+ 1 }
