@@ -48,8 +48,8 @@
   public var slicesRun: UInt64
   /// Page faults it was told of.
   public var faults: UInt64
-  /// Control transfers that arrived.
-  public var transfers: UInt64
+  /// Zero.
+  public var unused: UInt64
   /// Time that it ran past the ends of its slices and has not paid for yet, in time-stamp units.
   public var debt: UInt64
   /// What it may own and does own, by `ResourceKind`.

@@ -52,6 +52,18 @@
   /// Zero.
   public var reserved: UInt8
 
+  /// All of it as one number.
+  @inlinable public var word: UInt32 {
+    @inline(__always) get {
+      UInt32(owner) | UInt32(kind) &<< 8 | UInt32(allowed) &<< 16 | UInt32(reserved) &<< 24
+    }
+  }
+
+  /// What memory of an environment is on which there is no restriction.
+  @inlinable @inline(__always) public static func memory(of environment: UInt32) -> FrameIdentity {
+    FrameIdentity(owner: UInt8(truncatingIfNeeded: environment), kind: .memory)
+  }
+
   /// An identity.
   @inlinable @inline(__always)
   public init(owner: UInt8, kind: FrameKind, allowed: UInt8 = 7) {

@@ -43,6 +43,10 @@ public protocol Hardware {
   var timeStamp: UInt64 { get }
   /// Lets this processor's timer fire at time-stamp `deadline`; 0 stops it.
   func armTimer(at deadline: UInt64)
+  /// The same where `hasDeadlineTimer` is known to be true.
+  func armDeadline(at deadline: UInt64)
+  /// True where the timer compares time-stamps, so that setting it is one instruction.
+  var hasDeadlineTimer: Bool { get }
   /// Writes the `count` bytes behind the first four of `record` to the console; those four are free for the machine's use.
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32)
   /// Reads a register of a virtio device.

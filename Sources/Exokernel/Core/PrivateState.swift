@@ -24,43 +24,64 @@ import ExokernelABI
   public var largeDirty: UInt32
   /// Frames of the first of them that are cleared.
   public var largeCleaned: UInt32
-  /// Nonzero where something may wait to be done between slices: what `hasChores` tells, or packets. So that one look is enough.
+  /// Nonzero where something may wait to be done between slices: what `hasChores` tells, or packets, or where it is `standing`. So that one
+  /// look is enough for the shortest ways through the kernel.
   public var attention: UInt64
+  /// 1 where the shortest ways may never be taken, because the timer does not compare time-stamps.
+  public var standing: UInt64
   /// 1 once the first program has its capability for everything.
   public var hasFirst: UInt32
   /// 1 once every boot program was started: from then on a machine without environments has nothing left to do.
   public var hasBooted: UInt32
 }
 
-/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock.
+/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock, but for `slicesTaken`.
+/// entry.S knows where the fields are that it uses, and `LayoutTests` that it does.
 @frozen public struct ProcessorState {
+  /// Position in the slice vector whose turn it is.
+  public var slice: UInt32
   /// The environment that runs here, or `BooksLayout.noEnvironment`.
   public var environment: UInt32
-  /// This processor's number.
-  public var index: UInt32
   /// Where the record of that environment is, so that the paths that are taken most need not look for it; stale where none runs.
   public var record: UInt
   /// Physical address of the page table in force.
   public var activeRoot: UInt64
   /// Bit n is set where position n of the slice vector has an owner.
   public var slicesTaken: UInt64
-  /// Position in the slice vector whose turn it is.
-  public var slice: UInt32
-  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
-  public var epiloguePending: UInt32
+  /// Where the `SliceNode` of the position is whose turn it is.
+  public var node: UInt
   /// Time-stamp at which the slice ends, or ended.
   public var sliceEnd: UInt64
   /// What the record of an environment that runs here starts with: `runnable`, and this processor's number plus 1.
   public var running: UInt64
+  /// Where this processor's `ProcessorRecord` is.
+  public var exposed: UInt
+  /// Of the machine: nonzero asks the processor to forget its translations.
+  public var flush: UInt64
+  /// Of the machine: time-stamp that the timer was set to last.
+  public var timer: UInt64
+  /// This processor's number.
+  public var index: UInt32
   /// 1 while it waits for an interrupt; 2 where a predicate waits with it for what another processor may write.
   public var isIdle: UInt32
+  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
+  public var epiloguePending: UInt32
   /// Slices in a row that the environment ran past its epilogue upcall.
   public var overrun: UInt32
-  /// The machine's own use.
-  public var machine: (UInt64, UInt64)
+  /// Zero.
+  public var reserved: (UInt64, UInt64, UInt64, UInt64)
 
   /// Bytes of a processor's state.
   public static let size = 128
+
+  /// `slice` and `environment` at once.
+  var turn: UInt64 {
+    @inline(__always) get { UInt64(environment) &<< 32 | UInt64(slice) }
+    @inline(__always) set {
+      slice = UInt32(truncatingIfNeeded: newValue)
+      environment = UInt32(truncatingIfNeeded: newValue &>> 32)
+    }
+  }
 }
 
 /// A position of a slice vector as the scheduler sees it, one step away from the next one.
@@ -69,8 +90,8 @@ import ExokernelABI
   public var record: UInt
   /// The position in the low half and its owner in the high one, as in `ProcessorRecord`.
   public var turn: UInt64
-  /// The next position that has an owner, this one where there is no other; kept right for positions without an owner, too.
-  public var next: UInt64
+  /// Where the node of the next position is that has an owner; of nobody's where there is none. Kept right for positions without an owner, too.
+  public var next: UInt
   /// Zero.
   public var reserved: UInt64
 }
@@ -115,6 +136,8 @@ public enum PrivateLayout {
   public static let acceptances = 0x1_a000
   /// `SliceNode`s, `BooksLayout.slices` for each processor.
   public static let sliceNodes = 0x1_c000
+  /// A `SliceNode` that is nobody's, and the `EnvironmentRecord` of nobody to which it leads.
+  public static let nobodysNode = 0x1_e000
   /// Size in bytes.
   public static let size = 0x1_f000
 }

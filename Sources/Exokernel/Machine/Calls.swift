@@ -20,13 +20,12 @@ import ExokernelCore
 }
 
 @c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
+  let receiver = kernel.recordNumbered(by: environment)
+  if let error = kernel.yieldRefusal(environment: environment, receiver) { return kernel.refuse(error).rawValue }
+  if kernel.processor.value.epiloguePending != 0 { kernel.payForDonation() }
   let frame = UserFrame.current
-  do throws(CallError) {
-    try kernel.yieldTo(environment, instruction: frame.instruction, stack: frame.stack)
-    Dispatcher.resume()
-  } catch {
-    return kernel.refuse(error).rawValue
-  }
+  kernel.yield(to: receiver, instruction: frame.instruction, stack: frame.stack)
+  Dispatcher.resume()
 }
 
 @c(call_sleep) func callSleep(_ events: UInt64, _ deadline: UInt64) -> Int64 {
@@ -72,21 +71,42 @@ func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length
   kernel.transferBind(entry: entry, stack: stack, name: name, length: length).rawValue
 }
 
-@c(call_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
+@c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
+  // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
-  do throws(CallError) {
-    // Safe: the frame is this call's own, at the top of the stack.
-    let arrival = try unsafe kernel.transfer(
-      slot: slot, environment: environment, mode: mode, instruction: frame.pointee.instruction,
-      stack: frame.pointee.stack)
-    unsafe frame.pointee.instruction = arrival.entry
-    unsafe frame.pointee.codeSegment = 0x33
-    unsafe frame.pointee.flags = 0x202
-    unsafe frame.pointee.stack = arrival.stack
-    return Int64(bitPattern: arrival.caller)
-  } catch {
+  if mode == TransferMode.synchronous.rawValue {
+    let arrival = unsafe kernel.callSleeper(
+      slot: slot, environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
+    guard let arrival else { return transferGenerally(slot, environment, mode) }
+    return arrive(arrival)
+  }
+  guard mode == TransferMode.final.rawValue else { return transferGenerally(slot, environment, mode) }
+  let arrival = unsafe kernel.answer(
+    environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
+  guard let arrival else { return transferGenerally(slot, environment, mode) }
+  return arrive(arrival)
+}
+
+@inline(never) private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
+  guard mode <= TransferMode.final.rawValue else { return kernel.refuse(.badArgument).rawValue }
+  let callee = kernel.recordNumbered(by: environment)
+  if let error = kernel.transferRefusal(slot: slot, environment: environment, callee) {
     return kernel.refuse(error).rawValue
   }
+  if kernel.processor.value.epiloguePending != 0 { kernel.payForDonation() }
+  let frame = UserFrame.current
+  return arrive(kernel.transfer(to: callee, mode: mode, instruction: frame.instruction, stack: frame.stack))
+}
+
+/// The call returns as the other environment.
+@inline(__always) private func arrive(_ arrival: Arrival) -> Int64 {
+  // Safe: the frame is this call's own, at the top of the stack.
+  let frame = unsafe UserFrame.place
+  unsafe frame.pointee.instruction = arrival.entry
+  unsafe frame.pointee.codeSegment = 0x33
+  unsafe frame.pointee.flags = 0x202
+  unsafe frame.pointee.stack = arrival.stack
+  return Int64(bitPattern: arrival.caller)
 }
 
 @c(call_slice_allocate) func callSliceAllocate(_ slot: UInt64, _ position: UInt64) -> Int64 {

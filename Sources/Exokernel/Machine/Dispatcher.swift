@@ -135,25 +135,13 @@ private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ ad
   }
 }
 
-/// As `kernelPageFault`: the usual way is short, takes no lock, and leaves everything else to `timerSlowly`.
+/// The end of a slice where entry.S has not served it. The interrupt was acknowledged.
 @c(kernel_timer)
 func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
-  LocalAPIC.acknowledge()
-  let now = machine_time_stamp()
-  // Safe: entry.S passes the frame it has just pushed. The gate page's upper half is that of no other code.
-  let instruction = unsafe frame.pointee.instruction
-  guard unsafe frame.pointee.codeSegment == 0x33, LocalAPIC.isDue(now), kernel.own.value.attention == 0,
-    instruction &>> 32 != AddressMap.gatePage &>> 32
-  else { return unsafe timerSlowly(frame, now) }
-  let entry = kernel.usualEpilogue(at: instruction, now: now)
-  guard entry != 0 else { return unsafe timerSlowly(frame, now) }
-  unsafe frame.pointee.instruction = entry
-}
-
-@inline(never) private func timerSlowly(_ frame: UnsafeMutablePointer<TrapFrame>, _ now: UInt64) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // It may also be a late one of the slice before: that is not the running environment's.
   // Safe: entry.S passes the frame it has just pushed.
+  let now = machine_time_stamp()
   guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(now) else { return }
   machine_acquire()
   // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.

@@ -11,14 +11,16 @@ enum LocalAPIC {
   private static var deadline: UInt32 { 0x6e0 }
 
   /// True where the timer compares with the time-stamp counter; elsewhere it counts down nanoseconds, as KVM's does at divisor 1.
-  nonisolated(unsafe) private static var hasDeadline = false
+  nonisolated(unsafe) private static var comparesTimeStamps = false
+  // Safe: written at boot only.
+  static var hasDeadline: Bool { unsafe comparesTimeStamps }
 
   /// Vector of interrupts from other processors.
   static var processorVector: UInt64 { 0xe1 }
 
   /// True where the timer's interrupt is the one that was set last. Without this, who gives the processor up just before the end of its
-  /// slice would end the next one's, too. What comes earlier than this processor's `machine.1` was on its way when the timer was set anew.
-  @inline(__always) static func isDue(_ now: UInt64) -> Bool { now >= kernel.processor.value.machine.1 }
+  /// slice would end the next one's, too. What comes earlier than this processor's `timer` was on its way when the timer was set anew.
+  @inline(__always) static func isDue(_ now: UInt64) -> Bool { now >= kernel.processor.value.timer }
 
   /// Sends an interrupt to another processor: `command` as in the low half of the interrupt command register.
   static func send(_ command: UInt32, to processor: UInt32) {
@@ -33,26 +35,28 @@ enum LocalAPIC {
     // LINT0 brings the interrupts of the two 8259s, which nobody has programmed: every device's line comes through the I/O APIC instead.
     machine_write_msr(0x835, 0x1_0000)
     // Safe: written here only, before interrupts come.
-    unsafe hasDeadline = Processor.features & 1 &<< 24 != 0
+    unsafe comparesTimeStamps = Processor.features & 1 &<< 24 != 0
     machine_write_msr(0x83e, 0xb)
-    machine_write_msr(0x832, unsafe hasDeadline ? 0x4_0000 | timerVector : timerVector)
+    machine_write_msr(0x832, hasDeadline ? 0x4_0000 | timerVector : timerVector)
   }
 
   /// One interrupt at time-stamp `end`; 0 for none.
   @inline(__always) static func arm(at end: UInt64) {
-    // Safe: written at boot only.
-    if unsafe hasDeadline {
-      kernel.processor.value.machine.1 = end
-      return machine_write_msr(deadline, end)
-    }
+    if hasDeadline { return armDeadline(at: end) }
     count(to: end)
+  }
+
+  /// The same for a timer that compares time-stamps.
+  @inline(__always) static func armDeadline(at end: UInt64) {
+    kernel.processor.value.timer = end
+    machine_write_msr(deadline, end)
   }
 
   /// The same for a timer that counts nanoseconds, not exactly as the time-stamp counter does: it may be a sixteenth early.
   @inline(never) private static func count(to end: UInt64) {
     let now = machine_time_stamp()
     let delta = end > now ? end &- now : 1
-    kernel.processor.value.machine.1 = end &- delta &>> 4
+    kernel.processor.value.timer = end &- delta &>> 4
     let header = kernel.header.value
     let (high, low) = delta.multipliedFullWidth(by: header.timeMultiplier)
     let shift = UInt64(header.timeShift)

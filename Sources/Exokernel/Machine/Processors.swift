@@ -86,7 +86,7 @@ enum Processors {
     unsafe machine_store_flag(flag, 0)
   }
 
-  /// `ProcessorState.machine.0` of the state at `base`; entry.S knows it as FLUSH.
+  /// `ProcessorState.flush` of the state at `base`; entry.S knows it as FLUSH.
   private static func flushFlag(of base: UInt) -> UnsafeMutablePointer<UInt32> {
     // Safe: the state is that of a processor, whose stack is always there.
     unsafe UnsafeMutablePointer(bitPattern: base &+ 64).unsafelyUnwrapped

@@ -42,6 +42,8 @@ struct RingZero: Hardware {
   @inline(__always) func invalidate(page: UInt64) { machine_invalidate_page(page) }
   @inline(__always) func activate(root: UInt64) { machine_write_root(root) }
   @inline(__always) var timeStamp: UInt64 { machine_time_stamp() }
+  @inline(__always) var hasDeadlineTimer: Bool { LocalAPIC.hasDeadline }
+  @inline(__always) func armDeadline(at deadline: UInt64) { LocalAPIC.armDeadline(at: deadline) }
   @inline(__always) func armTimer(at deadline: UInt64) { LocalAPIC.arm(at: deadline) }
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) { unsafe ConsolePort.write(record, count: count) }
   @inline(__always) func deviceLoad(_ physicalAddress: UInt64) -> UInt32 {

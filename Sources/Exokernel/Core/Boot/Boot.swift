@@ -42,6 +42,8 @@ extension Kernel {
     header.value.timeShift = timeShift
     header.value.sliceLength = timeStamps(microseconds: 10_000)
     header.value.entryKind = entryKind
+    own.value.standing = machine.hasDeadlineTimer ? 0 : 1
+    own.value.attention = own.value.standing
     openProcessor()
   }
 
@@ -50,6 +52,12 @@ extension Kernel {
     processor.value.environment = BooksLayout.noEnvironment
     processor.value.activeRoot = machine.templateRoot
     processor.value.slice = UInt32(BooksLayout.slices) &- 1
+    processor.value.exposed = processors.cell(at: processor.value.index).address
+    let nobody = nobodysNode
+    // Safe: the record of nobody's lies behind the node.
+    nobody.value.record = nobody.address &+ UInt(MemoryLayout<SliceNode>.stride)
+    nobody.value.next = nobody.address
+    processor.value.node = nobody.address
     processor.value.running =
       UInt64(processor.value.index &+ 1) &<< 32 | UInt64(EnvironmentState.runnable.rawValue)
   }

@@ -22,31 +22,43 @@ extension Kernel {
     processor.value.index &* UInt32(BooksLayout.slices) &+ position & 63
   }
 
+  /// The node that is nobody's.
+  var nobodysNode: Cell<SliceNode> {
+    // Safe: the private layout gives it its own place.
+    unsafe Cell(machine.privateBase + PrivateLayout.nobodysNode)
+  }
+
   /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the next position is
-  /// runnable, runs nowhere, and owes nothing. Otherwise nil, and `nextTurn` looks further.
+  /// runnable, runs nowhere, and owes less than a slice. Otherwise nil, and `nextTurn` looks further. Only where `attention` is 0.
   @inline(__always) public func startNextSlice(at now: UInt64) -> Cell<EnvironmentRecord>? {
     let processor = self.processor
-    let nodes = sliceNodes
-    let index = UInt32(truncatingIfNeeded: nodes[sliceIndex(processor.value.slice)].next)
-    let node = nodes.cell(at: index & 0xff)
-    guard node.value.record != 0 else { return nil }
-    // Safe: the node of a position that has an owner holds the address of its record.
+    // Safe: nodes lead to nodes, and to records, or to those that are nobody's.
+    let node = unsafe Cell<SliceNode>(UnsafeMutableRawPointer(bitPattern: processor.value.node).unsafelyUnwrapped)
+    let next = unsafe Cell<SliceNode>(UnsafeMutableRawPointer(bitPattern: node.value.next).unsafelyUnwrapped)
     let record = unsafe Cell<EnvironmentRecord>(
-      UnsafeMutableRawPointer(bitPattern: node.value.record).unsafelyUnwrapped)
-    guard record.value.activity == UInt64(EnvironmentState.runnable.rawValue), record.value.debt == 0 else {
-      return nil
-    }
+      UnsafeMutableRawPointer(bitPattern: next.value.record).unsafelyUnwrapped)
+    guard record.value.activity == UInt64(EnvironmentState.runnable.rawValue) else { return nil }
+    let length = header.value.sliceLength
+    let debt = record.value.debt
+    guard debt < length else { return nil }
+    record.value.debt = 0
     record.value.activity = processor.value.running
     record.value.slicesRun &+= 1
-    let turn = node.value.turn
-    processor.value.slice = UInt32(truncatingIfNeeded: turn)
-    processor.value.environment = UInt32(truncatingIfNeeded: turn &>> 32)
-    processors.cell(at: processor.value.index).value.turn = turn
+    processor.value.node = next.address
+    setTurn(next.value.turn)
     activate(record)
-    let end = now &+ header.value.sliceLength
+    let end = now &+ length &- debt
     processor.value.sliceEnd = end
-    machine.armTimer(at: end)
+    machine.armDeadline(at: end)
     return record
+  }
+
+  /// Names position and environment that have the processor, for the kernel and in the books.
+  @inline(__always) private func setTurn(_ turn: UInt64) {
+    processor.value.turn = turn
+    // Safe: the address is that of this processor's record.
+    unsafe Cell<ProcessorRecord>(UnsafeMutableRawPointer(bitPattern: processor.value.exposed).unsafelyUnwrapped)
+      .value.turn = turn
   }
 
   /// Puts a record's page table in force, and remembers the record.
@@ -102,10 +114,11 @@ extension Kernel {
   /// Makes the environment of a turn the running one, with a slice before it that its debt shortens.
   public func enter(_ turn: Turn) {
     let processor = self.processor
-    processor.value.slice = turn.position
-    processors[processor.value.index].turn = sliceNodes[sliceIndex(turn.position)].turn
+    let node = sliceNodes.cell(at: sliceIndex(turn.position))
+    processor.value.node = node.address
+    setTurn(node.value.turn)
     environments[turn.environment].slicesRun &+= 1
-    switchTo(turn.environment)
+    switchTo(environments.cell(at: turn.environment))
     let length = header.value.sliceLength
     let debt = environments[turn.environment].debt
     let paid = debt < length ? debt : length &>> 1
@@ -117,10 +130,9 @@ extension Kernel {
   }
 
   /// Makes an environment the one that runs here, in whatever is left of the slice.
-  @inline(__always) func switchTo(_ environment: UInt32) {
-    let record = environments.cell(at: environment)
+  @inline(__always) func switchTo(_ record: Cell<EnvironmentRecord>) {
     record.value.activity = processor.value.running
-    processor.value.environment = environment
+    processor.value.environment = Handle.index(record.value.handle)
     activate(record)
   }
 

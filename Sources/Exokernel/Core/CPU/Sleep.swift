@@ -47,14 +47,19 @@ extension Kernel {
     }
   }
 
-  /// `CallNumber.yieldTo`: the other environment runs, the caller has given the processor up.
-  @inline(__always) public func yieldTo(_ handle: UInt64, instruction: UInt64, stack: UInt64) throws(CallError) {
-    guard let receiver = environment(handle) else { throw .noSuchResource }
-    let record = environments.cell(at: receiver)
-    guard record.value.state == EnvironmentState.runnable.rawValue, record.value.processorPlusOne == 0 else {
-      throw .busy
+  /// Why the caller may not give its slice to the environment that `handle` names, the record being `receiver`; nil where it may.
+  @inline(__always) public func yieldRefusal(environment handle: UInt64, _ receiver: Cell<EnvironmentRecord>)
+    -> CallError?
+  {
+    guard receiver.value.handle == handle else { return .noSuchResource }
+    guard receiver.value.activity == UInt64(EnvironmentState.runnable.rawValue) else {
+      return isLive(Handle.index(handle)) ? .busy : .noSuchResource
     }
-    donate()
+    return nil
+  }
+
+  /// `CallNumber.yieldTo`, after `yieldRefusal` has found nothing: the receiver runs in the rest of the slice.
+  @inline(__always) public func yield(to receiver: Cell<EnvironmentRecord>, instruction: UInt64, stack: UInt64) {
     leave(instruction: instruction, stack: stack)
     switchTo(receiver)
   }

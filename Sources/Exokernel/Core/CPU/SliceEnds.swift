@@ -16,25 +16,6 @@ extension Kernel {
   /// small number; what the environment overran, it pays in any case.
   public static var overrunLimit: UInt32 { 32 }
 
-  /// The usual end of a slice, at time-stamp `now`: somebody else has positions on this processor, and the environment takes the upcall. Returns
-  /// its entry; 0 in all other cases, which `sliceEnded` decides. Touches nothing but the processor's own state and the environment's record
-  /// and page, so the lock is not needed.
-  @inline(__always) public func usualEpilogue(at instruction: UInt64, now: UInt64) -> UInt64 {
-    let processor = self.processor
-    let taken = processor.value.slicesTaken
-    guard processor.value.epiloguePending == 0, taken & (taken &- 1) != 0 else { return 0 }
-    let record = currentRecord
-    let page = page(of: record)
-    guard page.value.faultPending | page.value.criticalSection == 0 else { return 0 }
-    let entry = record.value.epilogueEntry
-    guard entry != 0 else { return 0 }
-    page.value.epilogueReturn = instruction
-    processor.value.epiloguePending = 1
-    processor.value.overrun = 0
-    machine.armTimer(at: now &+ header.value.sliceLength)
-    return entry
-  }
-
   /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
@@ -105,12 +86,7 @@ extension Kernel {
 
   /// The rest of a slice passes from the running environment to another one. A slice that is over has no rest: who gives it away all the
   /// same pays for the one that the other gets.
-  @inline(__always) func donate() {
-    guard processor.value.epiloguePending != 0 else { return }
-    donateOverrun()
-  }
-
-  @inline(never) private func donateOverrun() {
+  public func payForDonation() {
     let end = processor.value.sliceEnd
     let now = machine.timeStamp
     processor.value.epiloguePending = 0

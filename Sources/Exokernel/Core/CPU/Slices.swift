@@ -117,12 +117,13 @@ extension Kernel {
     let taken = self.processor(processor).value.slicesTaken
     processors[processor].slicesTaken = taken
     let base = processor &* UInt32(BooksLayout.slices)
-    var next = UInt64(base) &+ (taken == 0 ? 0 : UInt64(truncatingIfNeeded: taken.trailingZeroBitCount))
+    let first = UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)
+    var next = taken == 0 ? nobodysNode.address : sliceNodes.cell(at: base &+ first).address
     var position = UInt32(BooksLayout.slices)
     while position > 0 {
       position &-= 1
       sliceNodes[base &+ position].next = next
-      if taken &>> UInt64(position) & 1 != 0 { next = UInt64(base &+ position) }
+      if taken &>> UInt64(position) & 1 != 0 { next = sliceNodes.cell(at: base &+ position).address }
     }
   }
 

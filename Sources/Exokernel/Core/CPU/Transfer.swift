@@ -16,7 +16,8 @@ extension Kernel {
   public func transferBind(entry: UInt64, stack: UInt64, name: UInt64, length: UInt64) -> CallResult {
     guard entry < AddressMap.userEnd, stack <= AddressMap.userEnd else { return refuse(.badAddress) }
     guard length <= 8 else { return refuse(.badArgument) }
-    let accepted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
+    let accepted =
+      entry == 0 ? Self.nobody : Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
     environments[current].transferEntry = entry
     environments[current].transferStack = stack
     environments[current].acceptName = accepted.name
@@ -24,57 +25,108 @@ extension Kernel {
     return .success
   }
 
-  /// `CallNumber.transfer`. The callee sleeps, or waits for this caller: nobody is torn out of what it does. The caller goes on at
-  /// `instruction` with `stack`.
-  @inline(__always) public func transfer(
-    slot: UInt64, environment handle: UInt64, mode: UInt64, instruction: UInt64, stack: UInt64
-  ) throws(CallError) -> Arrival {
-    guard mode <= TransferMode.final.rawValue else { throw .badArgument }
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.environments) else { throw .noSuchResource }
-    let callee = environments.cell(at: index)
-    guard UInt64(callee.value.generation) == Handle.generation(handle) else { throw .noSuchResource }
-    let number = current
-    let caller = environments.cell(at: number)
-    let name = caller.value.handle
-    let arrival: Arrival
-    if callee.value.state == EnvironmentState.sleeping.rawValue {
-      if let error = refusal(slot, .call, guardName: callee.value.guardName) {
-        throw error
-      }
-      guard callee.value.transferEntry != 0,
-        (caller.value.guardName ^ callee.value.acceptName) & callee.value.acceptMask == 0
-      else { throw .notAccepted }
-      arrival = Arrival(entry: callee.value.transferEntry, stack: callee.value.transferStack, caller: name)
-    } else if callee.value.awaited == name, callee.value.state == EnvironmentState.calling.rawValue {
-      // Who waits for this caller has agreed by that.
-      arrival = Arrival(
-        entry: callee.value.savedInstructionPointer, stack: callee.value.savedStackPointer, caller: name)
-    } else {
-      throw isLive(index) ? .busy : .noSuchResource
+  /// A name that no guard starts with: after an unused byte, 0xff, none is used.
+  static var nobody: Capability { Capability(name: 0xff00 &<< 48, length: 8, rights: .none) }
+
+  /// Why the caller may not transfer to the environment that `handle` names, the record being `callee`; nil where it may. The callee sleeps,
+  /// or waits for this caller: nobody is torn out of what it does.
+  @inline(__always) public func transferRefusal(
+    slot: UInt64, environment handle: UInt64, _ callee: Cell<EnvironmentRecord>
+  )
+    -> CallError?
+  {
+    guard callee.value.handle == handle else { return .noSuchResource }
+    guard callee.value.state == EnvironmentState.sleeping.rawValue else { return answerRefusal(callee) }
+    if let error = refusal(slot, .call, guardName: callee.value.guardName) { return error }
+    // Who has bound no entry accepts a name that no guard has.
+    guard (currentRecord.value.guardName ^ callee.value.acceptName) & callee.value.acceptMask == 0 else {
+      return .notAccepted
     }
-    donate()
-    caller.value.savedInstructionPointer = instruction
-    caller.value.savedStackPointer = stack
-    caller.value.processorPlusOne = 0
-    caller.value.awaited = 0
-    if mode != TransferMode.asynchronous.rawValue { wait(number, for: handle, mode) }
-    callee.value.transfers &+= 1
-    switchTo(index)
+    return nil
+  }
+
+  /// The same for a callee that does not sleep: it must wait for this caller, and has agreed by that.
+  @inline(__always) private func answerRefusal(_ callee: Cell<EnvironmentRecord>) -> CallError? {
+    let state = callee.value.state
+    if callee.value.awaited == currentRecord.value.handle, state == EnvironmentState.calling.rawValue { return nil }
+    return state == EnvironmentState.free.rawValue || state == EnvironmentState.ended.rawValue ? .noSuchResource : .busy
+  }
+
+  /// The record that a handle's number names, whatever its generation.
+  @inline(__always) public func recordNumbered(by handle: UInt64) -> Cell<EnvironmentRecord> {
+    environments.cell(at: UInt32(truncatingIfNeeded: handle) & (UInt32(BooksLayout.environments) &- 1))
+  }
+
+  /// `CallNumber.transfer`, after `transferRefusal` has found nothing: the caller, which goes on at `instruction` with `stack`, does what
+  /// `mode` says (what is no mode is the last one), and the callee runs.
+  @inline(__always) public func transfer(
+    to callee: Cell<EnvironmentRecord>, mode: UInt64, instruction: UInt64, stack: UInt64
+  ) -> Arrival {
+    let caller = currentRecord
+    let name = caller.value.handle
+    let isAnswer = callee.value.state != EnvironmentState.sleeping.rawValue
+    let arrival = Arrival(
+      entry: isAnswer ? callee.value.savedInstructionPointer : callee.value.transferEntry,
+      stack: isAnswer ? callee.value.savedStackPointer : callee.value.transferStack, caller: name)
+    leave(instruction: instruction, stack: stack)
+    if mode == TransferMode.synchronous.rawValue {
+      caller.value.awaited = callee.value.handle
+      caller.value.state = EnvironmentState.calling.rawValue
+    } else if mode != TransferMode.asynchronous.rawValue {
+      caller.value.sleepEvents = page(of: caller).value.events
+      caller.value.sleepDeadline = 0
+      caller.value.state = EnvironmentState.sleeping.rawValue
+    }
+    callee.value.awaited = 0
+    switchTo(callee)
     return arrival
   }
 
-  /// The caller does not go on before it is transferred to.
-  @inline(__always) private func wait(_ caller: UInt32, for callee: UInt64, _ mode: UInt64) {
-    let record = environments.cell(at: caller)
-    if mode == TransferMode.synchronous.rawValue {
-      record.value.awaited = callee
-      record.value.state = EnvironmentState.calling.rawValue
-    } else {
-      record.value.sleepEvents = page(of: caller).value.events
-      record.value.sleepDeadline = 0
-      record.value.state = EnvironmentState.sleeping.rawValue
-    }
+  /// The usual call: synchronous, to a callee that sleeps. Nil where it is not one, and then nothing was changed: `transferRefusal` and
+  /// `transfer` decide, which make the same checks one by one.
+  @inline(__always) public func callSleeper(
+    slot: UInt64, environment handle: UInt64, instruction: UInt64, stack: UInt64
+  ) -> Arrival? {
+    let callee = recordNumbered(by: handle)
+    let processor = self.processor
+    guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.sleeping.rawValue),
+      slot < CapabilitySlot.count, processor.value.epiloguePending == 0
+    else { return nil }
+    let number = processor.value.environment & UInt32(BooksLayout.environments &- 1)
+    let capability = capabilities.cell(at: number &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))
+    guard capability.value.allows(.call, guardName: callee.value.guardName) else { return nil }
+    let caller = currentRecord
+    guard (caller.value.guardName ^ callee.value.acceptName) & callee.value.acceptMask == 0 else { return nil }
+    caller.value.savedInstructionPointer = instruction
+    caller.value.savedStackPointer = stack
+    caller.value.activity = UInt64(EnvironmentState.calling.rawValue)
+    caller.value.awaited = handle
+    callee.value.activity = processor.value.running
+    processor.value.environment = UInt32(truncatingIfNeeded: handle) & UInt32(BooksLayout.environments &- 1)
+    activate(callee)
+    return Arrival(
+      entry: callee.value.transferEntry, stack: callee.value.transferStack, caller: caller.value.handle)
+  }
+
+  /// The usual answer: the last thing that the caller does, to a callee that waits for it. Otherwise as `callSleeper`.
+  @inline(__always) public func answer(environment handle: UInt64, instruction: UInt64, stack: UInt64) -> Arrival? {
+    let callee = recordNumbered(by: handle)
+    let processor = self.processor
+    let caller = currentRecord
+    let name = caller.value.handle
+    guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.calling.rawValue),
+      callee.value.awaited == name, processor.value.epiloguePending == 0
+    else { return nil }
+    caller.value.savedInstructionPointer = instruction
+    caller.value.savedStackPointer = stack
+    caller.value.sleepEvents = page(of: caller).value.events
+    caller.value.sleepDeadline = 0
+    caller.value.activity = UInt64(EnvironmentState.sleeping.rawValue)
+    callee.value.awaited = 0
+    callee.value.activity = processor.value.running
+    processor.value.environment = UInt32(truncatingIfNeeded: handle) & UInt32(BooksLayout.environments &- 1)
+    activate(callee)
+    return Arrival(entry: callee.value.savedInstructionPointer, stack: callee.value.savedStackPointer, caller: name)
   }
 
   /// Environments that wait for one that has ended go on behind their calls, where rax tells handle 0.

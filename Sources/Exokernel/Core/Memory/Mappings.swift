@@ -10,32 +10,61 @@ extension Kernel {
   @inline(__always) public func frameMap(
     slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
   ) -> CallResult {
-    guard slot < CapabilitySlot.count else { return refuse(.noSuchCapability) }
-    let environment = processor.value.environment
-    let capability = capabilities.cell(at: self.slot(slot, of: environment))
-    guard isMappable(address) else { return refuse(.badAddress) }
-    let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rightsAndCount) & 7) | .read
-    guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
+    if mapOwn(slot: slot, frame: frame, address: address, rightsAndCount: rightsAndCount, table: table) {
+      return CallResult(1)
+    }
+    return mapRun(slot: slot, frame: frame, address: address, rightsAndCount: rightsAndCount, table: table)
+  }
+
+  /// The usual case: one page, of the caller's own memory, on which there is no restriction, into the caller's own page table. False in every
+  /// other case, and then nothing was changed: `mapRun` decides, which makes the same checks one by one.
+  @inline(__always) private func mapOwn(
+    slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
+  ) -> Bool {
+    let environment = processor.value.environment & UInt32(BooksLayout.environments &- 1)
+    guard slot < CapabilitySlot.count, table == Handle.own, rightsAndCount &>> 33 == 0, isMappable(address),
+      frame < UInt64(header.value.frameCount)
+    else { return false }
     let index = UInt32(truncatingIfNeeded: frame)
     let record = frames.cell(at: index)
-    let identity = record.value.identity
-    guard identity.kind == FrameKind.memory.rawValue else { return refuse(.noSuchResource) }
-    // An empty slot has no rights, so the usual case need not ask for it.
-    guard capability.value.allows(wanted, guardName: record.value.guardName),
-      wanted.rawValue & ~UInt32(identity.allowed) == 0
-    else { return refuse(capability.value.rights.isEmpty ? .noSuchCapability : .notPermitted) }
-    guard table == Handle.own, UInt32(identity.owner) == environment else {
-      return mapElsewhere(index, wanted, address: address, count: rightsAndCount &>> 32, table: table)
-    }
-    guard let place = unsafe machine.entry(of: address) else { return refuse(.noPageTable) }
-    // Safe: the machine vouches for the entry.
-    let entry = unsafe machine.load(entry: place)
-    guard entry & PageEntry.present == 0 else { return refuse(PageEntry.isMissing(entry) ? .noPageTable : .busy) }
-    unsafe place.pointee = pageEntry(frame: index, rights: wanted)
+    guard record.value.identity.word == FrameIdentity.memory(of: environment).word else { return false }
+    let capability = capabilities.cell(
+      at: environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))
+    let rights = UInt32(truncatingIfNeeded: rightsAndCount) & 6 | 1
+    // Both must be nothing: where guard and name differ, and what is wanted and not allowed.
+    let difference = (record.value.guardName ^ capability.value.name) & capability.value.mask
+    guard difference | UInt64(rights & ~capability.value.rights.rawValue) == 0 else { return false }
+    guard let place = unsafe machine.entry(of: address) else { return false }
+    // Safe: the machine vouches for the entry, and tells all ones where there is none.
+    guard unsafe machine.load(entry: place) & PageEntry.present == 0 else { return false }
+    unsafe place.pointee = frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
     record.value.references &+= 1
+    return true
+  }
+
+  /// `CallNumber.frameMap` in general.
+  @inline(never) private func mapRun(
+    slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
+  ) -> CallResult {
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard isMappable(address) else { return refuse(.badAddress) }
+    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: rightsAndCount) & 7) | .read
+    if let error = permits(capability, rights, frame: frame) { return refuse(error) }
+    let index = UInt32(truncatingIfNeeded: frame)
+    guard rights.rawValue & ~UInt32(frames[index].identity.allowed) == 0 else { return refuse(.notPermitted) }
+    let target: UInt32
+    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    let owner = UInt32(frames[index].owner)
+    // The frames of an ended environment are going back: no new mapping.
+    guard isLive(owner) else { return refuse(.noSuchResource) }
+    guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
+    // Safe: the machine, or the walk, vouches for the entry.
+    guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
+    if owner != current || target != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target) }
+    unsafe place.pointee = pageEntry(frame: index, rights: rights)
+    frames[index].references &+= 1
     let count = rightsAndCount &>> 32
-    guard count > 1 else { return CallResult(1) }
-    return unsafe CallResult(mapMore(index, place, address: address, count: count))
+    return count > 1 ? unsafe CallResult(mapMore(index, place, address: address, count: count)) : CallResult(1)
   }
 
   /// The rest of a run whose first frame was mapped at `place`. Frames like the first one are of the same kind, owner and guard, so they
@@ -64,23 +93,6 @@ extension Kernel {
       index &+= 1
     }
     return UInt64(index)
-  }
-
-  /// Maps frames of another environment's, or into another's page table, and notes that they share. The frames of an ended environment are
-  /// going back: no new mapping. Not inlined: as the last thing that `frameMap` does, it costs the usual case nothing.
-  @inline(never) private func mapElsewhere(
-    _ frame: UInt32, _ rights: Rights, address: UInt64, count: UInt64, table: UInt64
-  ) -> CallResult {
-    let target: UInt32
-    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
-    let owner = UInt32(frames[frame].owner)
-    guard isLive(owner) else { return refuse(.noSuchResource) }
-    guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
-    guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
-    own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target)
-    unsafe place.pointee = pageEntry(frame: frame, rights: rights)
-    frames[frame].references &+= 1
-    return count > 1 ? unsafe CallResult(mapMore(frame, place, address: address, count: count)) : CallResult(1)
   }
 
   /// `CallNumber.frameUnmap`.

@@ -11,6 +11,11 @@ enum PageEntry {
   static let noExecute: UInt64 = 1 << 63
   static let addressMask: UInt64 = 0x000f_ffff_ffff_f000
 
+  /// Bits of an entry that maps a page: for reading, for reading and writing, both with execution.
+  static let bits: InlineArray<4, UInt64> = [
+    present | user | noExecute, present | user | write | noExecute, present | user, present | user | write,
+  ]
+
   /// True for what `Hardware.load(entry:)` returns where there is no entry.
   @inline(__always) static func isMissing(_ entry: UInt64) -> Bool { entry == .max }
 }
@@ -105,9 +110,7 @@ extension Kernel {
 
   /// The bits of an entry that gives `rights`.
   @inline(__always) func entryBits(_ rights: Rights) -> UInt64 {
-    let bits = UInt64(rights.rawValue)
-    // Bit 1 of the rights is bit 1 of the entry; bit 2, execution, upside down its highest.
-    return (~bits & 4) &<< 61 | bits & PageEntry.write | PageEntry.present | PageEntry.user
+    PageEntry.bits[Int(truncatingIfNeeded: rights.rawValue &>> 1 & 3)]
   }
 
   /// The entry that makes `frame` a table of the next level.

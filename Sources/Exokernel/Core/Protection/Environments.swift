@@ -26,6 +26,8 @@ extension Kernel {
     let name = capability.guardName
     for kind in 0..<6 { environments[index].quotas[kind].limit = quotas[kind] }
     environments[index].guardName = name
+    environments[index].acceptName = Self.nobody.name
+    environments[index].acceptMask = Self.nobody.mask
     let identity = FrameIdentity(
       owner: UInt8(truncatingIfNeeded: index), kind: .environmentPage)
     guard let page = takeFrame(nil, identity, guardName: name) else { return false }

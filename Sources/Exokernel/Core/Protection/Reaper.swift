@@ -16,7 +16,7 @@ extension Kernel {
     if own.value.doomed != 0 { endDoomed() }
     let isReaping = reap(limit: 8)
     let isPressing = repossess(limit: 8)
-    own.value.attention = hasChores || own.value.moreReceived != 0 ? 1 : 0
+    own.value.attention = hasChores || own.value.moreReceived != 0 ? 1 : own.value.standing
     return isPressing || isReaping
   }
 

@@ -4,7 +4,19 @@
 .set PROCESSORS, 4
 .set STACKS, 0xffffffff80800000         # see tables.S
 .set STATE, 128                         # ProcessorState.size
-.set FLUSH, 64                          # ProcessorState.machine.0: nonzero asks for its translations to be forgotten
+# Where fields are that are used here; `LayoutTests` compares these numbers with Swift's.
+.set STATE_RECORD, 8                    # ProcessorState
+.set STATE_SLICES, 24
+.set FLUSH, 64
+.set STATE_TIMER, 72
+.set STATE_PENDING, 88                  # and the overrun behind it
+.set PRIVATE_ATTENTION, 72              # PrivateState
+.set RECORD_PAGE, 20                    # EnvironmentRecord
+.set RECORD_EPILOGUE, 72
+.set PAGE_EPILOGUE_RETURN, 8            # EnvironmentPage
+.set PAGE_FAULT_PENDING, 40
+.set PAGE_CRITICAL_SECTION, 64
+.set BOOKS_SLICE_LENGTH, 48             # BooksHeader
 
 # The kernel's lock is taken by ticket, so nobody waits longer than the others' paths through the kernel take. Clobbers r11.
 .macro take_lock
@@ -132,7 +144,7 @@ vectors:
   .elseif vector == 14
     jmp entry_page_fault
   .elseif vector == 0xe0
-    jmp entry_timer
+    jmp entry_timer                       # (tables.S names the entry itself, here and above)
   .elseif vector == 0xe1
     jmp entry_processor_interrupt
   .elseif vector == 0xff
@@ -154,7 +166,7 @@ vectors:
 .balign 16, 0xcc
 
 # ---------------------------------------------------------------- kernel calls
-.section .text.entry, "ax", @progbits
+# These entries follow the vectors, so that tables.S knows where they are: the processor comes here without a jump.
 .macro clear_caller_saved_registers       # but rax and rcx: nothing of the kernel's or of another environment's leaks
   xor %edx, %edx
   xor %esi, %esi
@@ -189,7 +201,7 @@ vectors:
   pop %rax
 .endm
 
-.balign 64
+.org vectors + 0x1000
 .globl entry_call
 entry_call:                               # int $4: the CPU's frame is at the top of the stack, where UserFrame is
   cld
@@ -210,6 +222,14 @@ leave_call_return:
 unknown_call:
   mov $-1, %rax
   jmp leave_unlocked
+# A transfer leaves with the registers as they are: those that a call preserves are the message, and in the others is nothing that the books
+# do not tell everybody.
+call_transfer:
+  movq $leave_transfer, (%rsp)
+  jmp kernel_transfer
+leave_transfer:
+  give_lock
+  iretq
 
 # SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it knows its stack. The
 # stack segment at the very top is always the same, so it is written once, at boot.
@@ -267,7 +287,7 @@ entry_syscall_32:
 .endr
 
 # ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
-.balign 64
+.org vectors + 0x1600
 .globl entry_page_fault
 entry_page_fault:                         # the usual upcall touches nothing that is shared, so it needs no lock
   push $14
@@ -278,13 +298,74 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   add $16, %rsp
   iretq
 
-.balign 64
+# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page, whose time is over; nothing else to do;
+# somebody else has positions; the environment takes the upcall. It touches nothing that is shared, so it needs no lock. `kernel_timer` serves
+# every other case, and makes the same checks one by one.
+.org vectors + 0x1700
 .globl entry_timer
 entry_timer:
+  push %rax
+  push %rcx
+  push %rdx
+  push %rsi
+  mov $0x80b, %ecx                        # the interrupt is served
+  xor %eax, %eax
+  xor %edx, %edx
+  wrmsr
+  cmpl $0x33, 40(%rsp)
+  jne unusual_timer
+  cmpl $0x7f00, 36(%rsp)
+  je unusual_timer
+  rdtsc
+  shl $32, %rdx
+  or %rdx, %rax
+  mov %rsp, %rsi
+  or $0x3fff, %rsi
+  cmp STATE_TIMER-127(%rsi), %rax
+  jb unusual_timer
+  cmpq $0, private_state + PRIVATE_ATTENTION
+  jne unusual_timer
+  cmpl $0, STATE_PENDING-127(%rsi)
+  jne unusual_timer
+  mov STATE_SLICES-127(%rsi), %rdx
+  lea -1(%rdx), %rcx
+  test %rdx, %rcx
+  jz unusual_timer
+  mov STATE_RECORD-127(%rsi), %rdx
+  mov RECORD_PAGE(%rdx), %ecx
+  shl $12, %rcx
+  or direct_map, %rcx
+  cmpq $0, PAGE_FAULT_PENDING(%rcx)
+  jne unusual_timer
+  cmpq $0, PAGE_CRITICAL_SECTION(%rcx)
+  jne unusual_timer
+  mov RECORD_EPILOGUE(%rdx), %rdx
+  test %rdx, %rdx
+  jz unusual_timer
+  movq $1, STATE_PENDING-127(%rsi)        # and no overrun
+  add books + BOOKS_SLICE_LENGTH, %rax
+  mov %rax, STATE_TIMER-127(%rsi)
+  mov 32(%rsp), %rsi
+  mov %rsi, PAGE_EPILOGUE_RETURN(%rcx)
+  mov %rdx, 32(%rsp)
+  mov %rax, %rdx
+  shr $32, %rdx
+  mov $0x6e0, %ecx                        # TSC deadline
+  wrmsr
+  pop %rsi
+  pop %rdx
+  pop %rcx
+  pop %rax
+  iretq
+unusual_timer:
+  pop %rsi
+  pop %rdx
+  pop %rcx
+  pop %rax
   push $0
   push $0xe0
   save_caller_saved
-  mov %rsp, %rdi                          # the usual upcall touches nothing that is shared, so it needs no lock
+  mov %rsp, %rdi
   call kernel_timer
   restore_caller_saved
   add $16, %rsp
@@ -369,12 +450,12 @@ wait_for_lock:
 .globl machine_resume
 machine_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
   or $0x3fff, %rsp
-  sub $(127 + 16), %rsp
-  mov %rsi, (%rsp)
-  push $0x202
-  push $0x33
+  lea -(127 + 40)(%rsp), %rsp
   mov $0x7f00000000c0, %rax               # gate page + 192
-  push %rax
+  mov %rax, (%rsp)
+  movq $0x33, 8(%rsp)
+  movq $0x202, 16(%rsp)
+  mov %rsi, 24(%rsp)
   mov %rdi, %rcx
   give_lock
   iretq
@@ -454,6 +535,7 @@ memset:
 
 .section .rodata, "a", @progbits
 .balign 8
+direct_map: .quad 0xffff800000000000
 call_table:
   .quad call_null, call_exit, call_yield, call_yield_to, call_sleep, call_sleep_until, call_predicate_bind, call_wake
   .quad call_upcall_bind, call_fault_decline, call_exception_decline

@@ -249,7 +249,15 @@ interrupt_table:
     .long 0x7f00
     .long 0
     .else
-    .word (vector * 16) & 0xffff
+    .if vector == 4                                                     # see entry.S
+      .word 0x1000
+    .elseif vector == 14
+      .word 0x1600
+    .elseif vector == 0xe0
+      .word 0x1700
+    .else
+      .word (vector * 16) & 0xffff
+    .endif
     .word 0x10
     .if vector == 2 || vector == 8 || vector == 18
       .byte 1                                                         # NMI, double fault, machine check: own stack

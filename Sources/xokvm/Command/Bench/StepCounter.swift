@@ -30,7 +30,8 @@ final class StepCounter: @unchecked Sendable {
   private var open: (entry: Entry, isMark: Bool, instructions: Int)?
   private let vectors: UInt64
   private let syscall: UInt64
-  private let jumps: [UInt64: UInt64]
+  /// By address: the vector, and how many instructions were executed before that address.
+  private let entries: [UInt64: (vector: UInt64, executed: Int)]
 
   /// A counter for the kernel whose symbols are `symbols`; nil where it is not our kernel.
   init?(_ symbols: SymbolTable) {
@@ -39,8 +40,10 @@ final class StepCounter: @unchecked Sendable {
     else { return nil }
     self.vectors = vectors
     self.syscall = syscall
-    // The stubs of these vectors are one jump, which KVM may have executed before its first report.
-    jumps = [call: 4, fault: 14, timer: 0xe0]
+    // The processor comes to these entries without a stub. KVM may have executed the first instruction before its first report.
+    entries = [
+      call: (4, 0), call + 1: (4, 1), fault: (14, 0), fault + 2: (14, 1), timer: (0xe0, 0), timer + 1: (0xe0, 1),
+    ]
   }
 
   /// Takes one step.
@@ -67,9 +70,9 @@ final class StepCounter: @unchecked Sendable {
       if isInside, offset != 0, case .vector((next - vectors) / 16) = open?.entry { return nil }
       return (.vector((next - vectors) / 16), offset == 0 ? 0 : 1)
     }
-    if let vector = jumps[next] {
-      if isInside, open?.instructions == 0 { return nil }
-      return (.vector(vector), 1)
+    if let entry = entries[next] {
+      if isInside, entry.executed == 1, open?.instructions == 0 { return nil }
+      return (.vector(entry.vector), entry.executed)
     }
     if next >= syscall, next <= syscall + 8 {
       if isInside, case .vector(256) = open?.entry { return nil }
