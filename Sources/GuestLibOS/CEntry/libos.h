@@ -21,6 +21,13 @@ static inline void libos_set_transfer_server(void (*server)(uint64_t, uint64_t *
 // Where exceptions arrive when the program serves them.
 extern char libos_exception_entry[];
 static inline uintptr_t libos_exception_entry_address(void) { return (uintptr_t)libos_exception_entry; }
+// Where a program goes on that gets the processor back, and wants to be told.
+extern char libos_prologue_entry[];
+static inline uintptr_t libos_prologue_entry_address(void) { return (uintptr_t)libos_prologue_entry; }
+// The vector registers that the end of a slice saves, as XSAVE counts them; 0 where they are only those of FXSAVE.
+extern uint32_t libos_vector_mask;
+static inline uint32_t libos_vector_registers(void) { return libos_vector_mask; }
+
 // Where environments begin that a program makes: see start.S.
 extern char libos_child_entry[], libos_companion_entry[];
 static inline uintptr_t libos_child_entry_address(void) { return (uintptr_t)libos_child_entry; }

@@ -29,9 +29,32 @@ _start:
   xor %ecx, %ecx
   mov $GATE, %r11
   call *%r11
+  call find_vectors
   xor %ebp, %ebp
   call libos_start
   ud2
+
+# Which registers there are besides those that FXSAVE saves: AVX and what came after it, where the processor has them and somebody has
+# switched them on (CPUID.1:ECX.OSXSAVE). Until this is known, none of them is in use.
+find_vectors:
+  push %rbx
+  mov $1, %eax
+  xor %ecx, %ecx
+  cpuid
+  bt $27, %ecx
+  jnc 1f
+  xor %ecx, %ecx
+  xgetbv
+  test $4, %al
+  jz 1f
+  mov %eax, %esi
+  mov $13, %eax
+  xor %ecx, %ecx
+  cpuid                                   # ebx: bytes for all that are switched on
+  mov %ebx, libos_vector_size
+  mov %esi, libos_vector_mask
+1:pop %rbx
+  ret
 
 # Where an environment begins that a program has made: its stack holds the body, int32_t (*)(argument, page), and the argument. The first has
 # a page table of its own, with a copy of the program. The second shares its maker's: its stack lies in an aligned block of 64 KiB, whose last
@@ -198,6 +221,21 @@ libos_thread_entry:
   call libos_thread_main
   ud2
 
+# The processor is ours again: tell the program, then go on at rdx. Whoever gave the processor up keeps nothing in registers.
+.globl libos_prologue_entry
+libos_prologue_entry:
+  push %rbp
+  mov %rsp, %rbp
+  push %rdx
+  and $-16, %rsp
+  cld
+  call libos_prologue
+  mov -8(%rbp), %rdx
+  mov %rbp, %rsp
+  pop %rbp
+  xor %eax, %eax
+  jmp *%rdx
+
 # The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a leaf function's. Only
 # instructions that leave the flags alone come before the flags are saved.
 companion_epilogue_entry:
@@ -230,7 +268,31 @@ epilogue_entry:
   push %r15
   cld
   mov %rsp, %rbp
-  sub $528, %rsp
+  mov libos_vector_mask, %eax
+  test %eax, %eax
+  jz 2f
+  sub libos_vector_size, %rsp
+  and $-64, %rsp
+  xor %edx, %edx
+  mov %rdx, 512(%rsp)                     # XSAVE leaves what is reserved in its header, and XRSTOR wants it to be zero
+  mov %rdx, 520(%rsp)
+  mov %rdx, 528(%rsp)
+  mov %rdx, 536(%rsp)
+  mov %rdx, 544(%rsp)
+  mov %rdx, 552(%rsp)
+  mov %rdx, 560(%rsp)
+  mov %rdx, 568(%rsp)
+  xsave64 (%rsp)
+  push %rbp
+  mov $YIELD, %eax
+  mov $GATE, %r11
+  call *%r11
+  pop %rbp
+  mov libos_vector_mask, %eax
+  xor %edx, %edx
+  xrstor64 (%rsp)
+  jmp 3f
+2:sub $512, %rsp
   and $-16, %rsp
   fxsave64 (%rsp)
   push %rbp
@@ -239,7 +301,7 @@ epilogue_entry:
   call *%r11
   pop %rbp
   fxrstor64 (%rsp)
-  mov %rbp, %rsp
+3:mov %rbp, %rsp
   pop %r15
   pop %r14
   pop %r13
@@ -436,6 +498,12 @@ memcmp:
 .balign 8
 .globl libos_transfer_server
 libos_transfer_server:
+  .skip 8
+.globl libos_vector_mask
+libos_vector_mask:
+  .skip 4
+  .skip 4
+libos_vector_size:
   .skip 8
 .globl libos_thread_stacks
 libos_thread_stacks:

@@ -1,0 +1,27 @@
+import CLibOS
+import ExokernelABI
+
+/// The prologue upcall: a program is told when it gets the processor back, before it goes on where it was.
+///
+/// Safety: one thread of the processor; the handler is set before the entry is named.
+public enum SliceBeginning {
+  nonisolated(unsafe) fileprivate static var served: (() -> Void)?
+
+  /// Calls `handler` whenever this program gets the processor back. It runs on the program's stack, must be quick, and may neither allocate nor
+  /// make calls that give the processor up.
+  public static func setHandler(_ handler: @escaping () -> Void) throws(CallError) {
+    unsafe served = handler
+    guard let record = Books.environment(Environment.number) else { throw .noSuchResource }
+    try KernelCall.bindUpcalls(
+      fault: record.faultEntry, epilogue: record.epilogueEntry, prologue: UInt64(libos_prologue_entry_address()),
+      revocation: record.revocationEntry)
+  }
+}
+
+#if hasFeature(Embedded)
+  /// Tells the program that it has the processor back; start.S calls it on the stack that the program goes on with.
+  @c(libos_prologue)
+  public func libosPrologue() {
+    if let handler = unsafe SliceBeginning.served { handler() }
+  }
+#endif
