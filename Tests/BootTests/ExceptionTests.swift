@@ -43,4 +43,12 @@ struct ExceptionTests {
     #expect(result.lines.contains { $0.hasPrefix("[1 neighbour] neighbour is well after many") }, "\(result.all)")
     #expect(result.status == 139)
   }
+  @Test("without a page to arrive in end their environment, and write nobody's", arguments: [1, 2])
+  func pageless(_ processors: Int) throws {
+    let result = try Guests.boot(
+      "pagelessexceptions", "neighbour", options: ["--cpus", "\(processors)", "--timeout", "50"])
+    #expect(result.lines.contains { $0.hasSuffix("] four ended, and wrote nothing") }, "\(result.all)")
+    #expect(result.lines.count { $0.contains(" child] ended: ") } == 4, "\(result.all)")
+    #expect(result.lines.contains { $0.hasPrefix("[1 neighbour] neighbour is well after many") }, "\(result.all)")
+  }
 }

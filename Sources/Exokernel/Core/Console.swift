@@ -111,6 +111,7 @@ extension Kernel {
     case 1: "debug exception"
     case 3: "breakpoint"
     case 6: "invalid instruction"
+    case 8: "exception without a stack"
     case 12: "stack violation"
     case 13: "protection violation"
     case 16, 19: "floating-point error"

@@ -183,8 +183,8 @@ func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
 func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) {
   // Safe: entry.S passes the frame it has just pushed.
   let vector = unsafe frame.pointee.vector
-  // What comes on the emergency stack is the machine's fault: nothing that an environment does leads there.
-  guard unsafe frame.pointee.codeSegment & 3 != 0, vector != 2, vector != 8, vector != 18,
+  // What still is on the emergency stack is the machine's fault: nothing that an environment does leads there.
+  guard unsafe frame.pointee.codeSegment & 3 != 0, vector != 2, vector != 18,
     kernel.header.value.layoutVersion != 0 || vector == 6
   else {
     unsafe Panic.exception(frame, others)

@@ -49,7 +49,8 @@ extension Kernel {
   /// environment page; returns the stack pointer. Nil where it ends the environment: nobody wants to be told, or it comes from the gate
   /// page, which was on its way with the one before. Touches nothing but the environment's own page, so the lock is not needed.
   public func exceptionStack(for exception: ExceptionFrame) -> UInt64? {
-    guard exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
+    // A double fault is an exception that found no place there.
+    guard exception.vector != 8, exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
       // Environments that share a page table share the page at the usual address, which may be another one's.
       let place = unsafe entryPlace(current, AddressMap.environmentPage)
     else { return nil }

@@ -153,7 +153,9 @@ vectors:
     push $0
     push $vector
     jmp entry_device
-  .elseif vector == 8 || (vector >= 10 && vector <= 13) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+  .elseif vector == 8
+    jmp entry_double_fault
+  .elseif (vector >= 10 && vector <= 13) || vector == 17 || vector == 21 || vector == 29 || vector == 30
     push $vector
     jmp entry_exception
   .else
@@ -395,6 +397,27 @@ entry_processor_interrupt:
   restore_caller_saved
   add $16, %rsp
   iretq
+
+# An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page for the stack of its
+# exceptions, the processor's own stack is empty: there the kernel knows which processor it is.
+entry_double_fault:
+  testb $3, 16(%rsp)
+  jz 1f
+  mov %rsp, %rsi
+  mov %rsp, %rcx
+  sub $emergency_stacks, %rcx
+  shr $12, %rcx
+  inc %ecx
+  shl $14, %rcx
+  lea STACKS - STATE(%rcx), %rsp
+  push 40(%rsi)
+  push 32(%rsi)
+  push 24(%rsi)
+  push 16(%rsi)
+  push 8(%rsi)
+  push (%rsi)
+1:push $8
+  jmp entry_exception
 
 .globl entry_exception
 entry_exception:
