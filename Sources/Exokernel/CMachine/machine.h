@@ -80,7 +80,7 @@ MACHINE uint16_t machine_load16(uintptr_t address) { return *(volatile uint16_t 
 
 extern char books[], private_state[], kernel_image_end[], fixups_start[], fixups_end[], trampoline_start[], trampoline_end[], identity_directory[], boot_root[], exposed_table[], frame_table_directory[],
     kernel_frame_table_directory[],
-    gate_syscall[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], entry_syscall_32[], probe_syscall_arrived[];
+    gate_interrupt[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], entry_syscall_32[], probe_syscall_arrived[];
 #define MACHINE_SYMBOL(name) MACHINE uintptr_t machine_##name##_address(void) { return (uintptr_t)name; }
 MACHINE_SYMBOL(books)
 MACHINE_SYMBOL(private_state)
@@ -94,7 +94,7 @@ MACHINE_SYMBOL(boot_root)
 MACHINE_SYMBOL(exposed_table)
 MACHINE_SYMBOL(frame_table_directory)
 MACHINE_SYMBOL(kernel_frame_table_directory)
-MACHINE_SYMBOL(gate_syscall)
+MACHINE_SYMBOL(gate_interrupt)
 MACHINE_SYMBOL(disk_rings)
 MACHINE_SYMBOL(network_rings)
 MACHINE_SYMBOL(receive_buffers)
@@ -105,6 +105,12 @@ MACHINE_SYMBOL(probe_syscall_arrived)
 extern uint64_t starting_processor;
 MACHINE void machine_set_starting_processor(uint64_t number) { *(volatile uint64_t *)&starting_processor = number; }
 _Noreturn void machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer, uint64_t saved);
+// Lets ring 3 use XSAVE and the registers of `mask`, on a processor that has them.
+static inline void machine_enable_vectors(uint32_t mask) {
+  uint64_t control;
+  __asm__ volatile("mov %%cr4, %0\n\tor $0x40000, %0\n\tmov %0, %%cr4" : "=r"(control));
+  __asm__ volatile("xsetbv" : : "c"(0), "a"(mask), "d"(0));
+}
 _Noreturn void machine_probe_done(uint32_t kind);
 _Noreturn void resume_as_syscall(const void *trap_frame);
-uint32_t machine_probe_entry(void);
+uint32_t machine_probe(uint64_t offset);

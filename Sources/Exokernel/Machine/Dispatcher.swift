@@ -189,7 +189,8 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
   else {
     unsafe Panic.exception(frame, others)
   }
-  if kernel.header.value.layoutVersion == 0 { machine_probe_done(1) }  // SYSCALL is switched off: #UD during the probe
+  // The end of a probe, or SYSCALL is switched off: both tell what is in rax.
+  if kernel.header.value.layoutVersion == 0 { unsafe machine_probe_done(UInt32(truncatingIfNeeded: frame.pointee.rax)) }
   let exception = unsafe ExceptionFrame(
     vector: vector, code: frame.pointee.code, instruction: frame.pointee.instruction,
     codeSegment: frame.pointee.codeSegment, flags: frame.pointee.flags, stack: frame.pointee.stack,

@@ -47,12 +47,15 @@ enum KernelGate {
     machine_write_msr(0xc000_0081, 0x0023_0010_0000_0000)
     machine_write_msr(0xc000_0084, mask)
     machine_write_msr(0xc000_0082, UInt64(machine_probe_syscall_arrived_address()))
-    let kind = machine_probe_entry()
+    let kind = machine_probe(128)
+    Processor.enableVectors()
+    let hasVectors = machine_probe(144) != 0
     open()
-    if kind == 0 {
+    if kind == 0 || hasVectors {
       let table = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_exposed_table_address()).unsafelyUnwrapped
-      // Safe: the first entry of the exposed table is the gate page's; present, user, executable.
-      unsafe table.pointee = RingZero().physical(machine_gate_syscall_address()) | 5
+      // Safe: the first entry of the exposed table is the gate page's; present, user, executable. The gate pages lie in a row.
+      let page = RingZero().physical(machine_gate_interrupt_address()) &+ (kind == 0 ? 0x2000 : 0)
+      unsafe table.pointee = page &+ (hasVectors ? 0x1000 : 0) | 5
       machine_invalidate_page(AddressMap.gatePage)
     }
     return kind

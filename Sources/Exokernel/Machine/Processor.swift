@@ -16,6 +16,12 @@ enum Processor {
 
   /// Feature bits of leaf 1, ecx.
   static var features: UInt32 { identification(1)[2] }
+
+  /// Lets ring 3 use AVX and AVX-512, where there are any: programs save these registers themselves, and the gate page empties them.
+  static func enableVectors() {
+    guard features & 1 &<< 26 != 0 else { return }  // XSAVE
+    machine_enable_vectors(identification(13)[0] & 0xe7)
+  }
 }
 
 /// KVM's clock (Linux, Documentation/virt/kvm/x86/msr.rst): how fast the time-stamp counter runs.

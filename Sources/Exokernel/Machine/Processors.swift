@@ -97,6 +97,7 @@ enum Processors {
 @c(kernel_processor_main)
 public func kernelProcessorMain(_ index: UInt32) -> Never {
   LocalAPIC.open()
+  Processor.enableVectors()
   KernelGate.open()
   machine_acquire()
   kernel.openProcessor()

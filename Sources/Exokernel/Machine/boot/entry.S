@@ -484,9 +484,10 @@ machine_resume:                           # rdi: instruction pointer, rsi: stack
   iretq
 
 # ---------------------------------------------------------------- which instruction enters the kernel here?
-# machine_probe_entry() -> 0 SYSCALL, 1 int $4: executes SYSCALL once in ring 3 and sees where it arrives.
-.globl machine_probe_entry
-machine_probe_entry:
+# machine_probe(offset): runs a part of the gate page once in ring 3. machine_probe(128) -> 0 SYSCALL, 1 int $4: executes SYSCALL and sees where
+# it arrives. machine_probe(144) -> what ring 3 finds switched on, see tables.S.
+.globl machine_probe
+machine_probe:
   push %rbx
   push %rbp
   push %r12
@@ -498,8 +499,10 @@ machine_probe_entry:
   push $0
   push $0x002
   push $0x33
-  mov $0x7f0000000080, %rax               # gate page + 128
+  mov $0x7f0000000000, %rax
+  add %rdi, %rax
   push %rax
+  mov $1, %eax                            # the answer, unless the probe has another one
   iretq
 .globl probe_syscall_arrived
 probe_syscall_arrived:

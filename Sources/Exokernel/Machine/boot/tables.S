@@ -130,9 +130,18 @@ kernel_frame_table_directory:
 .endm
 # How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers are still the
 # kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off while the instruction pointer is
-# in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all exceptions masked.
-.macro resuming_gate
+# in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all exceptions masked; where ring 3 has AVX, or AVX-512,
+# their registers are emptied as well.
+.macro resuming_gate has_avx
+  .if \has_avx
+  mov %rdx, %r8
+  mov $0xe7, %eax
+  xor %edx, %edx
+  xrstor64 10f(%rip)
+  mov %r8, %rdx
+  .else
   fxrstor64 10f(%rip)
+  .endif
   xor %eax, %eax
   xor %ebx, %ebx
   xor %ebp, %ebp
@@ -149,12 +158,12 @@ kernel_frame_table_directory:
   jmp *%rcx
 .endm
 .macro resuming_gate_state
-  .balign 16, 0xcc
+  .balign 64, 0xcc
 10:
   .short 0x37f                                                        # x87 control word
   .fill 22, 1, 0
   .long 0x1f80                                                        # MXCSR
-  .fill 484, 1, 0
+  .fill 484 + 64, 1, 0                                                # and, for XRSTOR, a header that says: nothing but first values
 .endm
 # Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each processor. They go on
 # at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: `ExceptionFrame`, made of
@@ -202,34 +211,51 @@ kernel_frame_table_directory:
   mov $EXCEPTION_DECLINE, %eax
   jmp \gate
 .endm
-.balign 4096
-.globl gate_interrupt
-gate_interrupt:
-  int $4
-  ret
-  .org gate_interrupt + 64, 0xcc
-  preserving_gate gate_interrupt
-  .org gate_interrupt + 128, 0xcc
-  syscall                                                             # the probe runs this once, at boot
+# What the boot runs once in ring 3, in the first page: SYSCALL, to see where it arrives; and a look at what is switched on for ring 3 besides
+# SSE, which is not what the kernel would see where ring 0 is emulated. The exception that follows brings eax.
+.macro probes
+  syscall
   ud2
-  .org gate_interrupt + 192, 0xcc
-  resuming_gate
-  exception_gates gate_interrupt
-  .org gate_interrupt + 1024, 0xcc
-  resuming_gate_state
+  .org gate_interrupt + 144, 0xcc
+  mov $1, %eax
+  xor %ecx, %ecx
+  cpuid
+  xor %eax, %eax
+  bt $27, %ecx                                                        # OSXSAVE
+  jnc 1f
+  xor %ecx, %ecx
+  xgetbv
+  and $4, %eax                                                        # AVX
+1:ud2
+.endm
+.macro gate_page name, enters_by_syscall, has_avx
 .balign 4096, 0xcc
-.globl gate_syscall
-gate_syscall:
+.globl \name
+\name:
+  .if \enters_by_syscall
   mov %rcx, %r10
   syscall
+  .else
+  int $4
+  .endif
   ret
-  .org gate_syscall + 64, 0xcc
-  preserving_gate gate_syscall
-  .org gate_syscall + 192, 0xcc
-  resuming_gate
-  exception_gates gate_syscall
-  .org gate_syscall + 1024, 0xcc
+  .org \name + 64, 0xcc
+  preserving_gate \name
+  .org \name + 128, 0xcc
+  .ifc \name, gate_interrupt
+  probes
+  .endif
+  .org \name + 192, 0xcc
+  resuming_gate \has_avx
+  exception_gates \name
+  .org \name + 1024, 0xcc
   resuming_gate_state
+.endm
+# In this order: the boot chooses one by its number.
+gate_page gate_interrupt, 0, 0
+gate_page gate_interrupt_avx, 0, 1
+gate_page gate_syscall, 1, 0
+gate_page gate_syscall_avx, 1, 1
 .balign 4096, 0xcc
 
 # ---------------------------------------------------------------- descriptor tables

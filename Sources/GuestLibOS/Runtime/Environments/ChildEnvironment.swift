@@ -89,7 +89,8 @@ public struct ChildEnvironment: Sendable {
     let deadline = Clock.timeStamp(after: milliseconds &* 1_000_000)
     while isGone ? record != nil : isLive {
       guard Clock.timeStamp < deadline else { return false }
-      KernelCall.yield()
+      // Who is not awake keeps neither the processor nor the kernel busy.
+      KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 200_000))
     }
     return true
   }
