@@ -13,13 +13,15 @@
   public var faultCode: UInt64
   /// Set to 1 with the upcall; the libOS clears it when it has copied the four words, or has served the fault. A fault while it is set
   /// ends the environment, and the epilogue upcall is put off.
-  public var faultPending: UInt64
+  public var faultPending: UInt32
+  /// Nonzero inside a critical section: the kernel reads it at the end of a slice, and puts the epilogue upcall off.
+  public var criticalSection: UInt32
   /// For the libOS: the stack pointer at the fault.
   public var faultStackPointer: UInt64
   /// For the libOS: top of the stack on which it serves faults.
   public var faultStackTop: UInt64
-  /// Nonzero inside a critical section: the kernel reads it at the end of a slice, and puts the epilogue upcall off.
-  public var criticalSection: UInt64
+  /// Zero.
+  public var reserved: UInt64
   /// Set to 1 where an epilogue was put off; who leaves the critical section clears it and yields.
   public var epilogueDue: UInt64
   /// Packets of this environment that the device has sent: their frames are its own again.

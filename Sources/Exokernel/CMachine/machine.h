@@ -104,7 +104,8 @@ MACHINE_SYMBOL(probe_syscall_arrived)
 
 extern uint64_t starting_processor;
 MACHINE void machine_set_starting_processor(uint64_t number) { *(volatile uint64_t *)&starting_processor = number; }
-_Noreturn void machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer, uint64_t saved);
+// Does not return; declared as if it did, so that it is jumped to as the last thing that somebody does.
+int64_t machine_resume(uint64_t instruction_pointer, uint64_t stack_pointer, uint64_t saved);
 // Lets ring 3 use XSAVE and the registers of `mask`, on a processor that has them.
 static inline void machine_enable_vectors(uint32_t mask) {
   uint64_t control;

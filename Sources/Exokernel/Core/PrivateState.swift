@@ -65,9 +65,11 @@ import ExokernelABI
   /// 1 while it waits for an interrupt; 2 where a predicate waits with it for what another processor may write.
   public var isIdle: UInt32
   /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
-  public var epiloguePending: UInt32
+  public var epiloguePending: UInt16
   /// Slices in a row that the environment ran past its epilogue upcall.
-  public var overrun: UInt32
+  public var overrun: UInt16
+  /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a usual one.
+  public var isAlone: UInt32
   /// Zero.
   public var reserved: (UInt64, UInt64, UInt64, UInt64)
 

@@ -16,7 +16,7 @@ import ExokernelCore
   let frame = UserFrame.current
   let now = machine_time_stamp()
   kernel.giveUp(instruction: frame.instruction, stack: frame.stack, now: now)
-  Dispatcher.runNext(at: now)
+  return Dispatcher.runNext(at: now)
 }
 
 @c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
@@ -25,7 +25,7 @@ import ExokernelCore
   if kernel.processor.value.epiloguePending != 0 { kernel.payForDonation() }
   let frame = UserFrame.current
   kernel.yield(to: receiver, instruction: frame.instruction, stack: frame.stack)
-  Dispatcher.resume()
+  return Dispatcher.resume()
 }
 
 @c(call_sleep) func callSleep(_ events: UInt64, _ deadline: UInt64) -> Int64 {

@@ -18,11 +18,11 @@ extension UserFrame {
 /// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
 enum Dispatcher {
   /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and nothing is unusual.
-  @inline(__always) static func runNext(at now: UInt64) -> Never {
+  @inline(__always) static func runNext(at now: UInt64) -> Int64 {
     guard kernel.own.value.attention == 0, let record = kernel.startNextSlice(at: now) else { run() }
     let saved = record.value.savedInstructionPointer
     let prologue = record.value.prologueEntry
-    machine_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
+    return machine_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
   }
 
   /// Runs the environment whose turn it is; sleeps where there is none; ends the machine where none is left.
@@ -35,7 +35,7 @@ enum Dispatcher {
       if let turn = kernel.nextTurn() {
         if wasIdle { kernel.leaveIdle() }
         kernel.enter(turn)
-        resume()
+        _ = resume()
       }
       if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
         Panic.endMachine(kernel.own.value.machineStatus)
@@ -52,9 +52,9 @@ enum Dispatcher {
   }
 
   /// Lets an environment go on that gave the processor up, and was switched to.
-  @inline(__always) static func resume() -> Never {
+  @inline(__always) static func resume() -> Int64 {
     let place = kernel.resumption(of: kernel.currentRecord)
-    machine_resume(place.entry, place.stack, place.saved)
+    return machine_resume(place.entry, place.stack, place.saved)
   }
 
   /// Ends the running environment with an epitaph, and runs the next.

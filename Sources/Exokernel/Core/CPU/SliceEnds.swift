@@ -14,15 +14,14 @@ public enum SliceEnd: Sendable {
 extension Kernel {
   /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others counts, too, so it is no
   /// small number; what the environment overran, it pays in any case.
-  public static var overrunLimit: UInt32 { 32 }
+  public static var overrunLimit: UInt16 { 32 }
 
   /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
-    let taken = processor.value.slicesTaken
     machine.armTimer(at: now &+ header.value.sliceLength)
     guard processor.value.epiloguePending == 0 else { return overran(at: instruction) }
-    guard taken & (taken &- 1) != 0 else {
+    guard processor.value.isAlone == 0 else {
       // Alone on this processor: its next slice begins at once.
       currentRecord.value.slicesRun &+= 1
       processor.value.sliceEnd = now &+ header.value.sliceLength

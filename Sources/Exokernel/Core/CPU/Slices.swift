@@ -116,6 +116,7 @@ extension Kernel {
   private func linkSlices(of processor: UInt32) {
     let taken = self.processor(processor).value.slicesTaken
     processors[processor].slicesTaken = taken
+    self.processor(processor).value.isAlone = taken & (taken &- 1) == 0 ? 1 : 0
     let base = processor &* UInt32(BooksLayout.slices)
     let first = UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)
     var next = taken == 0 ? nobodysNode.address : sliceNodes.cell(at: base &+ first).address

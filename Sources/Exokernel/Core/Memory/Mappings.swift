@@ -76,23 +76,26 @@ extension Kernel {
     var limit = count < Self.runLimit ? count : Self.runLimit
     if toTableEnd < limit { limit = toTableEnd }
     if toLastFrame < limit { limit = toLastFrame }
-    // Safe: `limit` stays inside the page table and the frame table.
-    let records = unsafe frames.pointer(at: first)
-    let name = unsafe records.pointee.guardName
-    let identity = unsafe records.pointee.identity
+    guard limit > 1 else { return 1 }
+    // Safe: `limit` stays inside the page table and the frame table. The index counts up to zero, which one instruction sees.
+    let record = unsafe frames.pointer(at: first)
+    let name = unsafe record.pointee.guardName
+    let word = unsafe record.pointee.identity.word
     var entry = unsafe place.pointee
-    var index = 1
-    while index < Int(truncatingIfNeeded: limit) {
-      let record = unsafe records + index
-      guard unsafe record.pointee.guardName == name, unsafe record.pointee.identity == identity,
-        unsafe place[index] & PageEntry.present == 0
+    var next = unsafe record + 1
+    let end = unsafe place + Int(truncatingIfNeeded: limit)
+    var index = 1 &- Int(truncatingIfNeeded: limit)
+    repeat {
+      guard unsafe next.pointee.guardName == name, unsafe next.pointee.identity.word == word,
+        unsafe end[index] & PageEntry.present == 0
       else { break }
       entry &+= AddressMap.pageSize
-      unsafe place[index] = entry
-      unsafe record.pointee.references &+= 1
+      unsafe end[index] = entry
+      unsafe next.pointee.references &+= 1
+      unsafe next += 1
       index &+= 1
-    }
-    return UInt64(index)
+    } while index != 0
+    return limit &- UInt64(bitPattern: Int64(-index))
   }
 
   /// `CallNumber.frameUnmap`.
@@ -125,24 +128,24 @@ extension Kernel {
     if limit == 0 { limit = 1 }
     // Safe: `limit` stays inside the page table; entries name frames of the machine, each of which has a record.
     let records = unsafe frames.pointer(at: 0)
-    var index = 0
-    var page = address
-    while index < Int(truncatingIfNeeded: limit) {
-      let entry = unsafe place[index]
+    let end = unsafe place + Int(truncatingIfNeeded: limit)
+    var rest = 0 &- Int(truncatingIfNeeded: limit)
+    repeat {
+      let entry = unsafe end[rest]
       guard entry & PageEntry.present != 0 else { break }
       let record = unsafe records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12)
       guard unsafe record.pointee.kind != FrameKind.environmentPage.rawValue else { break }
-      unsafe place[index] = 0
       unsafe record.pointee.references &-= 1
-      if isHere { machine.invalidate(page: page) }
-      page &+= AddressMap.pageSize
-      index &+= 1
-    }
+      unsafe end[rest] = 0
+      rest &+= 1
+    } while rest != 0
+    let index = limit &- UInt64(bitPattern: Int64(-rest))
+    if isHere { forgetHere(address, count: index) }
     guard index > 0 else {
       return refuse(unsafe place.pointee & PageEntry.present == 0 ? .noSuchResource : .badAddress)
     }
     if header.value.processorCount > 1 { forgetElsewhere(rootTable(of: target)) }
-    return CallResult(UInt64(index))
+    return CallResult(index)
   }
 
   /// `CallNumber.frameProtect`. The capability needs the new rights over each frame, as if it were mapped anew.

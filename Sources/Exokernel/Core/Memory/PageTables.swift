@@ -63,15 +63,19 @@ extension Kernel {
   }
 
   /// Forgets the translations of `count` pages from `address` on, on every processor where the page table of `environment` is in force.
-  @inline(__always) func forgetTranslations(_ environment: UInt32, _ address: UInt64, count: UInt64 = 1) {
-    if isInForce(environment) {
-      var page = address
-      for _ in 0..<count {
-        machine.invalidate(page: page)
-        page &+= AddressMap.pageSize
-      }
-    }
+  func forgetTranslations(_ environment: UInt32, _ address: UInt64, count: UInt64 = 1) {
+    if isInForce(environment) { forgetHere(address, count: count) }
     if header.value.processorCount > 1 { forgetElsewhere(rootTable(of: environment)) }
+  }
+
+  /// The same on this processor: a few one by one, more of them with everything else.
+  func forgetHere(_ address: UInt64, count: UInt64) {
+    guard count <= 8 else { return machine.activate(root: processor.value.activeRoot) }
+    var page = address
+    for _ in 0..<count {
+      machine.invalidate(page: page)
+      page &+= AddressMap.pageSize
+    }
   }
 
   /// The same on the other processors. Bounded by their number.

@@ -5,17 +5,16 @@
 .set STACKS, 0xffffffff80800000         # see tables.S
 .set STATE, 128                         # ProcessorState.size
 # Where fields are that are used here; `LayoutTests` compares these numbers with Swift's.
+.set FROM_RING_3, 40 + 24               # from the stack pointer to ProcessorState, after an interrupt of ring 3 and three pushes
 .set STATE_RECORD, 8                    # ProcessorState
-.set STATE_SLICES, 24
 .set FLUSH, 64
 .set STATE_TIMER, 72
-.set STATE_PENDING, 88                  # and the overrun behind it
+.set STATE_PENDING, 88                  # with the overrun and `isAlone` behind it
 .set PRIVATE_ATTENTION, 72              # PrivateState
 .set RECORD_PAGE, 20                    # EnvironmentRecord
 .set RECORD_EPILOGUE, 72
 .set PAGE_EPILOGUE_RETURN, 8            # EnvironmentPage
-.set PAGE_FAULT_PENDING, 40
-.set PAGE_CRITICAL_SECTION, 64
+.set PAGE_FAULT_PENDING, 40             # with the critical section behind it
 .set BOOKS_SLICE_LENGTH, 48             # BooksHeader
 
 # The kernel's lock is taken by ticket, so nobody waits longer than the others' paths through the kernel take. Clobbers r11.
@@ -300,7 +299,7 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   add $16, %rsp
   iretq
 
-# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page, whose time is over; nothing else to do;
+# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is over; nothing else to do;
 # somebody else has positions; the environment takes the upcall. It touches nothing that is shared, so it needs no lock. `kernel_timer` serves
 # every other case, and makes the same checks one by one.
 .org vectors + 0x1700
@@ -309,58 +308,53 @@ entry_timer:
   push %rax
   push %rcx
   push %rdx
-  push %rsi
   mov $0x80b, %ecx                        # the interrupt is served
   xor %eax, %eax
   xor %edx, %edx
   wrmsr
-  cmpl $0x33, 40(%rsp)
+  cmpl $0x33, 32(%rsp)
   jne unusual_timer
-  cmpl $0x7f00, 36(%rsp)
-  je unusual_timer
+  cmpl $0x7f00, 28(%rsp)
+  je timer_in_gate_page
+timer_outside:
   rdtsc
   shl $32, %rdx
   or %rdx, %rax
-  mov %rsp, %rsi
-  or $0x3fff, %rsi
-  cmp STATE_TIMER-127(%rsi), %rax
+  cmp FROM_RING_3 + STATE_TIMER(%rsp), %rax
   jb unusual_timer
   cmpq $0, private_state + PRIVATE_ATTENTION
   jne unusual_timer
-  cmpl $0, STATE_PENDING-127(%rsi)
+  cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)
   jne unusual_timer
-  mov STATE_SLICES-127(%rsi), %rdx
-  lea -1(%rdx), %rcx
-  test %rdx, %rcx
-  jz unusual_timer
-  mov STATE_RECORD-127(%rsi), %rdx
+  mov FROM_RING_3 + STATE_RECORD(%rsp), %rdx
   mov RECORD_PAGE(%rdx), %ecx
+  mov RECORD_EPILOGUE(%rdx), %rdx
+  test %rdx, %rdx
+  jz unusual_timer
   shl $12, %rcx
   or direct_map, %rcx
   cmpq $0, PAGE_FAULT_PENDING(%rcx)
   jne unusual_timer
-  cmpq $0, PAGE_CRITICAL_SECTION(%rcx)
-  jne unusual_timer
-  mov RECORD_EPILOGUE(%rdx), %rdx
-  test %rdx, %rdx
-  jz unusual_timer
-  movq $1, STATE_PENDING-127(%rsi)        # and no overrun
+  movl $1, FROM_RING_3 + STATE_PENDING(%rsp)
   add books + BOOKS_SLICE_LENGTH, %rax
-  mov %rax, STATE_TIMER-127(%rsi)
-  mov 32(%rsp), %rsi
-  mov %rsi, PAGE_EPILOGUE_RETURN(%rcx)
-  mov %rdx, 32(%rsp)
+  mov %rax, FROM_RING_3 + STATE_TIMER(%rsp)
+  push 24(%rsp)
+  pop PAGE_EPILOGUE_RETURN(%rcx)
+  mov %rdx, 24(%rsp)
   mov %rax, %rdx
   shr $32, %rdx
   mov $0x6e0, %ecx                        # TSC deadline
   wrmsr
-  pop %rsi
   pop %rdx
   pop %rcx
   pop %rax
   iretq
+timer_in_gate_page:                       # its upper half is that of no other code
+  mov 24(%rsp), %ecx
+  sub $192, %ecx
+  cmp $832, %ecx
+  jae timer_outside
 unusual_timer:
-  pop %rsi
   pop %rdx
   pop %rcx
   pop %rax

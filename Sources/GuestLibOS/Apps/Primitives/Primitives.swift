@@ -49,6 +49,7 @@ private enum Mark {
   static var transfers: UInt64 { 0x1009 }
   static var directedYields: UInt64 { 0x100a }
   static var predicates: UInt64 { 0x100b }
+  static var pairs: UInt64 { 0x100c }
   static var end: UInt64 { 0x10ff }
 }
 
@@ -151,7 +152,7 @@ private func measurePredicates() throws(CallError) {
   try KernelCall.bindPredicate(frame: frame, offset: 0, count: 0)
 }
 
-/// Runs of 64 pages, in which each frame follows the one before.
+/// Runs of 64 pages and of 2, in which each frame follows the one before: the difference is what the 62 others cost.
 private func measureBatches() throws(CallError) {
   let count: UInt64 = 64
   guard let from = PageSpace.mapAnywhere(count: count), let to = PageSpace.mapAnywhere(count: 1),
@@ -169,6 +170,12 @@ private func measureBatches() throws(CallError) {
     guard try KernelCall.unmapFrame(at: to &+ 4096, count: count) == count else { throw .busy }
     mapping &+= middle &- start
     unmapping &+= Clock.timeStamp &- middle
+  }
+  KernelCall.null(mark: Mark.pairs)
+  for _ in 0..<rounds {
+    guard try KernelCall.mapFrame(first, at: to &+ 4096, rights: .read | .write, count: 2) == 2,
+      try KernelCall.unmapFrame(at: to &+ 4096, count: 2) == 2
+    else { throw .busy }
   }
   report("frame-map-batch", Clock.nanoseconds &- Clock.nanoseconds(of: mapping), rounds &* count)
   report("frame-unmap-batch", Clock.nanoseconds &- Clock.nanoseconds(of: unmapping), rounds &* count)

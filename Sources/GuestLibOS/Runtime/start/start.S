@@ -7,7 +7,7 @@
 .set FAULT_PENDING, PAGE + 40
 .set FAULT_STACK_POINTER, PAGE + 48
 .set FAULT_STACK_TOP, PAGE + 56
-.set CRITICAL_SECTION, PAGE + 64
+.set CRITICAL_SECTION, PAGE + 44
 .set EPILOGUE_DUE, PAGE + 72
 .set GATE, 0x7f0000000000
 .set EXIT, 1
@@ -329,7 +329,7 @@ epilogue_entry:
 1:
 .endm
 yield_due:
-  cmpq $0, CRITICAL_SECTION
+  cmpl $0, CRITICAL_SECTION
   jne 1f
   movq $0, EPILOGUE_DUE
   jmp libos_yield
@@ -364,7 +364,7 @@ fault_entry:
   and $-16, %rsp
   fxsave64 (%rsp)
   call libos_fault
-  movq $0, FAULT_PENDING
+  movl $0, FAULT_PENDING
   yield_where_due
   fxrstor64 (%rsp)
   mov %rbp, %rsp

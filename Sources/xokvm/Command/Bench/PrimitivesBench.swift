@@ -55,15 +55,15 @@ struct PrimitivesBench {
       guard let first, let second else { return nil }
       return first - second
     }
-    // What each page after the first one costs in a run of 64, rounded up.
-    func further(_ run: Int?, _ one: Int?) -> Int? { difference(run, one).map { ($0 + 62) / 63 } }
+    // What each further page costs in a run, rounded up: a run of 64 has 62 more than a run of 2.
+    func further(_ run: Int?, _ pair: Int?) -> Int? { difference(run, pair).map { ($0 + 61) / 62 } }
     switch name {
     case "null-call": return call(0x1001, .null)
     case "null-call-full": return call(0x1002, .null)
     case "frame-map": return call(0x1003, .frameMap)
     case "frame-unmap": return call(0x1003, .frameUnmap)
-    case "frame-map-batch": return further(call(0x1008, .frameMap), call(0x1003, .frameMap))
-    case "frame-unmap-batch": return further(call(0x1008, .frameUnmap), call(0x1003, .frameUnmap))
+    case "frame-map-batch": return further(call(0x1008, .frameMap), call(0x100c, .frameMap))
+    case "frame-unmap-batch": return further(call(0x1008, .frameUnmap), call(0x100c, .frameUnmap))
     case "transfer": return call(0x1009, .transfer)
     case "directed-yield": return call(0x100a, .yieldTo)
     case "predicate": return difference(call(0x100b, .sleepUntil), call(0x1001, .null))
