@@ -159,7 +159,9 @@ extension FakeMachine {
 
   /// The environment that runs on the executing processor touches a page: the processor keeps the translation until it is told otherwise.
   func touch(_ address: UInt64) {
-    guard let place = walk(processors[Int(processor)].root, address), place.pointee & 1 != 0 else { return }
+    guard address < AddressMap.largePages, let place = walk(processors[Int(processor)].root, address),
+      place.pointee & 1 != 0
+    else { return }
     processors[Int(processor)].translations[address & ~0xfff] = place.pointee
   }
 

@@ -105,6 +105,7 @@ extension Kernel {
       }
       discharge(creator, .environments)
     }
+    for kind in 0..<6 { environments[environment].quotas[kind] = Quota(limit: 0, used: 0) }
     environments[environment].creatorPlusOne = 0
     environments[environment].state = EnvironmentState.free.rawValue
   }
