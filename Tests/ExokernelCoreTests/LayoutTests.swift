@@ -62,6 +62,8 @@ struct LayoutTests {
         ("predicates", Place.predicates, environments * MemoryLayout<PredicateBinding>.stride),
         ("revocations", Place.revocations, environments * MemoryLayout<RevocationRequest>.stride),
         ("acceptances", Place.acceptances, environments * Int(CapabilitySlot.count) * 8),
+        ("slice nodes", Place.sliceNodes, 256 * MemoryLayout<SliceNode>.stride),
+        ("nobody", Place.nobodysNode, MemoryLayout<SliceNode>.stride + MemoryLayout<EnvironmentRecord>.stride),
       ], from: MemoryLayout<PrivateState>.size, to: Place.size)
     #expect(MemoryLayout<ProcessorState>.size == ProcessorState.size)
   }
@@ -76,6 +78,7 @@ struct LayoutTests {
         ("send block", Int(Page.sendBlockOffset), 16 + Int(pieces)),
         ("creation block", Int(Page.creationBlockOffset), MemoryLayout<CreationBlock>.size),
         ("arguments", Int(Page.argumentsOffset), Int(Page.argumentsCapacity)),
+        ("exception stacks", Int(Page.exceptionStackEnd - Page.exceptionStackSize), 4 * Int(Page.exceptionStackSize)),
         ("console", Int(Page.consoleOffset), Int(Page.consoleCapacity)),
         ("region", Int(Page.regionOffset), Int(Page.regionCapacity)),
         (

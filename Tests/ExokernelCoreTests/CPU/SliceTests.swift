@@ -94,7 +94,7 @@ struct SliceTests {
       Issue.record("not ended")
       return
     }
-    #expect(world.kernel.environments[0].overrun == Kernel<FakeMachine>.overrunLimit)
+    #expect(world.kernel.processor.value.overrun == Kernel<FakeMachine>.overrunLimit)
   }
 
   @Test("an environment without an epilogue is ended as one that overran")

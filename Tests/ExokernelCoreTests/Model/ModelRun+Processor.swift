@@ -54,8 +54,9 @@ extension ModelRun {
   }
 
   private func giveUp() {
-    kernel.giveUp(instruction: 0x40_0000, stack: 0)
-    next()
+    kernel.giveUp(instruction: 0x40_0000, stack: 0, now: machine.now)
+    // As the dispatcher does: the short way where nothing is unusual.
+    if kernel.own.value.attention != 0 || kernel.startNextSlice(at: machine.now) == nil { next() }
   }
 
   private func tick() {
@@ -76,7 +77,7 @@ extension ModelRun {
   private func yieldTo() {
     let handle = environment()
     do throws(CallError) {
-      let receiver = try kernel.yieldTo(handle, instruction: 0x40_0000, stack: 0)
+      let receiver = try kernel.yieldTo(handle)
       _ = call(.yieldTo, .success)
       model.require(model.index(handle) == Int(receiver), "yieldTo another one")
       model.require(model.environments[Int(receiver)].isStarted, "yieldTo who was not started")
@@ -91,7 +92,7 @@ extension ModelRun {
     let mode = random(0..<4)
     let before = model.index(handle).map { kernel.environments[UInt32($0)] }
     do throws(CallError) {
-      let arrival = try kernel.transfer(slot: slot, environment: handle, mode: mode, instruction: 0x40_0000, stack: 0)
+      let arrival = try kernel.transfer(slot: slot, environment: handle, mode: mode)
       _ = call(.transfer, .success)
       guard let index = model.index(handle), let before else { return model.require(false, "transfer to nobody") }
       let callee = model.environments[index]
@@ -100,7 +101,7 @@ extension ModelRun {
         model.require(
           model.capability(Int(me.handle & 0xff), slot)?.dominates(callee.name, Rights.call.rawValue) == true,
           "transfer without the capability")
-        model.require((before.acceptName ^ me.name.bytes) & before.acceptMask == 0, "transfer that is not accepted")
+        model.require((before.acceptName ^ me.name.guardName) & before.acceptMask == 0, "transfer that is not accepted")
         model.require(arrival.entry == before.transferEntry && arrival.entry != 0, "transfer to another entry")
       } else {
         model.require(before.awaited == me.handle, "transfer to who waits for another")
@@ -122,25 +123,27 @@ extension ModelRun {
     let (slot, frame) = (slot(), frame())
     let count = chance(20) ? pick([9, 1 << 32]) : random(0..<6)
     let offset = chance(10) ? generator.next() : random(0..<40) * 8
-    var places: [UInt64] = []
+    var places: [(frame: UInt64, slot: UInt64)] = [(frame, slot)]
     if frame < UInt64(model.frames.count), model.frames[Int(frame)].kind == .memory,
       model.frames[Int(frame)].owner == model.environments[current].life, offset < 3000, count < 9
     {
       for index in 0..<count {
         let source: WordSource = pick([.frame, .books, .clock])
         let place = source == .frame ? self.frame() << 12 | random(0..<512) * 8 : random(0..<0x1a20) * 8
-        if source == .frame { places.append(place >> 12) }
+        let held = chance(3) ? self.slot() & 0xff : 0
+        if source == .frame { places.append((place >> 12, held)) }
         let low = machine.now + random(0..<500)
         machine.put(
-          frame << 12 + offset + index * 40, Comparison(source, place: place, low: low, high: .max, endsTerm: chance(2))
+          frame << 12 + offset + index * 40,
+          Comparison(source, place: place, low: low, high: .max, endsTerm: chance(2), capability: held)
         )
       }
     }
     let result = kernel.predicateBind(slot: slot, frame: frame, offset: offset, count: count)
     guard call(.predicateBind, result) != nil, count != 0 else { return }
-    for place in places + [frame] {
-      model.require(current, slot, 1, over: model.frames[Int(place)].name, "predicateBind")
-      model.require(model.frames[Int(place)].kind == .memory, "predicateBind of no memory")
+    for (frame, slot) in places {
+      model.require(current, slot, 1, over: model.frames[Int(frame)].name, "predicateBind")
+      model.require(model.frames[Int(frame)].kind == .memory, "predicateBind of no memory")
     }
   }
 

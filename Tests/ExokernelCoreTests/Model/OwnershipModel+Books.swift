@@ -7,7 +7,7 @@ extension OwnershipModel {
   /// Takes over an environment that a loader has made: what it maps is believed, as nobody has asked for it.
   mutating func loaded(_ index: Int, _ world: World) {
     let record = world.kernel.environments[UInt32(index)]
-    _ = began(record.handle(of: UInt32(index)), record, creator: 0)
+    _ = began(record.handle, record, creator: 0)
     environments[index].isStarted = true
     for slot in 0..<16 {
       let held = world.kernel.capabilities[UInt32(index * 16 + slot)]
@@ -48,9 +48,7 @@ extension OwnershipModel {
         continue
       }
       guard lives else { continue }
-      if record.handle(of: UInt32(index)) != mine.handle || record.guardName != mine.name.bytes
-        || UInt64(record.guardLength) != mine.name.length || record.rootTable != mine.root
-      {
+      if record.handle != mine.handle || record.guardName != mine.name.guardName || record.rootTable != mine.root {
         found.append("environment \(index): \(record)")
       }
       for kind in 0..<6 where record.quotas[kind].limit != mine.limits[kind] {
@@ -70,7 +68,7 @@ extension OwnershipModel {
     for slice in slices.indices {
       let told = world.kernel.slices[UInt32(slice)]
       let owner = told.ownerPlusOne == 0 ? 0 : environments[Int(told.ownerPlusOne) - 1].life
-      if owner != slices[slice].owner || told.guardName != slices[slice].name.bytes {
+      if owner != slices[slice].owner || owner != 0 && told.guardName != slices[slice].name.guardName {
         found.append("slice \(slice): \(told)")
       }
     }
@@ -96,8 +94,8 @@ extension OwnershipModel {
     let kinds: [Kind] = [.nothing, .memory, .table, .page, .large]
     guard kinds[Int(told.kind)] == mine.kind else { return false }
     if mine.kind == .table || mine.kind == .page { return true }
-    return told.guardName == mine.name.bytes && UInt64(told.guardLength) == mine.name.length
-      && UInt32(told.identity.allowed) == mine.allowed && Int(told.references) >= mine.references
+    return told.guardName == mine.name.guardName && UInt32(told.identity.allowed) == mine.allowed
+      && Int(told.references) >= mine.references
   }
 
   private func compareMappings(_ world: World, _ found: inout [String]) {

@@ -18,6 +18,9 @@ struct OwnershipModel {
       self.rights = rights
     }
 
+    /// The name as the kernel keeps it in guards.
+    var guardName: UInt64 { length == 8 ? bytes : bytes | ~0 >> (8 * length) }
+
     /// True where this name begins the other one, and has these rights.
     func dominates(_ other: Name, _ needed: UInt32) -> Bool {
       guard rights & needed == needed, length <= other.length else { return false }

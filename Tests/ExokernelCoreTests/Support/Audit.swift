@@ -89,7 +89,7 @@ struct Audit {
       }
       let record = frames[Int(frame)]
       if Int(record.owner) != environment || record.kind == 0 || record.previous != previous || record.dirty != 1
-        || record.guardLength > 8 || record.identity.allowed > 7
+        || record.identity.allowed > 7
       {
         faults.append("frame \(frame) on the list of \(environment): \(record)")
       }

@@ -13,13 +13,33 @@ extension Audit {
         if taken >> UInt64(position) & 1 != (record.ownerPlusOne == 0 ? 0 : 1) {
           faults.append("slice \(processor):\(position) of \(record.ownerPlusOne)")
         }
-        if record.ownerPlusOne == 0, record.guardName != 0 || record.guardLength != 0 {
+        checkNode(processor, position, taken, record)
+        if record.ownerPlusOne == 0, record.guardName != 0 {
           faults.append("free slice \(processor):\(position) has a guard")
         }
         if record.ownerPlusOne != 0, !isAlive(Int(record.ownerPlusOne) - 1) {
           faults.append("slice \(processor):\(position) is a dead one's")
         }
       }
+    }
+  }
+
+  /// The scheduler's nodes lead from each position to the next one that is taken, and to its owner's record.
+  private mutating func checkNode(_ processor: UInt32, _ position: UInt32, _ taken: UInt64, _ record: SliceRecord) {
+    guard processor < header.processorCount else { return }
+    let node = world.kernel.sliceNodes[processor * 64 + position]
+    let next = (1...64).map { (position + $0) % 64 }.first { taken >> UInt64($0) & 1 != 0 }
+    let expected = next.map { world.kernel.sliceNodes.cell(at: processor * 64 + $0).address }
+    // Before the first position is taken, nodes are zero.
+    if node.next != expected ?? world.kernel.nobodysNode.address, taken != 0 || node.next != 0 {
+      faults.append("slice \(processor):\(position) leads to another than the next one")
+    }
+    guard record.ownerPlusOne != 0 else { return }
+    let owner = record.ownerPlusOne - 1
+    if node.record != world.kernel.environments.cell(at: owner).address
+      || node.turn != UInt64(owner) << 32 | UInt64(position)
+    {
+      faults.append("slice \(processor):\(position) leads to another than its owner \(owner)")
     }
   }
 
@@ -128,13 +148,16 @@ extension Audit {
 
   /// Nobody runs twice, and who runs has its own page table in force.
   mutating func checkProcessors() {
+    if own.attention == 0, world.kernel.hasChores || own.moreReceived != 0 {
+      faults.append("there is something to do, and nobody is told to look")
+    }
     for index in 0..<header.processorCount {
       let state = world.kernel.processor(index).value
       let root = world.machine.processors[Int(index)].root
       if state.index != index { faults.append("processor \(index) thinks it is \(state.index)") }
       if root != state.activeRoot { faults.append("processor \(index) uses another page table than it is told") }
-      if world.kernel.processors[index].environment != state.environment {
-        faults.append("processor \(index) runs \(state.environment), told is another")
+      if world.kernel.processors[index].slicesTaken != state.slicesTaken {
+        faults.append("processor \(index) has positions \(state.slicesTaken), told are others")
       }
       let isRoot = all.contains { isAlive($0) && UInt64(environments[$0].rootTable) << 12 == root }
       if root != FakeMachine.Place.template, !isRoot {
@@ -149,6 +172,7 @@ extension Audit {
       }
       let state = world.kernel.processor(processor).value
       if Int(state.environment) != environment
+        || state.record != world.kernel.environments.cell(at: UInt32(environment)).address
         || state.activeRoot != UInt64(environments[environment].rootTable) << 12
         || environments[environment].state != EnvironmentState.runnable.rawValue
       {

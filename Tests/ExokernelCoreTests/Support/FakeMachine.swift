@@ -52,7 +52,8 @@ final class FakeMachine: Hardware {
     put(Place.template, Place.templatePointers | 3)
     for slot: UInt64 in [254, 256, 511] { put(Place.template + slot * 8, 0xabc000 | slot) }
     for index in 0..<UInt64(BooksLayout.processors) {
-      put(Place.processors + index * UInt64(ProcessorState.size) + 4, UInt32(index))
+      let place = MemoryLayout<ProcessorState>.offset(of: \.index)!
+      put(Place.processors + index * UInt64(ProcessorState.size) + UInt64(place), UInt32(index))
     }
     prepareRings()
   }
@@ -112,6 +113,8 @@ final class FakeMachine: Hardware {
     if activated.count < 1000 { activated.append(root) }
   }
   func armTimer(at deadline: UInt64) { processors[Int(processor)].timer = deadline }
+  func armDeadline(at deadline: UInt64) { armTimer(at: deadline) }
+  var hasDeadlineTimer: Bool { true }
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) {
     record.storeBytes(of: count, as: UInt32.self)
     console.append(contentsOf: UnsafeRawBufferPointer(start: record + 4, count: Int(count)))

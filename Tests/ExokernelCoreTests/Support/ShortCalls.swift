@@ -2,7 +2,7 @@ import ExokernelABI
 
 @testable import ExokernelCore
 
-// Calls as most tests make them: one page, the caller's own page table, the capability for the caller itself.
+// Calls as the machine layer makes them of the kernel's pieces, and as most tests make them: one page, the caller's own page table, the capability for the caller itself.
 extension Kernel {
   func frameMap(
     slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64, count: UInt64 = 1, table: UInt64 = Handle.own
@@ -29,6 +29,32 @@ extension Kernel {
   }
   func upcallBind(fault: UInt64, epilogue: UInt64) -> CallResult {
     upcallBind(fault: fault, epilogue: epilogue, prologue: 0, revocation: 0)
+  }
+  func yieldTo(_ handle: UInt64, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0) throws(CallError) -> UInt32 {
+    let receiver = recordNumbered(by: handle)
+    if let error = yieldRefusal(environment: handle, receiver) { throw error }
+    if processor.value.epiloguePending != 0 { payForDonation() }
+    yield(to: receiver, instruction: instruction, stack: stack)
+    return current
+  }
+  func transfer(
+    slot: UInt64, environment handle: UInt64, mode: UInt64, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0
+  ) throws(CallError) -> Arrival {
+    if mode == TransferMode.synchronous.rawValue,
+      let arrival = callSleeper(slot: slot, environment: handle, instruction: instruction, stack: stack)
+    {
+      return arrival
+    }
+    if mode == TransferMode.final.rawValue,
+      let arrival = answer(environment: handle, instruction: instruction, stack: stack)
+    {
+      return arrival
+    }
+    guard mode <= TransferMode.final.rawValue else { throw .badArgument }
+    let callee = recordNumbered(by: handle)
+    if let error = transferRefusal(slot: slot, environment: handle, callee) { throw error }
+    if processor.value.epiloguePending != 0 { payForDonation() }
+    return transfer(to: callee, mode: mode, instruction: instruction, stack: stack)
   }
   func sliceEnded(at instruction: UInt64) -> SliceEnd { sliceEnded(at: instruction, now: machine.timeStamp) }
   func sliceFree(position: UInt64) -> CallResult { sliceFree(slot: 0, position: position) }
