@@ -1,0 +1,32 @@
+import Testing
+
+@Suite("Processor time", .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"), .serialized)
+struct ProcessorTests {
+  @Test("positions of the slice vector are taken, given, freed and refused; the beginning of a slice is told")
+  func slices() throws {
+    let result = try Guests.boot("slices")
+    #expect(result.lines == ["[0 slices] positions are held by whom the books say"], "\(result.all)")
+    #expect(result.status == 0)
+  }
+
+  @Test("x87, SSE and AVX registers are the same after the end of a slice", arguments: ["1", "2"])
+  func registers(_ processors: String) throws {
+    let result = try Guests.boot("registers", options: ["--cpus", processors])
+    #expect(result.output.contains("registers outlive the ends of slices"), "\(result.all)")
+    #expect(result.status == 0)
+  }
+
+  @Test("nobody sees what another environment has in the upper halves of its vector registers")
+  func upperHalves() throws {
+    let result = try Guests.boot("upperhalves")
+    #expect(result.status == 0, "\(result.all)")
+  }
+
+  @Test("who lingers in a critical section pays for it, and who never leaves it is ended; the others have their shares")
+  func shares() throws {
+    let result = try Guests.boot("shares")
+    #expect(result.lines.count == 2 && result.lines[0].contains("kept the CPU past its slice"), "\(result.all)")
+    #expect(result.lines.last == "[0 shares] shares are fair, and who keeps the processor is ended")
+    #expect(result.status == 0)
+  }
+}
