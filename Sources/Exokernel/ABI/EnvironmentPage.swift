@@ -36,7 +36,7 @@
   public var matchedTerm: UInt64
   /// `ResourceKind` that the environment is asked to give back; the upcall follows at its next slice.
   public var revocationKind: UInt64
-  /// How many of them.
+  /// How many of them; 0 once the request is met.
   public var revocationCount: UInt64
   /// The time-stamp after which they are taken.
   public var revocationDeadline: UInt64

@@ -28,6 +28,8 @@ public enum Revocation {
     try KernelCall.bindUpcalls(
       fault: record.faultEntry, epilogue: record.epilogueEntry, prologue: record.prologueEntry,
       revocation: handler == nil ? 0 : UInt64(libos_revocation_entry_address()))
+    // A request that came before the handler is told at the next slice.
+    if handler != nil, libos_load64(UInt(AddressMap.environmentPage) &+ 128) != 0 { KernelCall.yield() }
   }
 
   /// What the last request took by force, so far: entries of the repossession vector. The next request starts it anew.

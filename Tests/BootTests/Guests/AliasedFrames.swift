@@ -1,0 +1,79 @@
+import ExokernelABI
+import LibOS
+
+nonisolated(unsafe) private var failures = 0
+
+private func expect(_ truth: Bool, _ text: StaticString) {
+  if truth { return }
+  unsafe failures += 1
+  Console.put("FAILED: ")
+  Console.line(text)
+}
+
+/// Takes frames from an environment that has mapped each of them twice, which does not save it; a frame that this program has mapped as well
+/// is not taken.
+@c(program_main)
+public func programMain() -> Int32 {
+  do throws(CallError) {
+    try press()
+  } catch {
+    Console.put("FAILED: a call was refused with ")
+    Console.put(UInt64(bitPattern: -error.rawValue))
+    Console.flush()
+    return 70
+  }
+  let isRight = unsafe failures == 0
+  Console.line(isRight ? "taken from both places" : "not taken as asked")
+  return isRight ? 0 : 1
+}
+
+private func press() throws(CallError) {
+  // It never runs: nobody gives anything back.
+  var block = CreationBlock()
+  block.quotas = [32, 1, 0, 0, 0, 0]
+  let child = try KernelCall.createEnvironment(block, into: 4)
+  let number = Handle.index(child)
+  let table = KernelCall.table(of: child, capability: 4)
+  for level in [3, 2, 1] as [UInt64] { try KernelCall.installTable(for: 0x40_0000, level: level, table: table) }
+  _ = try KernelCall.allocateMapped(at: 0x41_0000, count: 16, table: table)
+  var frames: [UInt64] = []
+  var frame = UInt64(Books.environment(named: child)?.firstFrame ?? 0)
+  while frame != 0, let record = Books.frame(frame) {
+    if record.kind == FrameKind.memory.rawValue { frames.append(frame) }
+    frame = UInt64(record.next)
+  }
+  expect(frames.count == 16, "the books list its frames")
+  for (index, frame) in frames.enumerated() {
+    try KernelCall.mapFrame(frame, at: 0x43_0000 + UInt64(index) * 4096, rights: .read, table: table)
+  }
+  // The last one is the list's first one, and so the one that would go first.
+  try KernelCall.mapFrame(frames[15], at: 0x5b_0000, rights: .read)
+
+  func owned() -> [UInt64] {
+    var left: [UInt64] = []
+    for frame in frames {
+      guard let record = Books.frame(frame), record.kind != FrameKind.free.rawValue else { continue }
+      if UInt32(record.owner) == number { left.append(frame) }
+    }
+    return left
+  }
+  for (count, left) in [(8, 8), (3, 5), (5, 1)] as [(UInt64, Int)] {
+    try KernelCall.revoke(count, of: .frames, from: child, capability: CapabilitySlot.root, deadline: 1)
+    // It can be asked again when the request is over.
+    var patience = 1000
+    while patience > 0 {
+      do throws(CallError) {
+        try KernelCall.revoke(60, of: .filters, from: child, capability: CapabilitySlot.root, deadline: 1)
+      } catch { if error != .busy { break } }
+      patience -= 1
+      KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 5_000_000))
+    }
+    expect(owned().count == left, "exactly what was asked is taken")
+    for frame in owned() {
+      expect(Books.frame(frame)?.references == (frame == frames[15] ? 3 : 2), "what is left is mapped as it was")
+    }
+  }
+  expect(owned() == [frames[15]], "what others have mapped is not taken")
+  try KernelCall.unmapFrame(at: 0x5b_0000)
+  try KernelCall.destroyEnvironment(child, capability: 4)
+}
