@@ -141,13 +141,13 @@ func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // It may also be a late one of the slice before: that is not the running environment's.
   // Safe: entry.S passes the frame it has just pushed.
-  let now = machine_time_stamp()
-  guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(now) else { return }
+  guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(machine_time_stamp()) else { return }
   machine_acquire()
   // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
   if kernel.own.value.attention != 0 { _ = kernel.doChores() }
   guard kernel.current != BooksLayout.noEnvironment else { Dispatcher.run() }
-  switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: now) {
+  // The time of now: waiting for the lock and the chores may have taken a slice, and a timer that is set to the past lets nobody run.
+  switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: machine_time_stamp()) {
   case .goOn: break
   case .epilogue(let entry): unsafe enter(entry, frame)
   case .abort: unsafe Dispatcher.abort(.sliceOverrun, at: frame.pointee.instruction)

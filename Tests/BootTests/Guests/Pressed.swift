@@ -17,9 +17,7 @@ public func programMain() -> Int32 {
     var slices = [try KernelCall.allocateSlice()]
     slices.append(try KernelCall.allocateSlice())
     let spare = slices[0]
-    let filter = try DeafFilter.bind()
-    // The filter is the sign that everything is there.
-    return gives ? try give(slice: spare, filter: filter) : try refuse(filter: filter)
+    return gives ? try give(slice: spare) : try refuse()
   } catch {
     Console.line("FAILED: a call was refused")
     return 70
@@ -28,8 +26,9 @@ public func programMain() -> Int32 {
 
 nonisolated(unsafe) private var asked = 0
 nonisolated(unsafe) private var refusals = 0
+nonisolated(unsafe) private var filter: UInt64 = 0
 
-private func give(slice: UInt64, filter: UInt64) throws(CallError) -> Int32 {
+private func give(slice: UInt64) throws(CallError) -> Int32 {
   let me = Books.environment(Environment.number)
   try Revocation.serve { request in
     unsafe asked += 1
@@ -43,10 +42,12 @@ private func give(slice: UInt64, filter: UInt64) throws(CallError) -> Int32 {
           try KernelCall.freeFrame(frame)
         }
       case .slices: try KernelCall.freeSlice(slice)
-      default: try KernelCall.unbindFilter(filter)
+      default: try unsafe KernelCall.unbindFilter(filter)
       }
     } catch { unsafe refusals += 1 }
   }
+  // The filter is the sign that everything is there.
+  unsafe filter = try DeafFilter.bind()
   while unsafe asked < 3 {
     let events = Environment.events
     // Without a deadline: a request wakes sleepers.
@@ -60,10 +61,11 @@ private func give(slice: UInt64, filter: UInt64) throws(CallError) -> Int32 {
   return isWhole ? 0 : 1
 }
 
-private func refuse(filter: UInt64) throws(CallError) -> Int32 {
+private func refuse() throws(CallError) -> Int32 {
   var frames: [UInt64] = []
   for page in 0..<pageCount { frames.append(Books.frameNumber(of: base + page * 4096) ?? 0) }
   var failures = 0
+  unsafe filter = try DeafFilter.bind()
   // Frames: each that is named is gone, its page is empty, and the others are as they were.
   waitForTaken(8)
   var isLost: [Bool] = []
@@ -95,9 +97,10 @@ private func refuse(filter: UInt64) throws(CallError) -> Int32 {
   guard let slice = Revocation.taken(0) else { return 72 }
   if Books.sliceOwnerPlusOne(slice.resource) == UInt32(Environment.number) + 1 { failures += 1 }
   waitForTaken(1)
-  if Revocation.taken(0)?.resource != filter { failures += 1 }
+  let lost = unsafe filter
+  if Revocation.taken(0)?.resource != lost { failures += 1 }
   do throws(CallError) {
-    try KernelCall.unbindFilter(filter)
+    try KernelCall.unbindFilter(lost)
     failures += 1
   } catch { if error != .noSuchResource { failures += 1 } }
   Console.line(failures == 0 ? "lost what was named, and goes on" : "FAILED: the repossession vector is wrong")
