@@ -74,7 +74,7 @@ func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length
 @c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
   // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
-  if mode == TransferMode.synchronous.rawValue {
+  if _fastPath(mode == TransferMode.synchronous.rawValue) {
     let arrival = unsafe kernel.callSleeper(
       slot: slot, environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
     guard let arrival else { return transferGenerally(slot, environment, mode) }

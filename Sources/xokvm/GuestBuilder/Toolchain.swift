@@ -42,6 +42,8 @@ struct Toolchain {
     // Two conditions stay two branches: joining them saves mispredictions on hosts with native ring 0, which a path this short does not have,
     // and costs instructions, which is what counts where ring 0 is emulated.
     "-Xllvm", "-x86-br-merging-base-cost=-1", "-Xllvm", "-bonus-inst-threshold=0",
+    // Loops keep the one counter that they are written with.
+    "-Xllvm", "-disable-lsr",
   ]
 
   /// Compiles a module; its interface stays in the work folder for the modules after it.

@@ -94,7 +94,9 @@ extension Kernel {
     else { return nil }
     let number = processor.value.environment & UInt32(BooksLayout.environments &- 1)
     let capability = capabilities.cell(at: number &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))
-    guard capability.value.allows(.call, guardName: callee.value.guardName) else { return nil }
+    guard capability.value.rights.contains(.call),
+      (callee.value.guardName ^ capability.value.name) & capability.value.mask == 0
+    else { return nil }
     let caller = currentRecord
     guard (caller.value.guardName ^ callee.value.acceptName) & callee.value.acceptMask == 0 else { return nil }
     caller.value.savedInstructionPointer = instruction

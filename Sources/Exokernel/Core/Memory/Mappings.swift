@@ -127,19 +127,20 @@ extension Kernel {
     if toTableEnd < limit { limit = toTableEnd }
     if limit == 0 { limit = 1 }
     // Safe: `limit` stays inside the page table; entries name frames of the machine, each of which has a record.
-    let records = unsafe frames.pointer(at: 0)
+    let records = unsafe UnsafeMutableRawPointer(frames.pointer(at: 0))
     let end = unsafe place + Int(truncatingIfNeeded: limit)
-    var rest = 0 &- Int(truncatingIfNeeded: limit)
+    var next = unsafe place
     repeat {
-      let entry = unsafe end[rest]
+      let entry = unsafe next.pointee
       guard entry & PageEntry.present != 0 else { break }
-      let record = unsafe records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12)
-      guard unsafe record.pointee.kind != FrameKind.environmentPage.rawValue else { break }
-      unsafe record.pointee.references &-= 1
-      unsafe end[rest] = 0
-      rest &+= 1
-    } while rest != 0
-    let index = limit &- UInt64(bitPattern: Int64(-rest))
+      // An address in an entry, less its last seven bits, is 32 times the frame's number: where its record is.
+      let record = unsafe Cell<FrameRecord>(records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 7))
+      guard record.value.kind != FrameKind.environmentPage.rawValue else { break }
+      record.value.references &-= 1
+      unsafe next.pointee = 0
+      unsafe next += 1
+    } while unsafe next != end
+    let index = unsafe UInt64(truncatingIfNeeded: next - place)
     if isHere { forgetHere(address, count: index) }
     guard index > 0 else {
       return refuse(unsafe place.pointee & PageEntry.present == 0 ? .noSuchResource : .badAddress)

@@ -213,7 +213,7 @@ private func measureSwitches() {
   KernelCall.null(mark: Mark.switches)
   let me = Environment.number
   let first = Books.environment(me)?.slicesRun ?? 0
-  while (Books.environment(me)?.slicesRun ?? 0) &- first < 4 {}
+  while (Books.environment(me)?.slicesRun ?? 0) &- first < manyRounds {}
   let start = Clock.nanoseconds
   for _ in 0..<rounds { KernelCall.yield() }
   report("slice-switch", start, rounds &* 2)
