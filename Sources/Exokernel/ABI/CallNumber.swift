@@ -35,9 +35,9 @@ public enum CallNumber: UInt64, Sendable {
   /// transferBind(entry, stack, name, length): where protected control transfers arrive (0: nowhere), and from whom: from environments
   /// whose guards have the first `length` bytes of `name`.
   case transferBind = 11
-  /// transfer(slot, environment, mode): goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE
-  /// registers as arguments and the caller's handle in rax; see `TransferMode`. Needs the right to call, but for an answer to somebody who
-  /// waits for it.
+  /// transfer(slot, environment): goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE registers
+  /// as arguments and the caller's handle in rax; the caller stays runnable, the callee gets the rest of the slice. Needs the right to call,
+  /// but for an answer to somebody who waits for it. The other registers are not cleared.
   case transfer = 12
   /// sliceAllocate(slot, position): takes a free position of a slice vector, processor << 8 | position, or any.
   case sliceAllocate = 13
@@ -151,8 +151,16 @@ public enum CallNumber: UInt64, Sendable {
   /// packetSend(slot, interface): sends the packet that the environment page's send block describes.
   case packetSend = 52
 
+  // Two more transfers.
+
+  /// call(slot, environment): a transfer after which the caller waits until the callee transfers to it; it goes on behind its call. The
+  /// callee runs in the caller's slices, too.
+  case call = 53
+  /// answer(slot, environment): a transfer after which the caller sleeps until it is transferred to, or an event comes. How a server answers.
+  case answer = 54
+
   /// Number of calls.
-  public static let count: UInt64 = 53
+  public static let count: UInt64 = 55
   /// Names "any free frame" or "any free position" where a number is asked for.
   public static let any: UInt64 = UInt64(UInt32.max)
 }
@@ -188,14 +196,4 @@ public enum Handle {
   @inline(__always) public static func index(_ handle: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: handle & 0xff) }
   /// The generation that a handle names, with everything above, so that no bit of a handle goes unlooked at.
   @inline(__always) public static func generation(_ handle: UInt64) -> UInt64 { handle &>> 8 }
-}
-
-/// What follows a protected control transfer.
-public enum TransferMode: UInt64, Sendable {
-  /// The caller stays runnable; the callee gets the rest of the slice.
-  case asynchronous = 0
-  /// The caller waits until the callee transfers to it; the callee runs in the caller's slices, too. The caller goes on behind its call.
-  case synchronous = 1
-  /// The caller sleeps until it is transferred to; nothing of what it does now is kept. How a server answers.
-  case final = 2
 }

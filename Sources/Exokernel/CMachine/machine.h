@@ -18,7 +18,7 @@ MACHINE uint8_t machine_in8(uint16_t port) { uint8_t value; __asm__ volatile("in
 MACHINE void machine_out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory"); }
 MACHINE uint32_t machine_in32(uint16_t port) { uint32_t value; __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port)); return value; }
 MACHINE void machine_out8_string(uint16_t port, const void *bytes, size_t count) {
-  __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+  __asm__ volatile("cld\n\trep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
 }
 MACHINE uint64_t machine_read_msr(uint32_t number) {
   uint32_t low, high;
@@ -60,11 +60,11 @@ void machine_release(void);
 MACHINE void machine_halt(void) { __asm__ volatile("cli; hlt" : : : "memory"); }
 MACHINE void machine_clear_page(void *page) {
   size_t count = 512;
-  __asm__ volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(0ull) : "memory");
+  __asm__ volatile("cld\n\trep stosq" : "+D"(page), "+c"(count) : "a"(0ull) : "memory");
 }
 MACHINE void machine_copy(void *to, const void *from, size_t count) {
   size_t words = count >> 3, bytes = count & 7;
-  __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+  __asm__ volatile("cld\n\trep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 }
 // What is written before is seen by a device before what is written after; x86 keeps the order of stores, the compiler must too.

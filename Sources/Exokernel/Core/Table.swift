@@ -1,6 +1,7 @@
 /// Records at a fixed place in memory, checked on every access: an index past the end is a kernel bug and stops at its trap.
 @safe @frozen public struct Table<Record: BitwiseCopyable> {
-  @usableFromInline let base: UnsafeMutablePointer<Record>
+  /// The first record.
+  public let base: UnsafeMutablePointer<Record>
   /// Number of records.
   public let count: UInt32
 

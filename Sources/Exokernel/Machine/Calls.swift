@@ -71,24 +71,29 @@ func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length
   kernel.transferBind(entry: entry, stack: stack, name: name, length: length).rawValue
 }
 
-@c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
+@c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  transferGenerally(slot, environment, .asynchronous)
+}
+
+@c(kernel_call) func callCall(_ slot: UInt64, _ environment: UInt64) -> Int64 {
   // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
-  if _fastPath(mode == TransferMode.synchronous.rawValue) {
-    let arrival = unsafe kernel.callSleeper(
-      slot: slot, environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
-    guard let arrival else { return transferGenerally(slot, environment, mode) }
-    return arrive(arrival)
-  }
-  guard mode == TransferMode.final.rawValue else { return transferGenerally(slot, environment, mode) }
-  let arrival = unsafe kernel.answer(
-    environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
-  guard let arrival else { return transferGenerally(slot, environment, mode) }
+  let arrival = unsafe kernel.callSleeper(
+    slot: slot, environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
+  guard let arrival else { return transferGenerally(slot, environment, .synchronous) }
   return arrive(arrival)
 }
 
-@inline(never) private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ mode: UInt64) -> Int64 {
-  guard mode <= TransferMode.final.rawValue else { return kernel.refuse(.badArgument).rawValue }
+@c(kernel_answer) func callAnswer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  // Safe: as in `callCall`.
+  let frame = unsafe UserFrame.place
+  let arrival = unsafe kernel.answer(
+    environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
+  guard let arrival else { return transferGenerally(slot, environment, .final) }
+  return arrive(arrival)
+}
+
+@inline(never) private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ mode: TransferMode) -> Int64 {
   let callee = kernel.recordNumbered(by: environment)
   if let error = kernel.transferRefusal(slot: slot, environment: environment, callee) {
     return kernel.refuse(error).rawValue

@@ -1,6 +1,16 @@
 import CLibOS
 import ExokernelABI
 
+/// What the caller does after a control transfer.
+public enum TransferMode: UInt64, Sendable {
+  /// It stays runnable (`CallNumber.transfer`).
+  case asynchronous = 0
+  /// It waits until the callee transfers to it (`CallNumber.call`).
+  case synchronous = 1
+  /// It sleeps until it is transferred to, or an event comes (`CallNumber.answer`).
+  case final = 2
+}
+
 /// The kernel's calls as Swift functions. What each checks and returns is told at `CallNumber`.
 public enum KernelCall {
   @inline(__always)

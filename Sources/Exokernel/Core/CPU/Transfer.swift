@@ -10,6 +10,16 @@ public struct Arrival: Sendable {
   public var caller: UInt64
 }
 
+/// What the caller does after a protected control transfer.
+public enum TransferMode: Sendable {
+  /// It stays runnable.
+  case asynchronous
+  /// It waits until the callee transfers to it.
+  case synchronous
+  /// It sleeps until it is transferred to, or an event comes.
+  case final
+}
+
 /// Protected control transfer (Aegis): a change of environment, and nothing else. Registers that a call preserves are the message.
 extension Kernel {
   /// `CallNumber.transferBind`.
@@ -57,10 +67,10 @@ extension Kernel {
     environments.cell(at: UInt32(truncatingIfNeeded: handle) & (UInt32(BooksLayout.environments) &- 1))
   }
 
-  /// `CallNumber.transfer`, after `transferRefusal` has found nothing: the caller, which goes on at `instruction` with `stack`, does what
-  /// `mode` says (what is no mode is the last one), and the callee runs.
+  /// `CallNumber.transfer`, `call` and `answer`, after `transferRefusal` has found nothing: the caller, which goes on at `instruction` with `stack`, does what
+  /// `mode` says, and the callee runs.
   @inline(__always) public func transfer(
-    to callee: Cell<EnvironmentRecord>, mode: UInt64, instruction: UInt64, stack: UInt64
+    to callee: Cell<EnvironmentRecord>, mode: TransferMode, instruction: UInt64, stack: UInt64
   ) -> Arrival {
     let caller = currentRecord
     let name = caller.value.handle
@@ -69,10 +79,12 @@ extension Kernel {
       entry: isAnswer ? callee.value.savedInstructionPointer : callee.value.transferEntry,
       stack: isAnswer ? callee.value.savedStackPointer : callee.value.transferStack, caller: name)
     leave(instruction: instruction, stack: stack)
-    if mode == TransferMode.synchronous.rawValue {
+    switch mode {
+    case .asynchronous: break
+    case .synchronous:
       caller.value.awaited = callee.value.handle
       caller.value.state = EnvironmentState.calling.rawValue
-    } else if mode != TransferMode.asynchronous.rawValue {
+    case .final:
       caller.value.sleepEvents = page(of: caller).value.events
       caller.value.sleepDeadline = 0
       caller.value.state = EnvironmentState.sleeping.rawValue
@@ -92,8 +104,10 @@ extension Kernel {
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.sleeping.rawValue),
       slot < CapabilitySlot.count, processor.value.epiloguePending == 0
     else { return nil }
-    let number = processor.value.environment & UInt32(BooksLayout.environments &- 1)
-    let capability = capabilities.cell(at: number &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))
+    // Safe: a processor runs one of the environments, or none, and then nobody calls.
+    let capability = unsafe Cell<Capability>(
+      UnsafeMutableRawPointer(
+        capabilities.base + Int(processor.value.environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))))
     guard capability.value.rights.contains(.call),
       (callee.value.guardName ^ capability.value.name) & capability.value.mask == 0
     else { return nil }

@@ -1,6 +1,6 @@
 # Every way into ring 0, and the two ways out. Interrupts are off in the kernel; there is one stack for each processor, and one lock.
 .set KERNEL_BASE, 0xffffffff80000000
-.set CALLS, 53
+.set CALLS, 55
 .set PROCESSORS, 4
 .set STACKS, 0xffffffff80800000         # see tables.S
 .set STATE, 128                         # ProcessorState.size
@@ -205,8 +205,7 @@ vectors:
 .org vectors + 0x1000
 .globl entry_call
 entry_call:                               # int $4: the CPU's frame is at the top of the stack, where UserFrame is
-  cld
-serve_call:
+serve_call:                               # (the direction flag is whatever it was: what uses it clears it)
   cmp $CALLS, %rax
   jae unknown_call
   take_lock
@@ -228,6 +227,12 @@ unknown_call:
 call_transfer:
   movq $leave_transfer, (%rsp)
   jmp kernel_transfer
+call_call:
+  movq $leave_transfer, (%rsp)
+  jmp kernel_call
+call_answer:
+  movq $leave_transfer, (%rsp)
+  jmp kernel_answer
 leave_transfer:
   give_lock
   iretq
@@ -521,6 +526,7 @@ machine_probe_done:                       # edi: the answer
 memcpy:
   mov %rdi, %rax
 forwards:
+  cld
   mov %rdx, %rcx
   shr $3, %rcx
   rep movsq
@@ -540,6 +546,7 @@ memmove:
   cld
   ret
 memset:
+  cld
   mov %rdi, %r9
   movzbl %sil, %eax
   movabs $0x0101010101010101, %rcx
@@ -571,6 +578,7 @@ call_table:
   .quad call_console_write, call_console_draw
   .quad call_extent_bind, call_extent_unbind, call_block_submit
   .quad call_filter_bind, call_filter_unbind, call_packet_send
+  .quad call_call, call_answer
 call_table_end:
 .if (call_table_end - call_table) != CALLS * 8
   .error "the call table does not have CALLS entries"

@@ -17,6 +17,7 @@
 .set SLEEP_UNTIL, 5
 .set UPCALL_BIND, 8
 .set TRANSFER, 12
+.set CALL, 53
 
 .section .text.start, "ax", @progbits
 .globl _start
@@ -160,8 +161,11 @@ libos_transfer:
   mov 24(%rcx), %r13
   mov 32(%rcx), %r14
   mov 40(%rcx), %r15
-  mov $TRANSFER, %eax
-  mov $GATE, %r11
+  mov $TRANSFER, %eax                     # `mode` 0; 1 is CALL, 2 is ANSWER behind it
+  test %edx, %edx
+  jz 1f
+  lea CALL-1(%rdx), %eax
+1:mov $GATE, %r11
   call *%r11
   pop %rcx
   mov %rbx, (%rcx)

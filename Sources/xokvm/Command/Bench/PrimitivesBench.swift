@@ -64,7 +64,9 @@ struct PrimitivesBench {
     case "frame-unmap": return call(0x1003, .frameUnmap)
     case "frame-map-batch": return further(call(0x1008, .frameMap), call(0x100c, .frameMap))
     case "frame-unmap-batch": return further(call(0x1008, .frameUnmap), call(0x100c, .frameUnmap))
-    case "transfer": return call(0x1009, .transfer)
+    case "transfer":
+      guard let there = call(0x1009, .call), let back = call(0x1009, .answer) else { return nil }
+      return max(there, back)
     case "directed-yield": return call(0x100a, .yieldTo)
     case "predicate": return difference(call(0x100b, .sleepUntil), call(0x1001, .null))
     case "fault-upcall": return most(0x1004) { $0 == .vector(14) }
