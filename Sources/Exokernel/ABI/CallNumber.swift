@@ -16,10 +16,10 @@ public enum CallNumber: UInt64, Sendable {
   case yield = 2
   /// yieldTo(environment): gives the rest of the slice to an environment that can run. A gift, so no capability is needed.
   case yieldTo = 3
-  /// sleep(events, deadline): runs again when the environment page's event count differs from `events`, or at the time-stamp `deadline`
-  /// (0: no deadline).
+  /// sleep(events, deadline): runs again when the environment page's event count differs from `events`, at the time-stamp `deadline`
+  /// (0: no deadline), or behind a revocation upcall.
   case sleep = 4
-  /// sleepUntil(): runs again when a term of the predicate holds that `predicateBind` bound last.
+  /// sleepUntil(): runs again when a term of the predicate holds that `predicateBind` bound last, or behind a revocation upcall.
   case sleepUntil = 5
   /// predicateBind(slot, frame, offset, comparisons): takes over up to `Comparison.maximum` `Comparison`s from a frame; 0 unbinds. Each names
   /// the capability for its own word. All need the right to read.

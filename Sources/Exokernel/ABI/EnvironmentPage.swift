@@ -32,7 +32,7 @@
   public var environment: UInt64
   /// This environment's handle.
   public var handle: UInt64
-  /// The term of the predicate that held, counted from 1, after `sleepUntil`.
+  /// The term of the predicate that held, counted from 1, after `sleepUntil`; 0 where it woke to be told of a revocation.
   public var matchedTerm: UInt64
   /// `ResourceKind` that the environment is asked to give back; the upcall follows at its next slice.
   public var revocationKind: UInt64

@@ -100,8 +100,8 @@ extension Kernel {
     guard record.value.processorPlusOne == 0 else { return nil }
     switch record.value.state {
     case EnvironmentState.runnable.rawValue: return owner
-    case EnvironmentState.sleeping.rawValue: return sleepIsOver(owner) ? owner : nil
-    case EnvironmentState.waiting.rawValue: return predicateHolds(owner) ? owner : nil
+    case EnvironmentState.sleeping.rawValue: return sleepIsOver(owner) || mustBeTold(owner) ? owner : nil
+    case EnvironmentState.waiting.rawValue: return predicateHolds(owner) || mustBeTold(owner) ? owner : nil
     case EnvironmentState.calling.rawValue:
       guard let callee = environment(record.value.awaited), environments[callee].processorPlusOne == 0,
         environments[callee].state == EnvironmentState.runnable.rawValue

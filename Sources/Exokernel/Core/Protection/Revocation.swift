@@ -66,6 +66,15 @@ extension Kernel {
     }
   }
 
+  /// True where an environment that waits has to run for a moment, to be told of a request. No term of a predicate held then.
+  func mustBeTold(_ environment: UInt32) -> Bool {
+    guard own.value.pressed & 1 &<< UInt64(environment) != 0, revocations[environment].stage == 1,
+      environments[environment].revocationEntry != 0
+    else { return false }
+    page(of: environment).value.matchedTerm = 0
+    return true
+  }
+
   /// The entry at which an environment is told of a request, once for each; nil where there is nothing to tell.
   func takeRevocationEntry(of environment: UInt32) -> UInt64? {
     guard own.value.pressed & 1 &<< UInt64(environment) != 0, revocations[environment].stage == 1 else { return nil }
