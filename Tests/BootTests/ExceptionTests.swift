@@ -20,6 +20,10 @@ struct WildException: CustomTestStringConvertible {
       argument: "g", epitaph: "page fault, writing 0x7f0000000f78", testDescription: "with the stack in the gate page"),
     WildException(
       argument: "w", epitaph: "stack violation (vector 12", testDescription: "with a stack pointer that is no address"),
+    WildException(
+      argument: "e", epitaph: "protection violation (vector 13", testDescription: "with an entry that is no address"),
+    WildException(
+      argument: "l", epitaph: "kept the CPU past its slice", testDescription: "with the gate page itself as the entry"),
     WildException(argument: "s", epitaph: "page fault, writing", testDescription: "of its own invention"),
   ]
 }

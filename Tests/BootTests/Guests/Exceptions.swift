@@ -29,8 +29,10 @@ public func programMain() -> Int32 {
   let nesting = unsafe deepest
   expect(count(3) == 2 && nesting == 2, "breakpoints are counted, and divide in their handler")
   expect(divide_above_red_zone(41) == 42, "the red zone is as it was")
+  // Two pages of the stack that nobody has touched yet.
+  divide_on_other_stack(0x5d_0140)
   let divisions = count(0)
-  expect(divisions == 104, "every division was told")
+  expect(divisions == 105, "every division was told")
   invalid_instruction()
   expect(count(6) == 1, "an invalid instruction comes by way of the kernel")
   disable_interrupts()

@@ -1,4 +1,5 @@
 import CInstructions
+import CLibOS
 import ExokernelABI
 import LibOS
 
@@ -15,9 +16,18 @@ public func programMain() -> Int32 {
   case UInt8(ascii: "k"): divide_on_stack(0xffff_ffff_8040_1000)
   case UInt8(ascii: "w"): divide_on_stack(0x8000_0000_0000_1000)
   case UInt8(ascii: "g"): divide_on_stack(AddressMap.gatePage + 0x1000)
+  case UInt8(ascii: "e"):
+    bind(0x8000_0000_0000_0000)
+    _ = divide_by_zero()
+  case UInt8(ascii: "l"):
+    bind(AddressMap.exceptionGate)
+    _ = divide_by_zero()
   case UInt8(ascii: "s"): jump_to(AddressMap.exceptionGate)
   default: return 64
   }
   Console.line("survived")
   return 0
 }
+
+/// Names an entry for exceptions: `EnvironmentPage.exceptionEntry`.
+private func bind(_ entry: UInt64) { libos_store64(UInt(AddressMap.environmentPage) + 152, entry) }

@@ -146,6 +146,14 @@ static inline void single_step(void) {
       :
       : "cc", "memory");
 }
+// Divides by zero on another stack, and comes back.
+static __attribute__((noinline)) void divide_on_other_stack(uint64_t stack) {
+  __asm__ volatile(
+      "mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\txor %%edx, %%edx\n\txor %%ecx, %%ecx\n\tdivl %%ecx\n\tmov %%rbx, %%rsp"
+      :
+      : "r"(stack)
+      : "rax", "rbx", "rcx", "rdx", "cc", "memory");
+}
 // Divides by zero with a stack pointer of the caller's choice.
 static inline void divide_on_stack(uint64_t stack) {
   __asm__ volatile("mov %0, %%rsp\n\txor %%edx, %%edx\n\txor %%ecx, %%ecx\n\tdivl %%ecx" : : "r"(stack) : "memory");
