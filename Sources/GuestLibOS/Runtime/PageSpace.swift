@@ -49,6 +49,19 @@ public enum PageSpace {
     return mapFresh(at: start, count: count) ? start : nil
   }
 
+  /// Sets addresses for `count` pages aside that stay unmapped, with the page tables for them; returns the first, or nil where addresses or
+  /// frames are used up.
+  public static func reserve(count: UInt64) -> UInt64? {
+    // Safe: as in `mapAnywhere`.
+    let start = unsafe reserveBase &+ reserved
+    guard count > 0, count <= (reserveEnd &- start) &>> 12 else { return nil }
+    unsafe reserved &+= count &* 4096
+    for table in start &>> 21...(start &+ count &* 4096 &- 1) &>> 21 where !installTables(for: table &<< 21) {
+      return nil
+    }
+    return start
+  }
+
   /// Maps `pages` fresh pages below which one page stays unmapped, for a stack; returns the lowest mapped address.
   static func mapStack(pages: UInt64) -> UInt64? {
     // Safe: as in `mapAnywhere`.

@@ -16,8 +16,13 @@ public struct DiskExtent: ~Copyable {
   /// Binds all of disk `disk` with `rights`.
   public init(disk: UInt64, rights: Rights) throws(CallError) {
     guard let record = Books.disk(disk) else { throw .noSuchResource }
-    number = try KernelCall.bindExtent(disk: disk, first: 0, count: record.blocks, rights: rights)
-    blockCount = record.blocks
+    try self.init(disk: disk, first: 0, count: record.blocks, rights: rights)
+  }
+
+  /// Binds `count` blocks of disk `disk` from `first` on with `rights`.
+  public init(disk: UInt64, first: UInt64, count: UInt64, rights: Rights) throws(CallError) {
+    number = try KernelCall.bindExtent(disk: disk, first: first, count: count, rights: rights)
+    blockCount = count
   }
 
   /// Starts moving `count` (1...8) blocks from `block` on into, or out of, the page at `address`; returns the request's tag. Throws
