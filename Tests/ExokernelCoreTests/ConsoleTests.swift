@@ -86,6 +86,21 @@ struct ConsoleTests {
     }
   }
 
+  @Test("who may write over the console draws bytes as they are, nobody else does")
+  func draw() {
+    let world = World()
+    world.run(0)
+    let text = Array("\u{1b}[2Jbooks".utf8)
+    world.machine.put(world.pageAddress(0) + EnvironmentPage.consoleOffset, bytes: text)
+    #expect(world.kernel.consoleDraw(slot: 0, count: 9).error == .notPermitted)
+    #expect(world.kernel.consoleDraw(slot: 9, count: 9).error == .noSuchCapability)
+    #expect(world.kernel.consoleDraw(slot: 3, count: 225).error == .badArgument)
+    #expect(world.kernel.consoleDraw(slot: 3, count: .max).error == .badArgument)
+    #expect(world.machine.takeConsole() == "")
+    #expect(world.kernel.consoleDraw(slot: 3, count: UInt64(text.count)).error == nil)
+    #expect(Array(world.machine.takeConsole().utf8) == text)
+  }
+
   @Test("a line too long for its buffer still ends")
   func capacity() {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: Int(LineWriter.capacity), alignment: 8)

@@ -108,6 +108,30 @@ struct DiskTests {
     }
   }
 
+  @Test(
+    "an extent is let go of by who dominates its guard, once nothing of it is in flight, and its handle names nothing")
+  func unbind() throws {
+    let (world, disk) = world()
+    let kernel = world.kernel
+    let extent = try kernel.extentBind(slot: 1, disk: 0, first: 0, count: 8, rights: 3).value()
+    let frame = UInt64(try world.allocate())
+    _ = try kernel.blockSubmit(extent: extent, block: 0, frame: frame, operation: 1, tag: 0).value()
+    #expect(kernel.extentUnbind(slot: 0, extent: extent).error == .busy)
+    #expect(kernel.extentUnbind(slot: 1, extent: extent).error == .notPermitted)
+    #expect(kernel.extentUnbind(slot: 9, extent: extent).error == .noSuchCapability)
+    disk.serve()
+    interrupt(world)
+    for handle in [extent + 256, extent & 0xff, 0x140, 1 << 40 | extent, .max] {
+      #expect(kernel.extentUnbind(slot: 0, extent: handle).error == .noSuchResource)
+    }
+    #expect(kernel.extentUnbind(slot: 0, extent: extent).error == nil)
+    #expect(kernel.extentUnbind(slot: 0, extent: extent).error == .noSuchResource)
+    let next = try kernel.extentBind(slot: 1, disk: 0, first: 0, count: 8, rights: 3).value()
+    #expect(next != extent && Handle.index(next) == Handle.index(extent))
+    #expect(kernel.blockSubmit(extent: extent, block: 0, frame: frame, operation: 1, tag: 0).error == .noSuchResource)
+    Audit.check(world)
+  }
+
   @Test("a read-only disk is bound for reading only")
   func readOnly() {
     let (world, _) = world(isReadOnly: true)
