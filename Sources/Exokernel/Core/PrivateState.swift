@@ -140,6 +140,8 @@ public enum PrivateLayout {
   public static let sliceNodes = 0x1_c000
   /// A `SliceNode` that is nobody's, and the `EnvironmentRecord` of nobody to which it leads.
   public static let nobodysNode = 0x1_e000
+  /// `UInt8`s: which device is on an interrupt line, 64 of them.
+  public static let lines = 0x1_e800
   /// Size in bytes.
   public static let size = 0x1_f000
 }

@@ -33,14 +33,13 @@ extension Kernel {
   }
 
   /// Counts an event in an environment's page, and lets idle processors look where it has slices.
-  func countEvent(of environment: UInt32) {
+  @inline(__always) func countEvent(of environment: UInt32) {
     page(of: environment).value.events &+= 1
-    interruptIdle()
+    if header.value.processorCount > 1 { interruptIdle() }
   }
 
   /// Lets the other processors that wait for an interrupt look for something to run.
-  func interruptIdle() {
-    guard header.value.processorCount > 1 else { return }
+  @inline(never) func interruptIdle() {
     for index in 0..<header.value.processorCount
     where index != processor.value.index && processor(index).value.isIdle != 0 {
       machine.interrupt(processor: index)

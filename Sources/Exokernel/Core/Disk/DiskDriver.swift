@@ -39,8 +39,8 @@ import VirtioLayout
   public var environment: UInt8
   /// The tag under which the result is told.
   public var tag: UInt8
-  /// Low bits of the generation of who asked.
-  public var generation: UInt16
+  /// Zero.
+  public var reserved: UInt16
 }
 
 /// Disk blocks: extents are bound once, requests are checked against the extent, and the device moves the data to and from the
@@ -148,7 +148,7 @@ extension Kernel {
     diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
       frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
       tag: UInt8(truncatingIfNeeded: tag),
-      generation: UInt16(truncatingIfNeeded: environments[environment].generation))
+      reserved: 0)
     setBlockStatus(of: environment, tag: tag, 0)
     let rings = diskDrivers[driver].rings
     let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
@@ -172,34 +172,40 @@ extension Kernel {
   }
 
   /// Takes over what the device has finished, at most a ring's worth.
-  public func diskInterrupt(_ driver: UInt32) {
-    let rings = diskDrivers[driver].rings
-    var seen = diskDrivers[driver].usedSeen
-    for _ in 0..<DiskDriver.requests {
-      let published: UInt16 = get(rings &+ DiskDriver.usedOffset &+ 2)
-      guard published != seen else { break }
+  public func diskInterrupt(_ index: UInt32) {
+    let driver = diskDrivers.cell(at: index)
+    acknowledge(driver.value.device)
+    let used = driver.value.rings &+ DiskDriver.usedOffset
+    var rest = DiskDriver.requests
+    while rest != 0 {
+      let published: UInt16 = get(used &+ 2)
+      let seen = driver.value.usedSeen
+      guard published != seen else { return }
       machine.orderStores()
-      let descriptor: UInt32 = get(rings &+ DiskDriver.usedOffset &+ 4 &+ UInt64(seen & 127) &* 8)
-      seen &+= 1
-      finishRequest(driver, descriptor / 3)
+      let descriptor: UInt32 = get(used &+ 4 &+ UInt64(seen & 127) &* 8)
+      driver.value.usedSeen = seen &+ 1
+      finishRequest(index, driver, descriptor / 3)
+      rest &-= 1
     }
-    diskDrivers[driver].usedSeen = seen
   }
 
-  private func finishRequest(_ driver: UInt32, _ request: UInt32) {
+  @inline(__always) private func finishRequest(_ index: UInt32, _ driver: Cell<DiskDriver>, _ request: UInt32) {
     // A device that names a request that is not in flight is broken; what it says is not believed.
-    guard request < DiskDriver.requests, diskDrivers[driver].freeRequests & (1 &<< request) == 0 else { return }
-    diskDrivers[driver].freeRequests |= 1 &<< request
-    let record = diskRequests[driver &* DiskDriver.requests &+ request]
-    frames[record.frame].pins &-= 1
-    extents[record.extent].inFlight &-= 1
+    let free = driver.value.freeRequests
+    guard request < DiskDriver.requests, free & (1 &<< request) == 0 else { return }
+    driver.value.freeRequests = free | 1 &<< request
+    let record = diskRequests.cell(at: index &* DiskDriver.requests &+ request)
+    frames.cell(at: record.value.frame).value.pins &-= 1
+    extents.cell(at: record.value.extent).value.inFlight &-= 1
     header.value.counters.blocks &+= 1
-    let environment = UInt32(record.environment)
-    guard isLive(environment),
-      UInt16(truncatingIfNeeded: environments[environment].generation) == record.generation
-    else { return }
-    let status: UInt8 = get(diskDrivers[driver].rings &+ DiskDriver.statusOffset &+ UInt64(request))
-    setBlockStatus(of: environment, tag: UInt64(record.tag), status == VirtioBlock.Status.ok ? 1 : 2)
+    let environment = UInt32(record.value.environment)
+    // The frame was pinned, so its owner's record has not been used again; but it may have ended.
+    guard isLive(environment) else { return }
+    let page = UInt64(environments[environment].environmentPage) &<< 12
+    let status: UInt8 = get(driver.value.rings &+ DiskDriver.statusOffset &+ UInt64(request))
+    put(
+      page &+ EnvironmentPage.blockStatusOffset &+ UInt64(record.value.tag),
+      status == VirtioBlock.Status.ok ? 1 : 2 as UInt8)
     countEvent(of: environment)
   }
 
