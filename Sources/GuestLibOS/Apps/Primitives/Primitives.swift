@@ -213,7 +213,7 @@ private func measureSwitches() {
   KernelCall.null(mark: Mark.switches)
   let me = Environment.number
   let first = Books.environment(me)?.slicesRun ?? 0
-  while (Books.environment(me)?.slicesRun ?? 0) &- first < manyRounds {}
+  while (Books.environment(me)?.slicesRun ?? 0) &- first < 128 {}
   let start = Clock.nanoseconds
   for _ in 0..<rounds { KernelCall.yield() }
   report("slice-switch", start, rounds &* 2)
