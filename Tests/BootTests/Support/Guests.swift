@@ -7,11 +7,11 @@ enum Guests {
   /// Each is named like its source in lower case.
   private static let files = BootArchive.files(in: decoded(guestsImage))
 
-  /// Runs a machine with these programs to its end.
-  static func boot(_ programs: String..., options: [String] = []) throws -> CommandResult {
+  /// Runs a machine with these programs to its end; it is killed after `seconds`.
+  static func boot(_ programs: String..., options: [String] = [], seconds: Double = 60) throws -> CommandResult {
     let folder = try ScratchFolder()
     defer { withExtendedLifetime(folder) {} }
-    return try start(programs, in: folder, options: options).wait()
+    return try start(programs, in: folder, options: options).wait(seconds: seconds)
   }
 
   /// Starts a machine with these programs, which are stored in `folder`.
