@@ -177,7 +177,7 @@ extension ModelRun {
     model.frames[Int(frame)].name = model.environments[target].name
   }
 
-  private func largeCall() {
+  func largeCall() {
     let slot = slot()
     let address = largeAddress()
     let own = UInt64((512..<2048 as Range<Int>).first { model.frames[$0].kind == .large } ?? 1024)

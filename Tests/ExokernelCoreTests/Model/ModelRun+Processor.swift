@@ -89,14 +89,16 @@ extension ModelRun {
   private func transfer() {
     let me = model.environments[current]
     let (handle, slot) = chance(4) ? (environment(), slot()) : callee() ?? (environment(), slot())
-    let mode = random(0..<4)
+    let (mode, number) = pick([
+      (TransferMode.asynchronous, CallNumber.transfer), (.synchronous, .call), (.final, .answer),
+    ])
     let before = model.index(handle).map { kernel.environments[UInt32($0)] }
     do throws(CallError) {
       let arrival = try kernel.transfer(slot: slot, environment: handle, mode: mode)
-      _ = call(.transfer, .success)
+      _ = call(number, .success)
       guard let index = model.index(handle), let before else { return model.require(false, "transfer to nobody") }
       let callee = model.environments[index]
-      model.require(mode < 3 && arrival.caller == me.handle, "transfer in another's name")
+      model.require(arrival.caller == me.handle, "transfer in another's name")
       if before.state == EnvironmentState.sleeping.rawValue {
         model.require(
           model.capability(Int(me.handle & 0xff), slot)?.dominates(callee.name, Rights.call.rawValue) == true,
@@ -108,7 +110,7 @@ extension ModelRun {
       }
       model.require(current == index, "transfer to another one")
     } catch {
-      _ = call(.transfer, kernel.refuse(error))
+      _ = call(number, kernel.refuse(error))
     }
   }
 

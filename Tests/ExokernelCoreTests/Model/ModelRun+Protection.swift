@@ -252,8 +252,13 @@ extension ModelRun {
           let frame = UInt32(taken.resource)
           model.require(model.frames[Int(frame)].owner == life, "frame \(frame) was taken from somebody else")
           if taken.address != 1 {
-            let unmapped = model.unmap(model.environments[index].root, taken.address, "repossession")
-            model.require(unmapped == frame, "frame \(frame) was not mapped at \(taken.address)")
+            let root = model.environments[index].root
+            model.require(
+              model.mappings[root]?[taken.address]?.frame == frame, "frame \(frame) was not mapped at \(taken.address)")
+            // All mappings are its own, or it would not have been taken.
+            for (page, mapping) in model.mappings[root, default: [:]] where mapping.frame == frame {
+              model.unmap(root, page, "repossession")
+            }
           }
           model.free(frame, "repossession")
         case ResourceKind.slices.rawValue:

@@ -33,6 +33,9 @@ final class ModelRun {
     total = world.kernel.header.value.frameCount - world.kernel.header.value.firstFrame
     model = OwnershipModel(frameCount: world.kernel.header.value.frameCount)
     for index in 0..<2 { model.loaded(index, world) }
+    // Large frames are asked for while there are some: later they are seldom.
+    world.run(0)
+    for _ in 0..<4000 where acceptedCalls[Int(CallNumber.largeUnmap.rawValue)] < 3 { largeCall() }
   }
 
   // Random arguments.

@@ -38,19 +38,18 @@ extension Kernel {
     return current
   }
   func transfer(
-    slot: UInt64, environment handle: UInt64, mode: UInt64, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0
+    slot: UInt64, environment handle: UInt64, mode: TransferMode, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0
   ) throws(CallError) -> Arrival {
-    if mode == TransferMode.synchronous.rawValue,
+    if mode == .synchronous,
       let arrival = callSleeper(slot: slot, environment: handle, instruction: instruction, stack: stack)
     {
       return arrival
     }
-    if mode == TransferMode.final.rawValue,
+    if mode == .final,
       let arrival = answer(environment: handle, instruction: instruction, stack: stack)
     {
       return arrival
     }
-    guard mode <= TransferMode.final.rawValue else { throw .badArgument }
     let callee = recordNumbered(by: handle)
     if let error = transferRefusal(slot: slot, environment: handle, callee) { throw error }
     if processor.value.epiloguePending != 0 { payForDonation() }
