@@ -65,6 +65,9 @@ let package = Package(
       name: "PrimitivesApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Primitives",
       swiftSettings: guest),
     .target(
+      name: "FuzzApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Fuzz",
+      swiftSettings: guest),
+    .target(
       name: "WebApp",
       dependencies: ["LibOS", "ExokernelABI", "DownloadedCode", "InternetStack", "FileSystems", "HTTP"],
       path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),

@@ -12,7 +12,7 @@ import Hypervisor
   static let configuration = CommandConfiguration(
     commandName: "xokvm",
     abstract: "Runs library-OS programs on an exokernel, or any PVH kernel, in a KVM virtual machine.",
-    subcommands: [BootCommand.self, ImageCommand.self, BenchCommand.self])
+    subcommands: [BootCommand.self, ImageCommand.self, BenchCommand.self, FuzzCommand.self])
 
   /// Parses, runs, and turns every error into one line on standard error and a status of sysexits(3).
   static func main() {

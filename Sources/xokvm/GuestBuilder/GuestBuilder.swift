@@ -25,6 +25,7 @@ import Foundation
         image = try buildPrograms(
           toolchain,
           [
+            Program(name: "fuzz", folder: "Sources/GuestLibOS/Apps/Fuzz"),
             Program(name: "hello", folder: "Sources/GuestLibOS/Apps/Hello"),
             Program(name: "primitives", folder: "Sources/GuestLibOS/Apps/Primitives"),
             Program(name: "web", folder: "Sources/GuestLibOS/Apps/Web"),

@@ -1,0 +1,158 @@
+import CLibOS
+import ExokernelABI
+import LibOS
+
+/// `fuzz:SEED,CALLS` makes that many random calls in environments that it makes for this, one after the other: each goes on until a call ends
+/// it, or leaves it unable to run. `fuzz:watch,PROGRAMS` must be started first, before so many of them: it is the neighbour, looks at the
+/// books, and clears up behind them.
+@c(program_main)
+public func fuzzMain() -> Int32 {
+  let first = argument(0)
+  guard let second = argument(1) else {
+    Console.line("FAILED: say fuzz:SEED,CALLS or fuzz:watch,PROGRAMS")
+    return 64
+  }
+  guard let seed = first else { return watch(programs: second) }
+  return makeCalls(seed: seed, calls: second)
+}
+
+/// A number among the arguments, counted from 0; nil where it is none. Takes nothing from the heap, which each environment would have to copy.
+private func argument(_ position: Int) -> UInt64? {
+  let length = libos_load64(UInt(AddressMap.environmentPage) &+ 88)
+  var value: UInt64?
+  var comma = 0
+  for index in 0..<min(length, EnvironmentPage.argumentsCapacity) {
+    let byte = libos_load8(UInt(AddressMap.environmentPage &+ EnvironmentPage.argumentsOffset &+ index))
+    if byte == UInt8(ascii: ",") {
+      comma += 1
+    } else if comma == position {
+      guard byte >= 48, byte < 58 else { return nil }
+      value = (value ?? 0) &* 10 &+ UInt64(byte &- 48)
+    }
+  }
+  return value
+}
+
+/// Has `calls` calls made, and tells how many were accepted.
+private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
+  guard let address = PageSpace.mapAnywhere(count: 1), let frame = Books.frameNumber(of: address) else {
+    Console.line("FAILED: no memory")
+    return 71
+  }
+  let page = SharedPage(address: address)
+  page[.random] = seed ^ Environment.number &<< 56
+  page[.target] = calls
+  var lives: UInt64 = 0
+  while page[.calls] < calls {
+    guard let child = makeChild(frame) else { return 70 }
+    lives &+= 1
+    page[.isReady] = 0
+    page[.isGranted] = 0
+    do throws(CallError) {
+      try child.start()
+      try follow(child, page)
+    } catch { return fail("a call on its own environment was refused", error) }
+    if page[.violation] == SharedPage.violated { return tellViolation(page, seed) }
+    guard child.wait(milliseconds: 60_000) else {
+      Console.line("FAILED: an environment that has ended stays")
+      return 70
+    }
+    do throws(CallError) { try KernelCall.dropCapability(child.slot) } catch {
+      return fail("a capability was lost", error)
+    }
+  }
+  Console.put("fuzz: ")
+  Console.put(page[.calls])
+  Console.put(" calls, ")
+  Console.put(page[.accepted])
+  Console.put(" accepted, seed ")
+  Console.put(seed)
+  Console.put(", ")
+  Console.put(lives)
+  Console.line(" environments")
+  return 0
+}
+
+/// An environment that can make calls, with the shared page; nil, and told, where there is none for a long time.
+private func makeChild(_ frame: UInt64) -> ChildEnvironment? {
+  let deadline = Clock.timeStamp(after: 30_000_000_000)
+  var last = CallError.exhausted
+  while Clock.timeStamp < deadline {
+    do throws(CallError) {
+      let child = try ChildEnvironment.copy(spare: [640, 3, 2, 6, 3, 6], makeRandomCalls)
+      do throws(CallError) {
+        let table = KernelCall.table(of: child.handle, capability: child.slot)
+        for above in 0..<3 as Range<UInt64> {
+          do throws(CallError) {
+            try KernelCall.installTable(for: SharedPage.childAddress, level: 3 &- above, table: table)
+          } catch { guard error == .busy else { throw error } }
+        }
+        try KernelCall.mapFrame(frame, at: SharedPage.childAddress, rights: .read | .write, table: table)
+        return child
+      } catch {
+        last = error
+        try child.destroy()
+      }
+    } catch { last = error }
+    // Others may have what it takes; and whoever ended gives back in small steps.
+    KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 2_000_000))
+  }
+  _ = fail("no environment can be made", last)
+  return nil
+}
+
+/// Gives an environment the capabilities that it accepts, and waits until it has ended; ends it where it makes no call any more.
+private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallError) {
+  var seen = page[.calls]
+  var patience = Clock.timeStamp(after: 200_000_000)
+  while child.isLive {
+    if page[.isReady] == 1, page[.isGranted] == 0 {
+      for slot in CapabilitySlot.disks...CapabilitySlot.networks {
+        do throws(CallError) {
+          try KernelCall.grantCapability(slot, to: child.handle, into: slot, rights: .all)
+        } catch {
+          // It may have ended meanwhile.
+          guard error == .noSuchResource || error == .notAccepted else { throw error }
+        }
+      }
+      page[.isGranted] = 1
+    }
+    if page[.calls] != seen {
+      seen = page[.calls]
+      patience = Clock.timeStamp(after: 50_000_000)
+    }
+    if Clock.timeStamp >= patience || page[.violation] == SharedPage.violated {
+      do throws(CallError) { try KernelCall.destroyEnvironment(child.handle, capability: child.slot) } catch {
+        guard error == .noSuchResource else { throw error }
+      }
+      return
+    }
+    KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 1_000_000))
+  }
+}
+
+private func tellViolation(_ page: SharedPage, _ seed: UInt64) -> Int32 {
+  Console.put("FAILED: call ")
+  Console.put(page[.number])
+  Console.put(" with")
+  let arguments: InlineArray<5, UInt64> = [page[.a], page[.b], page[.c], page[.d], page[.e]]
+  for index in arguments.indices {
+    Console.put(" ")
+    Console.put(hexadecimal: arguments[index])
+  }
+  Console.put(" returned ")
+  Console.put(hexadecimal: page[.result])
+  Console.put(", seed ")
+  Console.put(seed)
+  Console.flush()
+  return 70
+}
+
+private func fail(_ what: StaticString, _ error: CallError) -> Int32 {
+  Console.put("FAILED: ")
+  Console.put(what)
+  Console.put(", error ")
+  Console.put(UInt64(bitPattern: -error.rawValue))
+  Console.flush()
+  return 70
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import GuestImages
+import Hypervisor
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// `xokvm fuzz`: makes random kernel calls in ring 3, and looks whether the kernel and the neighbour stand it.
+struct FuzzCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fuzz", abstract: "Makes random kernel calls in a virtual machine, and checks that they harm nobody.",
+    discussion: """
+      Three programs make the calls, in environments that are made again whenever a call has ended one; a fourth is their neighbour, \
+      and looks at the books all the while. Ends with status 70 and one line that says why where the kernel panicked, the neighbour \
+      was harmed, the books disagreed, or a call returned what none may. The seed repeats the numbers that the programs draw; how \
+      their slices alternate depends on the time.
+      """)
+
+  @Option(help: "Where the random numbers start; a random one by default.")
+  var seed: UInt64?
+
+  @Option(help: "How many calls, of all programs together.")
+  var calls: UInt64 = 100_000
+
+  @Option(help: ArgumentHelp("A kernel other than the bundled one, an ELF file.", valueName: "FILE"))
+  var kernel: String?
+
+  @Option(help: ArgumentHelp("Where the console goes.", valueName: "FILE"))
+  var console: String?
+
+  /// Programs that make calls, and the memory of their machine.
+  private static let programs: UInt64 = 3
+  private static let memory = 128 << 20
+
+  func validate() throws {
+    guard (1...1 << 32).contains(calls) else {
+      throw ValidationError("--calls \(calls) is not a number from 1 to \(1 << 32)")
+    }
+  }
+
+  func run() throws {
+    let seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
+    print("fuzz: seed \(seed), \(calls) calls")
+    // The reader of a pipe learns it now, in case that this never ends. Safe: no stream is named.
+    _ = unsafe fflush(nil)
+    let (outcome, output) = try boot(seed)
+    let lines = output.split(separator: "\n").map { String($0.drop { $0 == "\r" || $0 == " " }) }
+    if case .signalled = outcome { throw CommandEnd(status: outcome.exitStatus) }
+    if let reason = failure(outcome, lines) {
+      throw CommandFailure(
+        status: .software, "\(reason): again with xokvm fuzz --seed \(seed) --calls \(calls) --console FILE")
+    }
+    let reports = (1...Self.programs).compactMap { Self.report(of: $0, lines) }
+    let made = reports.reduce(0) { $0 + $1.calls }
+    print(
+      "fuzz: \(made) calls, \(reports.reduce(0) { $0 + $1.accepted }) accepted, seed \(seed): nobody was harmed, the books agree"
+    )
+  }
+
+  /// Why this is no success; nil where it is one.
+  private func failure(_ outcome: MachineOutcome, _ lines: [String]) -> String? {
+    if let panic = lines.first(where: { $0.hasPrefix("[kernel] panic") }) {
+      let place = lines.first { $0.hasPrefix("[kernel] rip") } ?? "[kernel] rip unknown"
+      return "the kernel went down: \(panic.dropFirst(9)), \(place.dropFirst(9))"
+    }
+    if case .failed(let failure) = outcome { return failure.description }
+    for program in 0...Self.programs {
+      let prefix = "[\(program) fuzz] FAILED: "
+      if let line = lines.first(where: { $0.hasPrefix(prefix) }) { return String(line.dropFirst(prefix.utf8.count)) }
+    }
+    guard case .exited = outcome else { return "the machine did not end by itself (\(outcome.name))" }
+    for program in 1...Self.programs where Self.report(of: program, lines) == nil {
+      return "fuzz program \(program) has ended before its last call"
+    }
+    guard lines.contains(where: { $0.hasPrefix("[0 fuzz] neighbour is well") }) else {
+      return "the neighbour of the fuzz programs has ended"
+    }
+    return nil
+  }
+
+  /// What `[PROGRAM fuzz] fuzz: CALLS calls, ACCEPTED accepted, ...` tells.
+  private static func report(of program: UInt64, _ lines: [String]) -> (calls: UInt64, accepted: UInt64)? {
+    guard let line = lines.first(where: { $0.hasPrefix("[\(program) fuzz] fuzz: ") }) else { return nil }
+    let words = line.split(separator: " ")
+    guard words.count > 6, let calls = UInt64(words[3]), let accepted = UInt64(words[5]) else { return nil }
+    return (calls, accepted)
+  }
+
+  /// Boots the machine, and returns how it ended and what it wrote to its console.
+  private func boot(_ seed: UInt64) throws -> (outcome: MachineOutcome, output: String) {
+    let text = try Self.memoryFile("console")
+    let disk = try Self.memoryFile("disk", byteCount: 1 << 20)
+    var programs = [ProgramArgument(name: "fuzz", arguments: "watch,\(Self.programs)")]
+    for program in 0..<Self.programs {
+      let share = calls / Self.programs + (program < calls % Self.programs ? 1 : 0)
+      programs.append(ProgramArgument(name: "fuzz", arguments: "\(seed),\(share)"))
+    }
+    let archive = try ProgramArchive(programs)
+    let image =
+      try kernel.map { try ImageSource(opening: $0) } ?? ImageSource(GuestImages.kernel(), name: "the bundled kernel")
+    var configuration = MachineConfiguration(
+      boot: BootConfiguration(
+        kernel: image, modules: [(archive.image, "programs")], commandLine: archive.words.joined(separator: " ")),
+      memoryByteCount: Self.memory, console: .file(path: text.path))
+    configuration.disks = [DiskConfiguration(path: disk.path)]
+    configuration.networks = [.echo]
+    // Ten milliseconds for a call are many, also on a busy host.
+    configuration.timeLimit = (120_000 + calls * 10) * 1_000_000
+    configuration.signals = [SIGINT, SIGTERM, SIGHUP]
+    let machine: VirtualMachine
+    do throws(MachineError) {
+      machine = try VirtualMachine(configuration)
+    } catch {
+      throw CommandFailure(status: error.exitStatus, error.description)
+    }
+    let outcome = machine.run()
+    let bytes = try text.contents()
+    if let console { try store(bytes, in: try openForWriting(console), path: console) }
+    return (outcome, String(decoding: bytes, as: UTF8.self))
+  }
+
+  private static func memoryFile(_ name: String, byteCount: Int64 = 0) throws -> MemoryFile {
+    do throws(Errno) {
+      return try MemoryFile(name: name, byteCount: byteCount)
+    } catch {
+      throw CommandFailure(status: .osError, "cannot make a file in memory (\(error)): free some memory")
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import GuestImages
+import Hypervisor
+import Testing
+
+@Suite("Random kernel calls", .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"))
+struct FuzzTests {
+  @Test("from ring 3 harm neither the kernel nor a neighbour nor the books")
+  func calls() throws {
+    let result = try Command.run(Command.xokvm, ["fuzz", "--calls", "5000"], seconds: 120)
+    #expect(result.status == 0 && result.errors.isEmpty, "\(result.all)")
+    #expect(result.lines.count == 2 && result.lines[0].hasPrefix("fuzz: seed "), "\(result.all)")
+    let words = result.lines.last?.split(separator: " ") ?? []
+    // More than a few are accepted: otherwise nothing behind the checks is tested.
+    #expect(words.count > 4 && Int(words[1]) == 5000 && Int(words[3]) ?? 0 > 250, "\(result.all)")
+  }
+
+  @Test("bring down a kernel that has a mistake, and the command says where and how to see it again")
+  func mistake() throws {
+    var kernel = GuestImages.kernel()
+    let address = try #require(SymbolTable(of: kernel)["call_capability_derive"])
+    let offset = try #require(ELFFile(kernel).offset(of: address))
+    kernel.replaceSubrange(offset..<offset + 2, with: [0x0f, 0x0b])
+    let folder = try ScratchFolder()
+    let path = try folder.store("kernel.elf", kernel)
+    let result = try Command.run(
+      Command.xokvm, ["fuzz", "--seed", "5", "--calls", "5000", "--kernel", path], seconds: 120)
+    #expect(result.status == 70, "\(result.all)")
+    #expect(result.errors.contains("the kernel went down: panic: exception 0x6, rip 0x\(String(address, radix: 16))"))
+    #expect(result.errors.contains("--seed 5 --calls 5000") && result.errors.split(separator: "\n").count == 1)
+  }
+}
