@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExokernelABI
 import GuestImages
 import Hypervisor
 import SystemPackage
@@ -56,9 +57,10 @@ struct FuzzCommand: ParsableCommand {
     }
     let reports = (1...Self.programs).compactMap { Self.report(of: $0, lines) }
     let made = reports.reduce(0) { $0 + $1.calls }
+    let kinds = reports.reduce(0) { $0 | $1.kinds }.nonzeroBitCount
     print(
-      "fuzz: \(made) calls, \(reports.reduce(0) { $0 + $1.accepted }) accepted, seed \(seed): nobody was harmed, the books agree"
-    )
+      "fuzz: \(made) calls, \(reports.reduce(0) { $0 + $1.accepted }) accepted, seed \(seed): nobody was harmed, the books agree; "
+        + "\(kinds) of \(CallNumber.count) kinds of calls were accepted at least once")
   }
 
   /// Why this is no success; nil where it is one.
@@ -82,12 +84,15 @@ struct FuzzCommand: ParsableCommand {
     return nil
   }
 
-  /// What `[PROGRAM fuzz] fuzz: CALLS calls, ACCEPTED accepted, ...` tells.
-  private static func report(of program: UInt64, _ lines: [String]) -> (calls: UInt64, accepted: UInt64)? {
+  /// What `[PROGRAM fuzz] fuzz: CALLS calls, ACCEPTED accepted, ..., kinds 0xBITS` tells.
+  private static func report(of program: UInt64, _ lines: [String]) -> (calls: UInt64, accepted: UInt64, kinds: UInt64)?
+  {
     guard let line = lines.first(where: { $0.hasPrefix("[\(program) fuzz] fuzz: ") }) else { return nil }
     let words = line.split(separator: " ")
-    guard words.count > 6, let calls = UInt64(words[3]), let accepted = UInt64(words[5]) else { return nil }
-    return (calls, accepted)
+    guard words.count > 6, let calls = UInt64(words[3]), let accepted = UInt64(words[5]), let bits = words.last,
+      let kinds = UInt64(bits.dropFirst(2), radix: 16)
+    else { return nil }
+    return (calls, accepted, kinds)
   }
 
   /// Boots the machine, and returns how it ended and what it wrote to its console.

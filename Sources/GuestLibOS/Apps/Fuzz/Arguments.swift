@@ -12,9 +12,8 @@ struct Arguments {
   let scratch: UInt64
   let scratchFrames: InlineArray<8, UInt64>
   let record: EnvironmentRecord
-  /// The frame that `frameAllocate` returned last, and the handle of the environment that was made last.
-  var lastFrame: UInt64 = 0
-  var lastEnvironment: UInt64 = 0
+  /// What it has.
+  var holdings = Holdings()
 
   /// An argument that means `kind`.
   mutating func argument(_ kind: ArgumentKind) -> UInt64 {
@@ -84,7 +83,7 @@ struct Arguments {
   private mutating func frame() -> UInt64 {
     switch random.below(8) {
     case 0: return CallNumber.any
-    case 1, 2: return lastFrame
+    case 1, 2: return holdings.frame
     case 3: return UInt64(Books.header.frontier) &+ random.below(4)
     case 4: return random.below(UInt64(Books.header.frameCount) &+ 8)
     case 5: return UInt64(Books.header.firstFrame) &+ random.below(4096)
@@ -118,7 +117,7 @@ struct Arguments {
   private mutating func environment() -> UInt64 {
     switch random.below(6) {
     case 0: return handle
-    case 1, 2: return lastEnvironment
+    case 1, 2: return holdings.environment
     case 3: return Handle.own
     default:
       let index = random.below(12)

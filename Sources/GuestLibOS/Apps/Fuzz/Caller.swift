@@ -16,6 +16,13 @@ func makeRandomCalls(_ argument: UInt64, _ page: UInt64) -> Int32 {
       random: RandomNumbers(state: shared[.random]), number: Environment.number, handle: Environment.handle,
       scratch: scratch, scratchFrames: frames, record: record))
   guard caller.takeCapabilities(from: maker.handle) else { return 2 }
+  // Page tables for ordinary pages and for large ones.
+  for above in 0..<3 as Range<UInt64> {
+    do throws(CallError) {
+      try KernelCall.installTable(for: 0x5000_0000_0000, level: 3 &- above)
+      if above < 2 { try KernelCall.installTable(for: AddressMap.largePages, level: 3 &- above) }
+    } catch { return 3 }
+  }
   OddCode.prepare(at: scratch &+ 2 &* 4096)
   while shared[.calls] < shared[.target], caller.isUseful { caller.makeOne() }
   return 0
@@ -78,7 +85,15 @@ struct Caller {
     }
     if let call = CallNumber(rawValue: number) { shape = call.shape }
     var values: InlineArray<5, UInt64> = [0, 0, 0, 0, 0]
-    for index in 0..<5 { values[index] = arguments.argument(shape[index]) }
+    if let call = CallNumber(rawValue: number), !arguments.random.once(in: 4) {
+      values = arguments.likelyArguments(call)
+    } else {
+      for index in 0..<5 { values[index] = arguments.argument(shape[index]) }
+    }
+    // Who ends itself all the time gets nowhere.
+    if number == CallNumber.environmentDestroy.rawValue, values[1] == arguments.handle, !arguments.random.once(in: 20) {
+      values[1] = arguments.holdings.environment
+    }
     shared[.number] = number
     shared[.a] = values[0]
     shared[.b] = values[1]
@@ -94,6 +109,7 @@ struct Caller {
     let result = call(number, values)
     if result >= 0 {
       shared[.accepted] &+= 1
+      shared[.kinds] |= 1 &<< number
       if !isHarmless { recklessSince = recklessSince ?? calls }
     }
     shared[.result] = UInt64(bitPattern: result)
@@ -101,7 +117,9 @@ struct Caller {
       shared[.violation] = SharedPage.violated
       while true { KernelCall.yield() }
     }
-    note(number, result)
+    if result > 0, let call = CallNumber(rawValue: number) {
+      arguments.holdings.note(call, values, UInt64(bitPattern: result))
+    }
   }
 
   /// Makes a call through the way that keeps this program's registers.
@@ -172,13 +190,6 @@ struct Caller {
     case .transfer, .call, .answer: return true
     default: return value == 0
     }
-  }
-
-  /// Keeps what later arguments may name.
-  private mutating func note(_ number: UInt64, _ result: Int64) {
-    guard result > 0 else { return }
-    if number == CallNumber.frameAllocate.rawValue { arguments.lastFrame = UInt64(bitPattern: result) }
-    if number == CallNumber.environmentCreate.rawValue { arguments.lastEnvironment = UInt64(bitPattern: result) }
   }
 
   /// Enters the kernel, or its gate page, as no library does.

@@ -69,7 +69,9 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
   Console.put(seed)
   Console.put(", ")
   Console.put(lives)
-  Console.line(" environments")
+  Console.put(" environments, kinds ")
+  Console.put(hexadecimal: page[.kinds])
+  Console.flush()
   return 0
 }
 

@@ -26,6 +26,8 @@ struct SharedPage {
     case result
     /// Calls that are to be made.
     case target
+    /// Bit n is set where call n was accepted at least once.
+    case kinds
   }
 
   /// Says in `violation` that there is one: no number that somebody stores by mistake.

@@ -7,15 +7,21 @@ private let memoryPages: UInt64 = 32
 /// The neighbour of the fuzz programs, environments 1 to `programs`: its memory, frames and capabilities stay as they are, it gets the
 /// processor, and the books agree with themselves. It ends last, and then everything is back.
 func watch(programs: UInt64) -> Int32 {
-  guard Environment.number == 0, let memory = PageSpace.mapAnywhere(count: memoryPages), var audit = BooksAudit()
+  guard Environment.number == 0, programs <= 8, let memory = PageSpace.mapAnywhere(count: memoryPages),
+    var audit = BooksAudit()
   else { return fail("fuzz:watch must be the first program, and have memory", 0) }
   for word in 0..<memoryPages &* 512 { libos_store64(UInt(memory &+ word &* 8), pattern(word)) }
   let frames = Books.environment(0)?.frames ?? 0
   let capabilities = capabilityHash
+  // Their records may be others' when they have ended.
+  var handles: InlineArray<8, UInt64> = .init(repeating: Handle.none)
+  for index in handles.indices where index < programs {
+    handles[index] = Books.environment(UInt64(index) &+ 1)?.handle ?? Handle.none
+  }
   var looks: UInt64 = 0
   var bad = 0
   while true {
-    clearUp(programs)
+    clearUp(behind: handles)
     for word in 0..<memoryPages &* 512 where libos_load64(UInt(memory &+ word &* 8)) != pattern(word) {
       return fail("the neighbour's memory has changed at word", word)
     }
@@ -26,10 +32,7 @@ func watch(programs: UInt64) -> Int32 {
     bad = finding == nil ? 0 : bad + 1
     if bad == 3, let finding { return fail(finding.text, finding.value) }
     looks &+= 1
-    if finding == nil, Books.header.liveEnvironments == 1, Books.environment(1)?.state == EnvironmentState.free.rawValue
-    {
-      break
-    }
+    if finding == nil, isAlone { break }
     let started = Clock.timeStamp
     let deadline = Clock.timeStamp(after: 10_000_000)
     KernelCall.sleep(events: Environment.events, deadline: deadline)
@@ -42,6 +45,13 @@ func watch(programs: UInt64) -> Int32 {
   Console.put(looks)
   Console.line(" looks at the books")
   return 0
+}
+
+/// Whether there is no other record of an environment any more, not even one that has ended.
+private var isAlone: Bool {
+  for index in 1..<BooksLayout.environments
+  where Books.environment(index)?.state != EnvironmentState.free.rawValue { return false }
+  return true
 }
 
 private func pattern(_ word: UInt64) -> UInt64 { (word &+ 1) &* 0x9e37_79b9_7f4a_7c15 }
@@ -63,12 +73,14 @@ private var capabilityHash: UInt64 {
 
 /// Ends what nobody else can end: environments whose maker holds no capability for them, because one of the fuzz programs' environments made
 /// them, and has ended.
-private func clearUp(_ programs: UInt64) {
-  for index in programs &+ 1..<BooksLayout.environments {
+private func clearUp(behind programs: InlineArray<8, UInt64>) {
+  for index in 1..<BooksLayout.environments {
     guard let record = Books.environment(index), record.state != EnvironmentState.free.rawValue,
-      record.state != EnvironmentState.ended.rawValue, UInt64(record.creatorPlusOne) <= programs &+ 1,
-      !isHeld(record, index)
+      record.state != EnvironmentState.ended.rawValue, !isHeld(record, index)
     else { continue }
+    var isProgram = false
+    for program in programs.indices where programs[program] == record.handle { isProgram = true }
+    if isProgram { continue }
     do throws(CallError) {
       try KernelCall.destroyEnvironment(record.handle, capability: CapabilitySlot.root)
     } catch {
