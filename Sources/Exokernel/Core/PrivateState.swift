@@ -70,8 +70,11 @@ import ExokernelABI
   public var overrun: UInt16
   /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a usual one.
   public var isAlone: UInt32
+  /// Where the record is of the environment whose slice ended, where `epiloguePending` is not 0: it pays for what runs from then on. The
+  /// record of nobody's once it has ended.
+  public var told: UInt
   /// Zero.
-  public var reserved: (UInt64, UInt64, UInt64, UInt64)
+  public var reserved: (UInt64, UInt64, UInt64)
 
   /// Bytes of a processor's state.
   public static let size = 128

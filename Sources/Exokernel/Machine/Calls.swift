@@ -22,7 +22,6 @@ import ExokernelCore
 @c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
   let receiver = kernel.recordNumbered(by: environment)
   if let error = kernel.yieldRefusal(environment: environment, receiver) { return kernel.refuse(error).rawValue }
-  if kernel.processor.value.epiloguePending != 0 { kernel.payForDonation() }
   let frame = UserFrame.current
   kernel.yield(to: receiver, instruction: frame.instruction, stack: frame.stack)
   return Dispatcher.resume()
@@ -98,7 +97,6 @@ func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length
   if let error = kernel.transferRefusal(slot: slot, environment: environment, callee) {
     return kernel.refuse(error).rawValue
   }
-  if kernel.processor.value.epiloguePending != 0 { kernel.payForDonation() }
   let frame = UserFrame.current
   return arrive(kernel.transfer(to: callee, mode: mode, instruction: frame.instruction, stack: frame.stack))
 }

@@ -33,7 +33,6 @@ extension Kernel {
   func yieldTo(_ handle: UInt64, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0) throws(CallError) -> UInt32 {
     let receiver = recordNumbered(by: handle)
     if let error = yieldRefusal(environment: handle, receiver) { throw error }
-    if processor.value.epiloguePending != 0 { payForDonation() }
     yield(to: receiver, instruction: instruction, stack: stack)
     return current
   }
@@ -52,7 +51,6 @@ extension Kernel {
     }
     let callee = recordNumbered(by: handle)
     if let error = transferRefusal(slot: slot, environment: handle, callee) { throw error }
-    if processor.value.epiloguePending != 0 { payForDonation() }
     return transfer(to: callee, mode: mode, instruction: instruction, stack: stack)
   }
   func sliceEnded(at instruction: UInt64) -> SliceEnd { sliceEnded(at: instruction, now: machine.timeStamp) }

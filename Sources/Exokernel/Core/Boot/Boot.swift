@@ -58,6 +58,7 @@ extension Kernel {
     nobody.value.record = nobody.address &+ UInt(MemoryLayout<SliceNode>.stride)
     nobody.value.next = nobody.address
     processor.value.node = nobody.address
+    processor.value.told = nobody.value.record
     processor.value.running =
       UInt64(processor.value.index &+ 1) &<< 32 | UInt64(EnvironmentState.runnable.rawValue)
   }

@@ -20,7 +20,7 @@ extension Kernel {
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
     machine.armTimer(at: now &+ header.value.sliceLength)
-    guard processor.value.epiloguePending == 0 else { return overran(at: instruction) }
+    guard processor.value.epiloguePending == 0 else { return overran(at: instruction, now: now) }
     guard processor.value.isAlone == 0 else {
       // Alone on this processor: its next slice begins at once.
       currentRecord.value.slicesRun &+= 1
@@ -31,8 +31,16 @@ extension Kernel {
     return epilogue(at: instruction)
   }
 
-  /// One more slice past the end: too many of them end the environment.
-  private func overran(at instruction: UInt64) -> SliceEnd {
+  /// One more slice past the end: too many of them end the environment. Where it has given the processor away since, it pays, and whoever runs
+  /// now is told.
+  private func overran(at instruction: UInt64, now: UInt64) -> SliceEnd {
+    let processor = self.processor
+    guard processor.value.told == processor.value.record else {
+      chargeOverrun(until: now)
+      processor.value.sliceEnd = now
+      processor.value.overrun = 0
+      return epilogue(at: instruction)
+    }
     processor.value.overrun &+= 1
     guard processor.value.overrun < Self.overrunLimit else { return .abort }
     return processor.value.epiloguePending == 1 ? .goOn : epilogue(at: instruction)
@@ -44,6 +52,7 @@ extension Kernel {
   private func epilogue(at instruction: UInt64) -> SliceEnd {
     let page = page(of: currentRecord)
     let entry = currentRecord.value.epilogueEntry
+    processor.value.told = processor.value.record
     guard page.value.faultPending | page.value.criticalSection == 0, entry != 0,
       instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
     else {
@@ -61,11 +70,18 @@ extension Kernel {
   @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64, now: UInt64) {
     leave(instruction: instruction, stack: stack)
     let processor = self.processor
-    if processor.value.epiloguePending != 0 {
-      processor.value.epiloguePending = 0
-      let end = processor.value.sliceEnd
-      if now > end { currentRecord.value.debt &+= now &- end }
-    }
+    if processor.value.epiloguePending != 0 { chargeOverrun(until: now) }
+  }
+
+  /// What ran past the end of the slice until time-stamp `now` is owed by whose slice it was, though it may have given the rest away.
+  @inline(__always) private func chargeOverrun(until now: UInt64) {
+    processor.value.epiloguePending = 0
+    let end = processor.value.sliceEnd
+    guard now > end else { return }
+    // Safe: the address is that of an environment's record, or of nobody's.
+    let told = unsafe Cell<EnvironmentRecord>(
+      UnsafeMutableRawPointer(bitPattern: processor.value.told).unsafelyUnwrapped)
+    told.value.debt &+= now &- end
   }
 
   /// The same, whatever the environment waits for from now on.
@@ -81,14 +97,5 @@ extension Kernel {
     record.value.savedInstructionPointer = instruction
     record.value.savedStackPointer = stack
     record.value.activity = UInt64(EnvironmentState.runnable.rawValue)
-  }
-
-  /// The rest of a slice passes from the running environment to another one. A slice that is over has no rest: who gives it away all the
-  /// same pays for the one that the other gets.
-  public func payForDonation() {
-    let end = processor.value.sliceEnd
-    let now = machine.timeStamp
-    processor.value.epiloguePending = 0
-    currentRecord.value.debt &+= (now > end ? now &- end : 0) &+ header.value.sliceLength
   }
 }

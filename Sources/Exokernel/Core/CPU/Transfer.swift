@@ -102,7 +102,7 @@ extension Kernel {
     let callee = recordNumbered(by: handle)
     let processor = self.processor
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.sleeping.rawValue),
-      slot < CapabilitySlot.count, processor.value.epiloguePending == 0
+      slot < CapabilitySlot.count
     else { return nil }
     // Safe: a processor runs one of the environments, or none, and then nobody calls.
     let capability = unsafe Cell<Capability>(
@@ -131,7 +131,7 @@ extension Kernel {
     let caller = currentRecord
     let name = caller.value.handle
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.calling.rawValue),
-      callee.value.awaited == name, processor.value.epiloguePending == 0
+      callee.value.awaited == name
     else { return nil }
     caller.value.savedInstructionPointer = instruction
     caller.value.savedStackPointer = stack

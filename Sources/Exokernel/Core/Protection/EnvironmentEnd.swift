@@ -28,6 +28,11 @@ extension Kernel {
     }
     releaseCallers(of: handle)
     header.value.liveEnvironments &-= 1
+    // What runs past the end of a slice of its goes to nobody's account from now on.
+    let record = environments.cell(at: environment).address
+    for index in 0..<header.value.processorCount where processor(index).value.told == record {
+      processor(index).value.told = nobodysNode.value.record
+    }
     if processor.value.environment == environment {
       leaveProcessor()
       processor.value.epiloguePending = 0

@@ -10,6 +10,7 @@
 .set FLUSH, 64
 .set STATE_TIMER, 72
 .set STATE_PENDING, 88                  # with the overrun and `isAlone` behind it
+.set STATE_TOLD, 96
 .set PRIVATE_ATTENTION, 72              # PrivateState
 .set RECORD_PAGE, 20                    # EnvironmentRecord
 .set RECORD_EPILOGUE, 72
@@ -332,6 +333,7 @@ timer_outside:
   cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)
   jne unusual_timer
   mov FROM_RING_3 + STATE_RECORD(%rsp), %rdx
+  mov %rdx, FROM_RING_3 + STATE_TOLD(%rsp)
   mov RECORD_PAGE(%rdx), %ecx
   mov RECORD_EPILOGUE(%rdx), %rdx
   test %rdx, %rdx
