@@ -104,10 +104,9 @@ extension Kernel {
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.sleeping.rawValue),
       slot < CapabilitySlot.count
     else { return nil }
+    let place = processor.value.environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot)
     // Safe: a processor runs one of the environments, or none, and then nobody calls.
-    let capability = unsafe Cell<Capability>(
-      UnsafeMutableRawPointer(
-        capabilities.base + Int(processor.value.environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))))
+    let capability = unsafe Cell<Capability>(UnsafeMutableRawPointer(capabilities.base + Int(place)))
     guard capability.value.rights.contains(.call),
       (callee.value.guardName ^ capability.value.name) & capability.value.mask == 0
     else { return nil }
