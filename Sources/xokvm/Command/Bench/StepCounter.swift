@@ -42,7 +42,7 @@ final class StepCounter: @unchecked Sendable {
     self.syscall = syscall
     // The processor comes to these entries without a stub. KVM may have executed the first instruction before its first report.
     entries = [
-      call: (4, 0), call + 1: (4, 1), fault: (14, 0), fault + 2: (14, 1), timer: (0xe0, 0), timer + 1: (0xe0, 1),
+      call: (4, 0), call + 4: (4, 1), fault: (14, 0), fault + 2: (14, 1), timer: (0xe0, 0), timer + 1: (0xe0, 1),
     ]
   }
 
