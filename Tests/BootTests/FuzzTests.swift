@@ -11,8 +11,8 @@ struct FuzzTests {
     #expect(result.lines.count == 2 && result.lines[0].hasPrefix("fuzz: seed "), "\(result.all)")
     let words = result.lines.last?.split(separator: " ") ?? []
     // More than a few are accepted: otherwise nothing behind the checks is tested.
-    #expect(words.count > 12 && Int(words[1]) == 5000 && Int(words[3]) ?? 0 > 500, "\(result.all)")
-    #expect(words.count > 12 && Int(words[13]) ?? 0 >= 35, "\(result.all)")
+    #expect(words.count > 13 && Int(words[1]) == 5000 && Int(words[3]) ?? 0 > 500, "\(result.all)")
+    #expect(words.count > 13 && Int(words[13]) ?? 0 >= 35, "\(result.all)")
   }
 
   @Test("bring down a kernel that has a mistake, and the command says where and how to see it again")

@@ -106,7 +106,8 @@ private func makeChild(_ frame: UInt64) -> ChildEnvironment? {
 /// Gives an environment the capabilities that it accepts, and waits until it has ended; ends it where it makes no call any more.
 private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallError) {
   var seen = page[.calls]
-  var patience = Clock.timeStamp(after: 200_000_000)
+  // Until its first call it needs turns of others, too, and a busy host takes its time.
+  var patience = Clock.timeStamp(after: 10_000_000_000)
   while child.isLive {
     if page[.isReady] == 1, page[.isGranted] == 0 {
       for slot in CapabilitySlot.disks...CapabilitySlot.networks {
@@ -121,7 +122,7 @@ private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallEr
     }
     if page[.calls] != seen {
       seen = page[.calls]
-      patience = Clock.timeStamp(after: 50_000_000)
+      patience = Clock.timeStamp(after: 100_000_000)
     }
     if Clock.timeStamp >= patience || page[.violation] == SharedPage.violated {
       do throws(CallError) { try KernelCall.destroyEnvironment(child.handle, capability: child.slot) } catch {
@@ -129,7 +130,9 @@ private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallEr
       }
       return
     }
-    KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 1_000_000))
+    // Long enough that looking takes no great part of a processor that is shared.
+    let pause: UInt64 = page[.isGranted] == 1 ? 5_000_000 : 500_000
+    KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: pause))
   }
 }
 

@@ -34,7 +34,7 @@ func watch(programs: UInt64) -> Int32 {
     looks &+= 1
     if finding == nil, isAlone { break }
     let started = Clock.timeStamp
-    let deadline = Clock.timeStamp(after: 10_000_000)
+    let deadline = Clock.timeStamp(after: 50_000_000)
     KernelCall.sleep(events: Environment.events, deadline: deadline)
     // A turn of everybody's slices, and what a busy host takes.
     guard Clock.nanoseconds(of: Clock.timeStamp &- started) < 20_000_000_000 else {
