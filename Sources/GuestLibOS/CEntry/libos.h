@@ -59,6 +59,8 @@ static inline __attribute__((always_inline)) void libos_store32(uintptr_t addres
 static inline __attribute__((always_inline)) void libos_store64(uintptr_t address, uint64_t value) {
   *(volatile uint64_t *)address = value;
 }
+// An exception that arrives behind the instruction.
+static inline __attribute__((always_inline)) void libos_breakpoint(void) { __asm__ volatile("int3" : : : "memory"); }
 // The spin of somebody who waits for another processor.
 static inline __attribute__((always_inline)) void libos_pause(void) { __asm__ volatile("pause" : : : "memory"); }
 static inline __attribute__((always_inline)) int libos_random(uint64_t *value) {

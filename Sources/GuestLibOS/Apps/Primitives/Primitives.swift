@@ -21,6 +21,7 @@ public func programMain() -> Int32 {
     try measureFrames()
     try measureBatches()
     measureFaults()
+    try measureExceptions()
     try measurePredicates()
     try measureDirectedYields()
     measureSwitches()
@@ -50,6 +51,8 @@ private enum Mark {
   static var directedYields: UInt64 { 0x100a }
   static var predicates: UInt64 { 0x100b }
   static var pairs: UInt64 { 0x100c }
+  static var yields: UInt64 { 0x100d }
+  static var exceptions: UInt64 { 0x100e }
   static var end: UInt64 { 0x10ff }
 }
 
@@ -209,11 +212,31 @@ private func measureFaults() {
   report("fault-upcall", start, 16)
 }
 
+nonisolated(unsafe) private var exceptionsServed: UInt64 = 0
+
+private func measureExceptions() throws(CallError) {
+  // Safe: one thread of the processor.
+  Exceptions.handler = { frame in
+    guard frame.vector == 3 else { return false }
+    unsafe exceptionsServed &+= 1
+    return true
+  }
+  KernelCall.null(mark: Mark.exceptions)
+  let start = Clock.nanoseconds
+  for _ in 0..<manyRounds { libos_breakpoint() }
+  let end = Clock.nanoseconds
+  KernelCall.null(mark: Mark.yields)
+  Exceptions.handler = nil
+  guard unsafe exceptionsServed == manyRounds else { throw .badArgument }
+  report("ring3-exception", Clock.nanoseconds &- (end &- start), manyRounds)
+}
+
 private func measureSwitches() {
   KernelCall.null(mark: Mark.switches)
   let me = Environment.number
   let first = Books.environment(me)?.slicesRun ?? 0
   while (Books.environment(me)?.slicesRun ?? 0) &- first < 128 {}
+  KernelCall.null(mark: Mark.yields)
   let start = Clock.nanoseconds
   for _ in 0..<rounds { KernelCall.yield() }
   report("slice-switch", start, rounds &* 2)

@@ -17,7 +17,7 @@ struct PrimitivesBench {
   /// Names of the operations, in the order of the table.
   static let names = [
     "null-call", "null-call-full", "frame-map", "frame-unmap", "frame-map-batch", "frame-unmap-batch", "fault-upcall",
-    "transfer", "directed-yield", "slice-switch", "predicate", "block-read", "packet-receive", "packet-send",
+    "ring3-exception", "transfer", "directed-yield", "slice-switch", "predicate", "block-read", "packet-receive", "packet-send",
   ]
 
   func run() throws -> [Operation] {
@@ -64,6 +64,9 @@ struct PrimitivesBench {
     case "frame-unmap": return call(0x1003, .frameUnmap)
     case "frame-map-batch": return further(call(0x1008, .frameMap), call(0x100c, .frameMap))
     case "frame-unmap-batch": return further(call(0x1008, .frameUnmap), call(0x100c, .frameUnmap))
+    case "ring3-exception":
+      // The program has counted them; whatever of them came through the kernel would be a stay in ring 0.
+      return most(0x100e) { if case .vector(let vector) = $0 { vector < 0x20 && vector != 4 } else { false } } ?? 0
     case "transfer":
       guard let there = call(0x1009, .call), let back = call(0x1009, .answer) else { return nil }
       return max(there, back)
