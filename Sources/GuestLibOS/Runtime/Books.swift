@@ -5,44 +5,31 @@ import ExokernelABI
 ///
 /// Safe: the kernel maps the books read-only in every environment at fixed addresses, and every index is checked.
 public enum Books {
-  private static func record<Record: BitwiseCopyable>(_ offset: UInt64, _ index: UInt64, of count: UInt64) -> Record? {
-    guard index < count else { return nil }
-    let address = UInt(AddressMap.books &+ offset) &+ UInt(index) &* UInt(MemoryLayout<Record>.stride)
-    return unsafe UnsafePointer<Record>(bitPattern: address)?.pointee
+  /// A reader of the books that the kernel exposes.
+  public static var reader: BooksReader {
+    unsafe BooksReader(
+      books: UnsafeRawPointer(bitPattern: UInt(AddressMap.books)).unsafelyUnwrapped,
+      frameTable: UnsafeRawPointer(bitPattern: UInt(AddressMap.frameTable)).unsafelyUnwrapped)
   }
 
   /// The header as it is now.
-  public static var header: BooksHeader {
-    unsafe UnsafePointer<BooksHeader>(bitPattern: UInt(AddressMap.books)).unsafelyUnwrapped.pointee
-  }
+  public static var header: BooksHeader { reader.header }
 
   /// An environment's record.
-  public static func environment(_ index: UInt64) -> EnvironmentRecord? {
-    record(BooksLayout.environmentsOffset, index, of: BooksLayout.environments)
-  }
+  public static func environment(_ index: UInt64) -> EnvironmentRecord? { reader.environment(index) }
 
   /// What a processor does now.
-  public static func processor(_ index: UInt64) -> ProcessorRecord? {
-    record(BooksLayout.processorsOffset, index, of: BooksLayout.processors)
-  }
+  public static func processor(_ index: UInt64) -> ProcessorRecord? { reader.processor(index) }
 
   /// A position of a slice vector, processor << 8 | position.
-  public static func slice(_ position: UInt64) -> SliceRecord? {
-    guard position & 0xff < BooksLayout.slices, position &>> 8 < BooksLayout.processors else { return nil }
-    return record(
-      BooksLayout.slicesOffset, (position &>> 8) &* BooksLayout.slices &+ (position & 0xff),
-      of: BooksLayout.slices &* BooksLayout.processors)
-  }
+  public static func slice(_ position: UInt64) -> SliceRecord? { reader.slice(position) }
 
   /// Owner of a position of a slice vector plus one; 0 where it is free.
   public static func sliceOwnerPlusOne(_ position: UInt64) -> UInt32? { slice(position)?.ownerPlusOne }
 
   /// A capability of an environment.
   public static func capability(of environment: UInt64, slot: UInt64) -> Capability? {
-    guard slot < CapabilitySlot.count, environment < BooksLayout.environments else { return nil }
-    return record(
-      BooksLayout.capabilitiesOffset, environment &* CapabilitySlot.count &+ slot,
-      of: BooksLayout.environments &* CapabilitySlot.count)
+    reader.capability(of: environment, slot: slot)
   }
 
   /// The first slot in which this environment holds no capability; nil where it has none left.
@@ -63,37 +50,22 @@ public enum Books {
   }
 
   /// A disk.
-  public static func disk(_ index: UInt64) -> DiskRecord? {
-    index < UInt64(header.diskCount) ? record(BooksLayout.disksOffset, index, of: BooksLayout.disks) : nil
-  }
+  public static func disk(_ index: UInt64) -> DiskRecord? { reader.disk(index) }
 
   /// A network interface.
-  public static func interface(_ index: UInt64) -> InterfaceRecord? {
-    index < UInt64(header.interfaceCount)
-      ? record(BooksLayout.interfacesOffset, index, of: BooksLayout.interfaces) : nil
-  }
+  public static func interface(_ index: UInt64) -> InterfaceRecord? { reader.interface(index) }
 
   /// A packet filter.
-  public static func filter(_ index: UInt64) -> FilterRecord? {
-    record(BooksLayout.filtersOffset, index, of: BooksLayout.filters)
-  }
+  public static func filter(_ index: UInt64) -> FilterRecord? { reader.filter(index) }
 
   /// An extent of a disk.
-  public static func extent(_ index: UInt64) -> ExtentRecord? {
-    record(BooksLayout.extentsOffset, index, of: BooksLayout.extents)
-  }
+  public static func extent(_ index: UInt64) -> ExtentRecord? { reader.extent(index) }
 
   /// A region.
-  public static func region(_ index: UInt64) -> RegionRecord? {
-    record(BooksLayout.regionsOffset, index, of: BooksLayout.regions)
-  }
+  public static func region(_ index: UInt64) -> RegionRecord? { reader.region(index) }
 
   /// The record of a frame.
-  public static func frame(_ number: UInt64) -> FrameRecord? {
-    guard number < UInt64(header.frameCount) else { return nil }
-    let address = UInt(AddressMap.frameTable) &+ UInt(number) &* UInt(MemoryLayout<FrameRecord>.stride)
-    return unsafe UnsafePointer<FrameRecord>(bitPattern: address)?.pointee
-  }
+  public static func frame(_ number: UInt64) -> FrameRecord? { reader.frame(number) }
 
   /// The page-table entry of a mapped page of ours; nil where a table on the way is missing.
   public static func entry(of address: UInt64) -> UInt64? {

@@ -57,6 +57,18 @@ public enum Console {
     flush()
   }
 
+  /// Puts bytes into the console buffer for `KernelCall.consoleDraw`, from its start, as many of them as it holds. What was put of a line is
+  /// lost.
+  public static func fill(_ bytes: ArraySlice<UInt8>) {
+    unsafe count = 0
+    var address = UInt(AddressMap.environmentPage &+ EnvironmentPage.consoleOffset)
+    for byte in bytes.prefix(Int(EnvironmentPage.consoleCapacity)) {
+      // Safe: no more bytes than the buffer has.
+      unsafe UnsafeMutablePointer<UInt8>(bitPattern: address).unsafelyUnwrapped.pointee = byte
+      address &+= 1
+    }
+  }
+
   /// Writes the line as far as it has come.
   public static func flush() {
     let length = unsafe count
