@@ -59,6 +59,15 @@ let package = Package(
       name: "HTTP", dependencies: ["FileSystems"], path: "Sources/GuestLibOS/HTTP",
       swiftSettings: guest),
     .target(
+      name: "Inspection", dependencies: ["ExokernelABI"], path: "Sources/GuestLibOS/Inspection", swiftSettings: guest),
+    .target(
+      name: "Service",
+      dependencies: ["LibOS", "ExokernelABI", "DownloadedCode", "InternetStack", "FileSystems", "HTTP"],
+      path: "Sources/GuestLibOS/Service", swiftSettings: guest),
+    .target(
+      name: "BooksApp", dependencies: ["LibOS", "ExokernelABI", "Inspection"], path: "Sources/GuestLibOS/Apps/Books",
+      swiftSettings: guest),
+    .target(
       name: "HelloApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Hello",
       swiftSettings: guest),
     .target(
@@ -68,8 +77,10 @@ let package = Package(
       name: "FuzzApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Fuzz",
       swiftSettings: guest),
     .target(
-      name: "WebApp",
-      dependencies: ["LibOS", "ExokernelABI", "DownloadedCode", "InternetStack", "FileSystems", "HTTP"],
+      name: "StatusApp", dependencies: ["LibOS", "ExokernelABI", "FileSystems", "HTTP", "Inspection", "Service"],
+      path: "Sources/GuestLibOS/Apps/Status", swiftSettings: guest),
+    .target(
+      name: "WebApp", dependencies: ["LibOS", "ExokernelABI", "FileSystems", "Service"],
       path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),
 
     // Guest images: compiled for the guest by the plug-in, carried inside the command.
@@ -124,6 +135,8 @@ let package = Package(
     .testTarget(
       name: "HTTPTests", dependencies: ["HTTP", "FileSystems", "StorageFixtures", "RandomFixtures"],
       swiftSettings: tests),
+    .testTarget(
+      name: "InspectionTests", dependencies: ["Inspection", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
       name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "BootArchive", "KernelFixtures", "xokvm"],
       exclude: ["Guests"],

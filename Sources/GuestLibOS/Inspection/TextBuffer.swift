@@ -26,6 +26,29 @@ struct TextBuffer {
     put(digits)
   }
 
+  /// The same in no more than `width` columns, four at least: thousands, millions and so on where it has more digits.
+  mutating func put(short value: UInt64, width: Int) {
+    let digits = Self.short(value, width: width)
+    put(spaces: width - digits.count)
+    put(digits)
+  }
+
+  /// A number in at most `width` characters, at least four of them.
+  static func short(_ value: UInt64, width: Int) -> [UInt8] {
+    let units: StaticString = "kMGTPE"
+    var rest = value
+    var unit = 0
+    var text = digits(rest)
+    while text.count > width, unit < units.utf8CodeUnitCount {
+      rest /= 1000
+      text = digits(rest)
+      // Safe: as above, and the index is below the number of units.
+      unsafe text.append(units.utf8Start[unit])
+      unit += 1
+    }
+    return text
+  }
+
   /// Appends what takes no place on the line.
   mutating func put(sequence text: StaticString) {
     let before = column

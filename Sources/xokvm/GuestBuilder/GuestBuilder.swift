@@ -25,9 +25,11 @@ import Foundation
         image = try buildPrograms(
           toolchain,
           [
+            Program(name: "books", folder: "Sources/GuestLibOS/Apps/Books"),
             Program(name: "fuzz", folder: "Sources/GuestLibOS/Apps/Fuzz"),
             Program(name: "hello", folder: "Sources/GuestLibOS/Apps/Hello"),
             Program(name: "primitives", folder: "Sources/GuestLibOS/Apps/Primitives"),
+            Program(name: "status", folder: "Sources/GuestLibOS/Apps/Status"),
             Program(name: "web", folder: "Sources/GuestLibOS/Apps/Web"),
           ])
       default:
@@ -69,6 +71,7 @@ private func buildPrograms(_ tools: Toolchain, _ programs: [Program]) throws -> 
     GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
     GuestModule("LibOS", "Sources/GuestLibOS/Runtime"), GuestModule("InternetStack", "Sources/GuestLibOS/Network"),
     GuestModule("FileSystems", "Sources/GuestLibOS/FileSystems"), GuestModule("HTTP", "Sources/GuestLibOS/HTTP"),
+    GuestModule("Inspection", "Sources/GuestLibOS/Inspection"), GuestModule("Service", "Sources/GuestLibOS/Service"),
   ]
   var objects = try libraries.map { try tools.compile($0, flags: []) }
   let start = "Sources/GuestLibOS/Runtime/start"

@@ -14,12 +14,18 @@ enum Guests {
     return try start(programs, in: folder, options: options).wait(seconds: seconds)
   }
 
-  /// Starts a machine with these programs, which are stored in `folder`.
+  /// Starts a machine with these programs, which are stored in `folder`; those of other names are bundled ones.
   static func start(_ programs: [String], in folder: ScratchFolder, options: [String] = []) throws -> RunningCommand {
     var arguments = ["boot"]
-    let names = programs.map { String($0.prefix { $0 != ":" }) }
-    for (name, contents) in files where names.contains(name) { try folder.store(name, contents) }
-    for program in programs { arguments += ["--app", folder.path(program)] }
+    for program in programs {
+      let name = String(program.prefix { $0 != ":" })
+      if let file = files.first(where: { $0.name == name }) {
+        try folder.store(name, file.contents)
+        arguments += ["--app", folder.path(program)]
+      } else {
+        arguments += ["--app", program]
+      }
+    }
     return try Command.start(Command.xokvm, arguments + options)
   }
 }

@@ -12,16 +12,17 @@ public enum BooksPage {
     var page = TextBuffer()
     appendHead(refreshSeconds, to: &page)
     page.put("<body>\n<h1>The books of this machine</h1>\n<p>")
+    page.put("Environments: ")
     page.put(UInt64(snapshot.environments.count))
-    page.put(" environments, ")
+    page.put("; processors: ")
     page.put(UInt64(snapshot.vectors.count))
-    page.put(" processors, ")
+    page.put("; frames: ")
     page.put(UInt64(snapshot.header.frameCount))
-    page.put(" frames: ")
+    page.put(", of which the kernel and the boot archive have ")
     page.put(UInt64(snapshot.map.kernel))
-    page.put(" of the kernel and the boot archive, ")
+    page.put(" and nobody has ")
     page.put(UInt64(snapshot.map.free))
-    page.put(" free.</p>\n")
+    page.put(".</p>\n")
     PageGraphics.appendFrames(snapshot, to: &page)
     PageGraphics.appendSlices(snapshot, to: &page)
     PageTables.appendEnvironments(snapshot, to: &page)
@@ -69,7 +70,8 @@ public enum BooksPage {
   }
 
   private static func appendCapabilities(_ tree: CapabilityTree, to page: inout TextBuffer) {
-    page.put("<h2>Capabilities by name: who holds them in which slot, and whose guard a name is</h2>\n<ul id=\"capabilities\">")
+    page.put("<h2>Capabilities by name: who holds them in which slot, and whose guard a name is</h2>\n")
+    page.put("<ul id=\"capabilities\">")
     var depth = 0
     for index in tree.nodes.indices {
       let node = tree.nodes[index]

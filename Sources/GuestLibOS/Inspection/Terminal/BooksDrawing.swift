@@ -55,9 +55,10 @@ public enum BooksDrawing {
     for processor in snapshot.vectors.indices {
       let vector = snapshot.vectors[processor]
       var line = TextBuffer()
-      line.heading("slices")
-      line.put(UInt64(processor), width: 1)
+      line.heading("cpu")
       line.put(" ")
+      line.put(UInt64(processor))
+      line.tab(to: 8)
       for position in vector.owners.indices {
         let isTurn = position == vector.position
         if isTurn { line.put(sequence: "\u{1b}[7m") }
@@ -75,8 +76,8 @@ public enum BooksDrawing {
   private static func appendEnvironments(_ snapshot: BooksSnapshot, to lines: inout [[UInt8]]) {
     var line = TextBuffer()
     line.heading("environments")
-    line.tab(to: 19)
-    line.put("state        frames  slices fil ext env reg   turns faults entries")
+    line.tab(to: 18)
+    line.put("state         frames slices fil ext env reg turns faults entry")
     lines.append(line.bytes)
     for environment in snapshot.environments {
       let record = environment.record
@@ -84,16 +85,18 @@ public enum BooksDrawing {
       line.owner(environment.number, isDense: true)
       line.put(" ")
       line.put(environment.name)
-      line.tab(to: 19)
+      line.tab(to: 18)
       line.put(environment.stateName)
       if record.processorPlusOne != 0 { line.put(UInt64(record.processorPlusOne - 1), width: 2) }
       line.put(used: record.quota(.frames), column: 38)
-      line.put(used: record.quota(.slices), column: 46)
+      line.put(used: record.quota(.slices), column: 45)
       for kind in [.filters, .extents, .environments, .regions] as [ResourceKind] {
-        line.put(UInt64(record.quota(kind).used), width: 4)
+        line.put(short: UInt64(record.quota(kind).used), width: 4)
       }
-      line.put(record.slicesRun, width: 8)
-      line.put(record.faults, width: 7)
+      line.put(" ")
+      line.put(short: record.slicesRun, width: 5)
+      line.put(" ")
+      line.put(short: record.faults, width: 6)
       line.put(" ")
       line.put(environment.boundEntries)
       lines.append(line.bytes)
@@ -103,7 +106,7 @@ public enum BooksDrawing {
   private static func appendCapabilities(_ tree: CapabilityTree, to lines: inout [[UInt8]]) {
     var line = TextBuffer()
     line.heading("capabilities")
-    line.put(" by name; environment:slot and rights, = is the guard of")
+    line.put(" by name; environment:slot and rights; = its guard is this name")
     lines.append(line.bytes)
     var continues: [Bool] = []
     for node in tree.nodes.prefix(mostNames) {
@@ -157,7 +160,7 @@ public enum BooksDrawing {
     line.put("  interrupts ", counters.interrupts)
     lines.append(line.bytes)
     var second = TextBuffer()
-    second.put("         blocks ", counters.blocks)
+    second.put("blocks ", counters.blocks)
     second.put("  packets received ", counters.packetsReceived)
     second.put(" sent ", counters.packetsSent)
     second.put(" unwanted ", counters.packetsUnwanted)
@@ -169,7 +172,7 @@ public enum BooksDrawing {
 extension TextBuffer {
   fileprivate mutating func put(_ label: StaticString, _ value: UInt64) {
     put(label)
-    put(value)
+    put(Self.short(value, width: 7))
   }
 
   fileprivate mutating func heading(_ text: StaticString) {
@@ -180,8 +183,10 @@ extension TextBuffer {
 
   /// `used/limit`, ending before `column`.
   fileprivate mutating func put(used quota: Quota, column wanted: Int) {
-    let limit = Self.digits(UInt64(quota.limit))
-    put(UInt64(quota.used), width: max(0, wanted - column - limit.count - 1))
+    let limit = Self.short(UInt64(quota.limit), width: 5)
+    let used = Self.short(UInt64(quota.used), width: 5)
+    put(spaces: max(0, wanted - column - used.count - limit.count - 1))
+    put(used)
     put("/")
     put(limit)
   }

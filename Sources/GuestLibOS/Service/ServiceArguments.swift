@@ -1,28 +1,29 @@
 import InternetStack
 
-/// What `web:KEY=VALUE,...` asks for.
-struct WebArguments {
-  /// A fixed address with its prefix, from `ip=A.B.C.D/N`; without it the address comes by DHCP.
-  var address: IPv4Address?
-  var prefixLength: UInt8 = 24
+/// What `NAME:KEY=VALUE,...` asks of a program that serves the network: `ip`, `gateway`, `port` and `interface`, and further keys of the
+/// program's own whose values are numbers.
+public struct ServiceArguments {
+  /// A fixed address, from `ip=A.B.C.D/N`; without it the address comes by DHCP.
+  public private(set) var address: IPv4Address?
+  /// Length of the address's prefix in bits.
+  public private(set) var prefixLength: UInt8 = 24
   /// `gateway=A.B.C.D`.
-  var gateway: IPv4Address?
+  public private(set) var gateway: IPv4Address?
   /// `port=N`.
-  var port: UInt16 = 80
-  /// `disk=N`, counted from 0 in the order of the command line.
-  var disk: UInt64 = 0
-  /// `interface=N`, counted from 0 likewise.
-  var interface: UInt64 = 0
+  public private(set) var port: UInt16 = 80
+  /// `interface=N`, counted from 0 in the order of the command line.
+  public private(set) var interface: UInt64 = 0
 
-  /// Parses the argument text; nil when a part of it is not understood.
-  init?(_ text: [UInt8]) {
+  /// Parses the argument text; nil when a part of it is not understood. `takeNumber` is asked about keys that are not known here, and
+  /// tells whether it took the number.
+  public init?(_ text: [UInt8], takeNumber: ([UInt8], UInt64) -> Bool = { _, _ in false }) {
     for part in text.split(separator: UInt8(ascii: ",")) {
       let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1)
-      guard pair.count == 2, take(key: Array(pair[0]), value: Array(pair[1])) else { return nil }
+      guard pair.count == 2, take(key: Array(pair[0]), value: Array(pair[1]), takeNumber) else { return nil }
     }
   }
 
-  private mutating func take(key: [UInt8], value: [UInt8]) -> Bool {
+  private mutating func take(key: [UInt8], value: [UInt8], _ takeNumber: ([UInt8], UInt64) -> Bool) -> Bool {
     if Self.equal(key, "ip") { return takeAddress(value) }
     if Self.equal(key, "gateway") {
       gateway = IPv4Address(parsing: value)
@@ -33,15 +34,11 @@ struct WebArguments {
       port = UInt16(truncatingIfNeeded: number)
       return number > 0 && number < 65_536
     }
-    if Self.equal(key, "disk") {
-      disk = number
-      return true
-    }
     if Self.equal(key, "interface") {
       interface = number
       return true
     }
-    return false
+    return takeNumber(key, number)
   }
 
   private mutating func takeAddress(_ value: [UInt8]) -> Bool {
@@ -54,7 +51,8 @@ struct WebArguments {
     return true
   }
 
-  private static func equal(_ bytes: [UInt8], _ text: StaticString) -> Bool {
+  /// True where `bytes` are those of `text`.
+  public static func equal(_ bytes: [UInt8], _ text: StaticString) -> Bool {
     guard bytes.count == text.utf8CodeUnitCount else { return false }
     // A literal's code units live as long as the program; `index` is below their count.
     for index in bytes.indices where unsafe bytes[index] != text.utf8Start[index] { return false }

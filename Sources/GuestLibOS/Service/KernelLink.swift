@@ -4,18 +4,19 @@ import InternetStack
 import LibOS
 
 /// The packet interface of the exokernel as the stack's link. A reference: the stack sends through it, the program receives.
-final class KernelLink: PacketLink {
+public final class KernelLink: PacketLink {
   private var interface: PacketInterface
   /// The received frame: the slot is given back before the stack sends its answer through the same interface.
   private var frame = [UInt8](repeating: 0, count: Int(PacketRing.slotSize))
 
-  init(interface number: UInt64, filter: borrowing FilterBuilder) throws(CallError) {
+  /// Binds `filter` to a ring of its own on an interface.
+  public init(interface number: UInt64, filter: borrowing FilterBuilder) throws(CallError) {
     interface = try PacketInterface(interface: number, filter: filter)
   }
 
   /// What the program wants to see: ARP, echo requests and its port; with a fixed address of its own only what is for that,
   /// else DHCP too.
-  static func filter(port: UInt16, address: IPv4Address?) throws(FilterBuilderError) -> FilterBuilder {
+  public static func filter(port: UInt16, address: IPv4Address?) throws(FilterBuilderError) -> FilterBuilder {
     var filter = FilterBuilder()
     if let address {
       try filter.accept(.ipv4(destination: address.value, protocol: 6, destinationPort: port))
@@ -31,21 +32,25 @@ final class KernelLink: PacketLink {
     return filter
   }
 
-  var hardwareAddress: MACAddress {
+  /// The interface's address.
+  public var hardwareAddress: MACAddress {
     let bits = interface.record.hardwareAddress
     func byte(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: bits >> (8 * index)) }
     return MACAddress(byte(0), byte(1), byte(2), byte(3), byte(4), byte(5))
   }
 
-  var maximumTransmissionUnit: Int { Int(min(1500, max(576, interface.record.maximumTransmissionUnit))) }
+  /// Largest payload of a frame in bytes.
+  public var maximumTransmissionUnit: Int { Int(min(1500, max(576, interface.record.maximumTransmissionUnit))) }
 
-  var offload: LinkOffload {
+  /// What the device computes for the stack.
+  public var offload: LinkOffload {
     LinkOffload(
       transmitChecksum: interface.record.offload & 1 != 0,
       maximumSegmentsPerSend: interface.record.offload & 2 != 0 ? 45 : 1)
   }
 
-  func send(_ frame: UnsafeRawBufferPointer, metadata: FrameMetadata) -> Bool {
+  /// Sends a frame; false where there is no room for it now.
+  public func send(_ frame: UnsafeRawBufferPointer, metadata: FrameMetadata) -> Bool {
     var block = SendBlock()
     if metadata.needsChecksum {
       block.needsChecksum = 1
@@ -62,7 +67,7 @@ final class KernelLink: PacketLink {
   }
 
   /// Gives one received frame to `stack`; false when there is none.
-  func receive(into stack: NetworkStack<KernelLink>, now: Instant) -> Bool {
+  public func receive(into stack: NetworkStack<KernelLink>, now: Instant) -> Bool {
     var count = 0
     var metadata = FrameMetadata()
     // The slot's bytes, valid during the closure; no more of them are copied than the array has room for.
