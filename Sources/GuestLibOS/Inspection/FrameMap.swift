@@ -76,6 +76,18 @@ public struct FrameMap: Sendable {
     }
   }
 
+  /// The column behind the cells of `row` that look like the one at `first`: they have the same use and density.
+  public func run(row: Int, from first: Int) -> Int {
+    let start = cells[row * columns + first]
+    var end = first + 1
+    while end < columns {
+      let next = cells[row * columns + end]
+      guard next.use == start.use, next.isDense == start.isDense else { break }
+      end += 1
+    }
+    return end
+  }
+
   /// The large frame that the frames being looked at may be in.
   private struct LargeFrame {
     var owner = 0

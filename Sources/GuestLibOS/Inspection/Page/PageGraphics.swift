@@ -13,7 +13,7 @@ enum PageGraphics {
     for row in 0..<snapshot.map.rows {
       var column = 0
       while column < snapshot.map.columns {
-        let end = run(snapshot.map, row, column)
+        let end = snapshot.map.run(row: row, from: column)
         appendRun(snapshot, row, column..<end, to: &page)
         column = end
       }
@@ -29,18 +29,6 @@ enum PageGraphics {
       page.put("</b>")
     }
     page.put("</p>\n")
-  }
-
-  /// The column behind those that look like `first`.
-  private static func run(_ map: FrameMap, _ row: Int, _ first: Int) -> Int {
-    let start = map.cells[row * map.columns + first]
-    var end = first + 1
-    while end < map.columns {
-      let next = map.cells[row * map.columns + end]
-      guard next.use == start.use, next.isDense == start.isDense else { break }
-      end += 1
-    }
-    return end
   }
 
   private static func appendRun(

@@ -39,13 +39,11 @@ public enum BooksDrawing {
       var line = TextBuffer()
       line.put(UInt64(first) * UInt64(snapshot.map.framesPerCell), width: 7)
       line.put(" ")
-      for cell in snapshot.map.cells[first..<first + snapshot.map.columns] {
-        switch cell.use {
-        case .absent: line.put(" ")
-        case .free: line.put(".")
-        case .kernel: line.glyph(UInt8(ascii: "#"), Palette.kernel, isDense: cell.isDense)
-        case .environment(let number): line.owner(UInt64(number), isDense: cell.isDense)
-        }
+      var column = 0
+      while column < snapshot.map.columns {
+        let end = snapshot.map.run(row: row, from: column)
+        line.put(snapshot.map.cells[first + column], count: end - column)
+        column = end
       }
       lines.append(line.bytes)
     }
@@ -191,17 +189,29 @@ extension TextBuffer {
     put(limit)
   }
 
+  /// Cells that look alike: the colour is named once, for each byte costs the kernel its copy.
+  fileprivate mutating func put(_ cell: FrameCell, count: Int) {
+    switch cell.use {
+    case .absent: put(spaces: count)
+    case .free: for _ in 0..<count { put(".") }
+    case .kernel: glyph(UInt8(ascii: "#"), Palette.kernel, isDense: cell.isDense, count: count)
+    case .environment(let number):
+      let letter = Self.glyph(of: UInt64(number))
+      glyph(letter, Palette.environment(UInt64(number)), isDense: cell.isDense, count: count)
+    }
+  }
+
   /// An environment's letter in its colour.
   fileprivate mutating func owner(_ number: UInt64, isDense: Bool) {
     glyph(Self.glyph(of: number), Palette.environment(number), isDense: isDense)
   }
 
   /// A letter: black on the colour, or the colour on the terminal's own background.
-  fileprivate mutating func glyph(_ letter: UInt8, _ colour: OwnerColour, isDense: Bool) {
+  fileprivate mutating func glyph(_ letter: UInt8, _ colour: OwnerColour, isDense: Bool, count: Int = 1) {
     put(sequence: isDense ? "\u{1b}[38;5;16;48;5;" : "\u{1b}[38;5;")
     put(sequence: colour.terminal)
     put(sequence: "m")
-    put(letter)
+    for _ in 0..<count { put(letter) }
     put(sequence: "\u{1b}[0m")
   }
 }
