@@ -54,7 +54,8 @@ struct TerminalText {
     }
     guard let match = rest.prefixMatch(of: #/\u{1b}\[([0-9;]*)([A-Za-z])/#) else {
       strays.append(rest.prefix(8).debugDescription)
-      return rest.removeFirst()
+      rest.removeFirst()
+      return
     }
     let numbers = match.1.split(separator: ";", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
     switch match.2 {
