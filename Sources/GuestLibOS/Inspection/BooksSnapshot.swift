@@ -87,9 +87,15 @@ public struct BooksSnapshot: Sendable {
       vectors.append(SliceVector(owners: owners, position: Int(turn % BooksLayout.slices)))
     }
     tree = CapabilityTree(books, environments: environments)
-    // At last what takes longest, so that the rest is of one moment.
-    map = FrameMap(books, columns: columns, rows: rows)
+    var map = FrameMap(frameCount: header.frameCount, columns: columns, rows: rows)
+    // All memory is there. Once more the records, which count frames, and then the frames: a reader does not change what it reads about itself.
+    for index in environments.indices {
+      guard let record = books.environment(environments[index].number) else { continue }
+      environments[index].record = record
+    }
+    map.read(books)
     for index in environments.indices { environments[index].frames = map.totals[Int(environments[index].number)] }
+    self.map = map
   }
 
   /// Positions of all slice vectors that `environment` holds.

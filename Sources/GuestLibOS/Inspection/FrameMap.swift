@@ -46,32 +46,44 @@ public struct FrameMap: Sendable {
   /// Frames in a cell.
   public let framesPerCell: UInt32
   /// The cells, row by row.
-  public private(set) var cells: [FrameCell] = []
+  public private(set) var cells: [FrameCell]
   /// Sums by environment number.
   public private(set) var totals: [FrameTotals]
   /// Frames that are nobody's.
   public private(set) var free: UInt32 = 0
   /// Frames of the kernel and of the boot archive.
   public private(set) var kernel: UInt32 = 0
+  /// Frames of the range being looked at, by environment; at last the kernel's.
+  private var counts: [UInt32]
 
   /// Frames in a large one.
   private static let largeWeight: UInt32 = 512
 
   /// Looks once at the record of every frame.
   public init(_ books: BooksReader, columns: Int, rows: Int) {
+    self.init(frameCount: books.header.frameCount, columns: columns, rows: rows)
+    read(books)
+  }
+
+  /// An empty map of a machine with `frameCount` frames, which has all the memory that it needs.
+  init(frameCount: UInt32, columns: Int, rows: Int) {
     self.columns = max(1, columns)
     self.rows = max(1, rows)
-    totals = [FrameTotals](repeating: FrameTotals(), count: Int(BooksLayout.environments))
-    let header = books.header
     let cellCount = UInt32(truncatingIfNeeded: self.columns * self.rows)
-    framesPerCell = max(1, header.frameCount / cellCount + (header.frameCount % cellCount == 0 ? 0 : 1))
-    cells.reserveCapacity(Int(cellCount))
-    var counts = [UInt32](repeating: 0, count: Int(BooksLayout.environments) + 1)
+    framesPerCell = max(1, frameCount / cellCount + (frameCount % cellCount == 0 ? 0 : 1))
+    totals = [FrameTotals](repeating: FrameTotals(), count: Int(BooksLayout.environments))
+    counts = [UInt32](repeating: 0, count: Int(BooksLayout.environments) + 1)
+    cells = [FrameCell](repeating: FrameCell(use: .absent, taken: 0, count: 0), count: Int(cellCount))
+  }
+
+  /// Fills an empty map without allocating: so the reader's own frames stay as they are meanwhile.
+  mutating func read(_ books: BooksReader) {
+    let header = books.header
     var large = LargeFrame()
     var first: UInt32 = 0
-    while cells.count < Int(cellCount) {
+    for index in cells.indices {
       let end = min(header.frameCount, first &+ framesPerCell)
-      cells.append(cell(first..<max(first, end), books, header, &counts, &large))
+      cells[index] = cell(first..<max(first, end), books, header, &large)
       first = max(first, end)
     }
   }
@@ -95,8 +107,7 @@ public struct FrameMap: Sendable {
   }
 
   private mutating func cell(
-    _ range: Range<UInt32>, _ books: BooksReader, _ header: BooksHeader, _ counts: inout [UInt32],
-    _ large: inout LargeFrame
+    _ range: Range<UInt32>, _ books: BooksReader, _ header: BooksHeader, _ large: inout LargeFrame
   ) -> FrameCell {
     guard !range.isEmpty else { return FrameCell(use: .absent, taken: 0, count: 0) }
     let kernelIndex = counts.count - 1
