@@ -12,8 +12,8 @@ struct HelloTests {
     let second = result.lines.filter { $0.hasPrefix("[1 hello]") }
     #expect(first.first?.contains("hello from environment 0") == true)
     #expect(second.first?.contains("hello from environment 1") == true)
-    #expect(first.contains { $0.contains("slices 0 of 64; capabilities 0:1.0rwxa") }, "\(result.all)")
-    #expect(second.contains { $0.contains("slices 1 of 64; capabilities 0:1.1rwxa") }, "\(result.all)")
+    #expect(first.contains { $0.contains("slices 0 of 64; capabilities 0:1.0.0.0.1rwxa") }, "\(result.all)")
+    #expect(second.contains { $0.contains("slices 1 of 64; capabilities 0:1.1.0.0.1rwxa") }, "\(result.all)")
     #expect(first.last?.contains("step 3") == true)
     #expect(second.last?.contains("step 3") == true)
     // Each speaks between two lines of the other: neither had the processor for itself.

@@ -16,7 +16,7 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
   guard boot.commandLine.upperBound &- boot.commandLine.lowerBound < CommandLine.limit else {
     Panic.end("the command line is too long, shorten it; bytes: at least ", CommandLine.limit)
   }
-  guard boot.firstFree &+ (4 << 20) <= boot.memorySize else {
+  guard boot.firstFree &+ (4 << 20) <= boot.endOfFree else {
     Panic.end("too little memory, give the machine more; bytes: ", boot.memorySize)
   }
   FrameTable.map(boot)

@@ -47,11 +47,12 @@ enum StartInfo {
     let ends = [address &+ 56, listEnd, textEnd, mapEnd] as InlineArray<4, UInt64>
     for index in ends.indices where ends[index] > floor && ends[index] < memoryEnd { floor = ends[index] }
     let table = (floor &+ 0x1f_ffff) & ~0x1f_ffff
-    let limit = memoryEnd < AddressMap.directMapSize ? memoryEnd : AddressMap.directMapSize
+    // Every frame of the machine has a record, those of the modules, too: programs' pages are mapped where they lie there.
+    let limit = end < AddressMap.directMapSize ? end : AddressMap.directMapSize
     // Environments see the table by large pages: what else is in the last one would be seen by all, so nobody gets it.
     let tableEnd = (table &+ (limit &>> 12) &* 32 &+ 0x1f_ffff) & ~0x1f_ffff
     return BootInformation(
-      memorySize: limit, frameTable: table, firstFree: tableEnd,
+      memorySize: limit, frameTable: table, firstFree: tableEnd, endOfFree: memoryEnd < limit ? memoryEnd : limit,
       commandLine: commandLine..<textEnd, archive: archive)
   }
 

@@ -6,8 +6,10 @@ public struct BootInformation {
   public var memorySize: UInt64
   /// Physical address of the frame table, on a 2 MiB boundary.
   public var frameTable: UInt64
-  /// First byte after everything that the kernel and the VMM put into memory.
+  /// First byte after everything that the kernel and the VMM put into the beginning of memory.
   public var firstFree: UInt64
+  /// First byte of what the VMM put into the end of memory.
+  public var endOfFree: UInt64
   /// The command line.
   public var commandLine: Range<UInt64>
   /// The archive with the programs, empty where there is none.
@@ -15,8 +17,10 @@ public struct BootInformation {
 
   /// A description of the machine.
   public init(
-    memorySize: UInt64, frameTable: UInt64, firstFree: UInt64, commandLine: Range<UInt64>, archive: Range<UInt64>
+    memorySize: UInt64, frameTable: UInt64, firstFree: UInt64, endOfFree: UInt64, commandLine: Range<UInt64>,
+    archive: Range<UInt64>
   ) {
+    self.endOfFree = endOfFree
     self.memorySize = memorySize
     self.frameTable = frameTable
     self.firstFree = firstFree
@@ -36,8 +40,9 @@ extension Kernel {
     let first = UInt32(truncatingIfNeeded: (firstFree &+ 4095) &>> 12)
     header.value.firstFrame = first
     header.value.frontier = first
-    header.value.largeFrontier = header.value.frameCount
-    header.value.freeFrames = header.value.frameCount &- first
+    let end = UInt32(truncatingIfNeeded: (boot.endOfFree < limit ? boot.endOfFree : limit) &>> 12)
+    header.value.largeFrontier = end > first ? end : first
+    header.value.freeFrames = (end > first ? end : first) &- first
     header.value.timeMultiplier = timeMultiplier
     header.value.timeShift = timeShift
     header.value.sliceLength = timeStamps(microseconds: 10_000)

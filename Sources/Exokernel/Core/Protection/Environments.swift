@@ -110,7 +110,7 @@ extension Kernel {
   func shareOut() {
     let count = header.value.liveEnvironments
     guard count > 1 else { return }
-    let frames = (header.value.frameCount &- header.value.firstFrame) / count
+    let frames = (header.value.largeFrontier &- header.value.firstFrame) / count
     // The records of environments that the programs themselves take are nobody's to promise.
     let totals: InlineArray<6, UInt32> = [0, 64, 16, 64, 64 &- count, 64]
     for index in 0..<environments.count where environments[index].state != EnvironmentState.free.rawValue {

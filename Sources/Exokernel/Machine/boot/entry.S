@@ -474,7 +474,7 @@ wait_for_lock:
 .globl machine_resume
 machine_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
   or $0x3fff, %rsp
-  lea -(127 + 40)(%rsp), %rsp
+  sub $(127 + 40), %rsp
   mov $0x7f00000000c0, %rax               # gate page + 192
   mov %rax, (%rsp)
   movq $0x33, 8(%rsp)
