@@ -61,6 +61,8 @@ static inline __attribute__((always_inline)) void libos_store64(uintptr_t addres
 }
 // An exception that arrives behind the instruction.
 static inline __attribute__((always_inline)) void libos_breakpoint(void) { __asm__ volatile("int3" : : : "memory"); }
+// What was loaded before may have changed: the compiler loads it again.
+static inline __attribute__((always_inline)) void libos_look_again(void) { __asm__ volatile("" : : : "memory"); }
 // The spin of somebody who waits for another processor.
 static inline __attribute__((always_inline)) void libos_pause(void) { __asm__ volatile("pause" : : : "memory"); }
 static inline __attribute__((always_inline)) int libos_random(uint64_t *value) {

@@ -7,7 +7,9 @@ import ExokernelABI
 public enum Books {
   /// A reader of the books that the kernel exposes.
   public static var reader: BooksReader {
-    unsafe BooksReader(
+    // The kernel changes them at any time, so who waits for a change in a loop must meet it.
+    libos_look_again()
+    return unsafe BooksReader(
       books: UnsafeRawPointer(bitPattern: UInt(AddressMap.books)).unsafelyUnwrapped,
       frameTable: UnsafeRawPointer(bitPattern: UInt(AddressMap.frameTable)).unsafelyUnwrapped)
   }
