@@ -33,7 +33,8 @@ final class World {
     let command = FakeMachine.Place.commandLine
     let place = FakeMachine.Place.archive
     boot = BootInformation(
-      memorySize: UInt64(memory), frameTable: FakeMachine.Place.frameTable, firstFree: FakeMachine.Place.firstFree, endOfFree: UInt64(memory),
+      memorySize: UInt64(memory), frameTable: FakeMachine.Place.frameTable, firstFree: FakeMachine.Place.firstFree,
+      endOfFree: UInt64(memory),
       commandLine: command..<command + UInt64(text.utf8.count), archive: place..<place + UInt64(archive.count))
     kernel.openBooks(boot, timeMultiplier: 1 << 31, timeShift: 31, entryKind: 1)
     for index in 1..<max(processors, 1) {

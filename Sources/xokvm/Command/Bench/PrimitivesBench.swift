@@ -17,7 +17,8 @@ struct PrimitivesBench {
   /// Names of the operations, in the order of the table.
   static let names = [
     "null-call", "null-call-full", "frame-map", "frame-unmap", "frame-map-batch", "frame-unmap-batch", "fault-upcall",
-    "ring3-exception", "transfer", "directed-yield", "slice-switch", "predicate", "block-read", "packet-receive", "packet-send",
+    "ring3-exception", "transfer", "directed-yield", "slice-switch", "predicate", "block-read", "packet-receive",
+    "packet-send",
   ]
 
   func run() throws -> [Operation] {
