@@ -83,7 +83,7 @@ let package = Package(
     .executableTarget(
       name: "xokvm",
       dependencies: [
-        "Hypervisor", "GuestImages", "BootArchive", "ExokernelABI",
+        "CLinux", "Hypervisor", "GuestImages", "BootArchive", "ExokernelABI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -3,7 +3,9 @@
 #pragma once
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <linux/prctl.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -51,4 +53,37 @@ static inline int linux_io_uring_enter(int fd, unsigned submit, unsigned complet
 
 static inline int linux_io_uring_register(int fd, unsigned operation, const void *argument, unsigned count) {
   return (int)syscall(SYS_io_uring_register, fd, operation, argument, count);
+}
+
+// Glibc's own, not the bare call: it keeps the thread's number in the child right. For a process of one thread.
+static inline pid_t linux_fork(void) {
+  return fork();
+}
+
+// The calling process gets `signal` when the thread that made it ends.
+static inline int linux_set_parent_death_signal(int signal) {
+  return (int)syscall(SYS_prctl, PR_SET_PDEATHSIG, (long)signal, 0L, 0L, 0L);
+}
+
+static inline int linux_getpid(void) {
+  return (int)syscall(SYS_getpid);
+}
+
+static inline int linux_getcpu(unsigned *processor) {
+  return (int)syscall(SYS_getcpu, processor, (void *)0, (void *)0);
+}
+
+// Where the calling thread, and what it makes, may run: one bit for each processor.
+static inline int linux_sched_setaffinity(const uint64_t *mask, size_t bytes) {
+  return (int)syscall(SYS_sched_setaffinity, 0L, bytes, mask);
+}
+
+// Sleeps while the word, which only this process uses, has this value.
+static inline int linux_futex_wait(const void *word, uint32_t value) {
+  return (int)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, (void *)0, (void *)0, 0L);
+}
+
+// Wakes one that sleeps at the word.
+static inline int linux_futex_wake(const void *word) {
+  return (int)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1L, (void *)0, (void *)0, 0L);
 }
