@@ -1,5 +1,4 @@
 import ArgumentParser
-import Hypervisor
 
 /// `xokvm bench`: measures.
 struct BenchCommand: ParsableCommand {
@@ -16,38 +15,27 @@ struct BenchCommand: ParsableCommand {
         Instructions are counted by single steps, the most over all rounds, and do not depend on the host's load. Nanoseconds are the \
         average seen by the program; they do. A packet's reception costs one instruction more for each eight bytes of its length; its \
         nanoseconds are those of the whole round trip, from the call that sends to the packet in the ring.
+
+        With --against-linux the same run measures what this host's Linux takes for the service that is most like the operation. A \
+        ratio is Linux's time divided by ours. Our time here includes what KVM takes to run the guest's ring 0, be it by emulation. \
+        The native estimate leaves that out and is no measurement: for each entry into ring 0 it takes the whole time of Linux's \
+        getpid, which bounds a system call's way in and out from above, and for each instruction one clock cycle, measured by a chain \
+        of additions; so a null call cannot be quicker in it than getpid. What interrupts and exceptions cost more than a system \
+        call, cache and TLB misses, and exits to the hypervisor are not in it. Where an operation is the kernel's part of a service \
+        only, so is its estimate. Debug builds add some nanoseconds to each time of Linux.
         """)
 
     @Flag(help: "Prints JSON instead of a table.")
     var json = false
 
+    @Flag(help: "Measures Linux on this host as well, and estimates our time on native ring 0.")
+    var againstLinux = false
+
     func run() throws {
-      let operations = try PrimitivesBench().run()
-      if json {
-        var writer = JSONWriter()
-        writer.object {
-          $0.array("operations") { array in
-            for operation in operations {
-              array.object {
-                $0.member("name", operation.name)
-                $0.member("instructions", operation.instructions)
-                $0.member("nanoseconds", operation.nanoseconds)
-              }
-            }
-          }
-        }
-        print(writer.text, terminator: "")
-        return
-      }
-      func row(_ name: String, _ instructions: String, _ nanoseconds: String) {
-        func pad(_ text: String, _ width: Int) -> String {
-          String(repeating: " ", count: max(0, width - text.count)) + text
-        }
-        print(
-          name + String(repeating: " ", count: max(0, 16 - name.count)) + pad(instructions, 14) + pad(nanoseconds, 14))
-      }
-      row("operation", "instructions", "nanoseconds")
-      for operation in operations { row(operation.name, "\(operation.instructions)", "\(operation.nanoseconds)") }
+      // First: the machine starts threads, and Linux is measured in processes made by fork.
+      let linux = againstLinux ? try LinuxComparison.measured() : nil
+      let report = PrimitivesReport(operations: try PrimitivesBench().run(), linux: linux)
+      print(json ? report.json : report.table, terminator: "")
     }
   }
 }
