@@ -64,11 +64,15 @@ private func equal(_ bytes: ArraySlice<UInt8>, _ text: StaticString) -> Bool {
   return true
 }
 
-/// Writes bytes as they are, as many at a time as the console buffer holds.
+/// Writes bytes as they are, as many at a time as the console buffer holds, cut before an escape sequence: another program's line may come
+/// between two pieces, and must not land inside of one.
 private func draw(_ bytes: [UInt8]) throws(CallError) {
   var start = 0
   while start < bytes.count {
-    let count = min(bytes.count - start, Int(EnvironmentPage.consoleCapacity))
+    var count = min(bytes.count - start, Int(EnvironmentPage.consoleCapacity))
+    if start + count < bytes.count, let escape = bytes[start + 1..<start + count].lastIndex(of: 0x1b) {
+      count = escape - start
+    }
     Console.fill(bytes[start..<start + count])
     try KernelCall.consoleDraw(count: UInt64(count), capability: CapabilitySlot.root)
     start += count
