@@ -178,9 +178,11 @@ extension ModelRun {
   }
 
   func largeCall() {
-    let slot = slot()
     let address = largeAddress()
-    let own = UInt64((512..<2048 as Range<Int>).first { model.frames[$0].kind == .large } ?? 1024)
+    let life = model.environments[current].life
+    let large = (512..<2048 as Range<Int>).filter { model.frames[$0].kind == .large }
+    let own = UInt64(large.first { model.frames[$0].owner == life } ?? large.first ?? 1024)
+    let slot = slot(over: model.frames[Int(own)].name, Rights.allocate.rawValue)
     switch generator.next() % 5 {
     case 0:
       guard chance(3), let value = call(.largeAllocate, kernel.largeAllocate(slot: slot)) else { return }
@@ -194,16 +196,21 @@ extension ModelRun {
       for _ in 0..<2 { mapLarge(slot, value, largeAddress()) }
     case 1:
       let frame = chance(5) ? frame() : own
+      let pages = model.mappings[model.environments[current].root] ?? [:]
+      if chance(2) { for (page, mapping) in pages where UInt64(mapping.frame) == frame { unmapLarge(page) } }
       guard call(.largeFree, kernel.largeFree(slot: slot, frame: frame)) != nil else { return }
       model.require(model.frames[Int(frame)].kind == .large, "largeFree of no large frame")
       model.require(current, slot, 8, over: model.frames[Int(frame)].name, "largeFree")
       for part in UInt32(frame)..<UInt32(frame) + 512 { model.free(part, "largeFree") }
     case 2, 3:
       mapLarge(slot, chance(5) ? frame() : own, address)
-    default:
-      guard call(.largeUnmap, kernel.largeUnmap(address: address)) != nil else { return }
-      model.unmap(model.environments[current].root, address, "largeUnmap")
+    default: unmapLarge(address)
     }
+  }
+
+  private func unmapLarge(_ address: UInt64) {
+    guard call(.largeUnmap, kernel.largeUnmap(address: address)) != nil else { return }
+    model.unmap(model.environments[current].root, address, "largeUnmap")
   }
 
   private func mapLarge(_ slot: UInt64, _ frame: UInt64, _ address: UInt64) {

@@ -11,7 +11,9 @@ extension ModelRun {
     case 4...6: tick()
     case 7: yieldTo()
     case 8: sleep()
-    case 9: if world.sleepUntil() { next() }
+    case 9:
+      allow(.sleepUntil)
+      if world.sleepUntil() { next() }
     case 10...11: bindPredicate()
     case 12: wake()
     case 13:
@@ -20,7 +22,11 @@ extension ModelRun {
         kernel.upcallBind(fault: address(), epilogue: address(), prologue: address(), revocation: address()))
     case 14:
       let fault = kernel.pageFault(instruction: generator.next(), address: generator.next(), code: random(0..<32))
-      if case .abort = fault, chance(6) { endAndGoOn(me, status: 139) }
+      if case .abort = fault, chance(6) {
+        endAndGoOn(me, status: 139)
+      } else if chance(60) {
+        decline()
+      }
     case 15:
       let name = chance(2) ? (bytes: 0, length: 0) : name()
       _ = call(
@@ -31,7 +37,11 @@ extension ModelRun {
     case 21: sliceGive()
     case 22: _ = call(.consoleWrite, kernel.consoleWrite(count: random(0..<230)))
     case 23: consoleDraw()
-    case 24: if chance(30) { endAndGoOn(me, status: UInt32(random(0..<3))) }
+    case 24:
+      if chance(30) {
+        allow(.exit)
+        endAndGoOn(me, status: UInt32(random(0..<3)))
+      }
     case 25: doChores()
     case 26: _ = kernel.cleanLarge()
     default: machine.now += random(0..<500_000)
@@ -44,16 +54,32 @@ extension ModelRun {
     next()
   }
 
+  /// Nobody serves the fault: the kernel writes down what the environment says of it, and ends it.
+  private func decline() {
+    if chance(2) {
+      allow(.exceptionDecline)
+    } else {
+      allow(.faultDecline)
+      let page = world.page(kernel.current)
+      guard case .pageFault(page.faultAddress, page.faultCode) = kernel.declinedFault() else {
+        return model.require(false, "faultDecline with another cause")
+      }
+    }
+    endAndGoOn(current, status: 139)
+  }
+
   private func deadline() -> UInt64 { chance(2) ? 0 : machine.now + random(0..<1000) }
 
   private func sleep() {
     if chance(2) {
       _ = call(.transferBind, kernel.transferBind(entry: 0x40_0000, stack: 0x5f_0000, name: 0, length: 0))
     }
+    allow(.sleep)
     if world.sleep(events: chance(4) ? 0 : world.page(kernel.current).events, deadline: deadline()) { next() }
   }
 
   private func giveUp() {
+    allow(.yield)
     kernel.giveUp(instruction: 0x40_0000, stack: 0, now: machine.now)
     // As the dispatcher does: the short way where nothing is unusual.
     if kernel.own.value.attention != 0 || kernel.startNextSlice(at: machine.now) == nil { next() }
@@ -149,8 +175,8 @@ extension ModelRun {
     }
   }
 
-  private func consoleDraw() {
-    let slot = slot()
+  func consoleDraw() {
+    let slot = slot(over: Name(CapabilityName.console << 56, length: 1), Rights.write.rawValue)
     guard call(.consoleDraw, kernel.consoleDraw(slot: slot, count: random(0..<230))) != nil else { return }
     model.require(current, slot, 2, over: Name(CapabilityName.console << 56, length: 1), "consoleDraw")
   }

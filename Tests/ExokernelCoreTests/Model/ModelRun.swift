@@ -33,9 +33,10 @@ final class ModelRun {
     total = world.kernel.header.value.frameCount - world.kernel.header.value.firstFrame
     model = OwnershipModel(frameCount: world.kernel.header.value.frameCount)
     for index in 0..<2 { model.loaded(index, world) }
-    // Large frames are asked for while there are some: later they are seldom.
+    // Large frames are asked for while there are some, and the console is drawn upon while somebody may: later that is seldom.
     world.run(0)
-    for _ in 0..<4000 where acceptedCalls[Int(CallNumber.largeUnmap.rawValue)] < 3 { largeCall() }
+    consoleDraw()
+    for _ in 0..<4000 where acceptedCalls[Int(CallNumber.largeFree.rawValue)] < 3 { largeCall() }
   }
 
   // Random arguments.
@@ -46,6 +47,13 @@ final class ModelRun {
 
   /// A slot: mostly the environment's own name, often another that is full.
   func slot() -> UInt64 { chance(3) ? (chance(30) ? pick([16, 17, 1 << 32, .max]) : random(0..<16)) : 0 }
+
+  /// A slot: mostly one that allows `rights` over a name.
+  func slot(over name: Name, _ rights: UInt32) -> UInt64 {
+    let held = model.environments[current].capabilities
+    guard !chance(3), let found = held.firstIndex(where: { $0?.dominates(name, rights) == true }) else { return slot() }
+    return UInt64(found)
+  }
 
   /// A slot, preferably an empty one.
   func emptySlot() -> UInt64 {
@@ -151,6 +159,9 @@ final class ModelRun {
     return result.number
   }
 
+  /// Counts a call that nothing refuses.
+  func allow(_ number: CallNumber) { _ = call(number, .success) }
+
   // Steps.
 
   func step() {
@@ -159,6 +170,7 @@ final class ModelRun {
     machine.touch(address())
     // Who has lost its own name can do little.
     if model.environments[current].capabilities[0] == nil, chance(50) {
+      allow(.exit)
       end(current, status: 0)
       next()
       return
