@@ -1,5 +1,7 @@
 import Foundation
 
+@testable import Hypervisor
+
 /// An HTTP response as it came.
 struct WebResponse {
   let status: Int
@@ -47,7 +49,9 @@ final class WebClient {
     let bytes = Array(text.utf8)
     var sent = 0
     while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      let count = bytes[sent...].withUnsafeBytes { bytes in
+        retryingWhenInterrupted { write(descriptor, bytes.baseAddress, bytes.count) }
+      }
       guard count > 0 else { throw WebFailure(description: "write: \(String(cString: strerror(errno)))") }
       sent += count
     }
@@ -108,7 +112,10 @@ final class WebClient {
 
   private func receive() throws -> Bool {
     var chunk = [UInt8](repeating: 0, count: 65536)
-    let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+    // With a time limit the call ends with EINTR where the process was stopped or frozen for a while.
+    let count = chunk.withUnsafeMutableBytes { bytes in
+      retryingWhenInterrupted { read(descriptor, bytes.baseAddress, bytes.count) }
+    }
     guard count >= 0 else { throw WebFailure(description: "read: \(String(cString: strerror(errno)))") }
     buffered.append(contentsOf: chunk[..<count])
     return count > 0

@@ -261,7 +261,7 @@ struct UserNetworkBackendTests {
       let client = HostClient(port: fixture.port)
       #expect(client.send([UInt8(round)]))
       client.finish()
-      #expect(client.read(2) == [UInt8(round)])
+      #expect(client.read(2) == [UInt8(round)], "errno \(errno)")
     }
     #expect(try fixture.running.wait { fixture.guest.backend.connectionCount == 0 })
   }

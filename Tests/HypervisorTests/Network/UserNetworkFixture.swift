@@ -7,7 +7,8 @@ import VirtioLayout
 
 @testable import Hypervisor
 
-/// A client of the host: a blocking TCP socket connected to a published port.
+/// A client of the host: a blocking TCP socket connected to a published port. With a time limit such a socket's calls end with EINTR where the
+/// process was stopped or frozen for a while.
 final class HostClient: Sendable {
   let fd: Int32
 
@@ -33,8 +34,10 @@ final class HostClient: Sendable {
   func send(_ bytes: [UInt8]) -> Bool {
     var start = 0
     while start < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.send(fd, $0.baseAddress! + start, bytes.count - start, Int32(truncatingIfNeeded: MSG_NOSIGNAL))
+      let count = bytes.withUnsafeBytes { bytes in
+        retryingWhenInterrupted {
+          Glibc.send(fd, bytes.baseAddress! + start, bytes.count - start, Int32(truncatingIfNeeded: MSG_NOSIGNAL))
+        }
       }
       guard count > 0 else { return false }
       start += count
@@ -47,7 +50,9 @@ final class HostClient: Sendable {
     var result = [UInt8](repeating: 0, count: count)
     var filled = 0
     while filled < count {
-      let got = result.withUnsafeMutableBytes { recv(fd, $0.baseAddress! + filled, count - filled, 0) }
+      let got = result.withUnsafeMutableBytes { bytes in
+        retryingWhenInterrupted { recv(fd, bytes.baseAddress! + filled, count - filled, 0) }
+      }
       if got < 0 { return nil }
       if got == 0 { break }
       filled += got
