@@ -3,8 +3,15 @@ import Testing
 /// An exception that nobody serves, or that comes where nobody can.
 struct WildException: CustomTestStringConvertible {
   let argument: String
-  let epitaph: String
+  /// What its epitaph may say: processors differ.
+  let epitaphs: [String]
   let testDescription: String
+
+  init(argument: String, epitaph: String..., testDescription: String) {
+    self.argument = argument
+    epitaphs = epitaph
+    self.testDescription = testDescription
+  }
 
   static let all = [
     WildException(argument: "n", epitaph: "division error (vector 0", testDescription: "without a handler"),
@@ -19,7 +26,8 @@ struct WildException: CustomTestStringConvertible {
     WildException(
       argument: "g", epitaph: "page fault, writing 0x7f0000000f78", testDescription: "with the stack in the gate page"),
     WildException(
-      argument: "w", epitaph: "stack violation (vector 12", testDescription: "with a stack pointer that is no address"),
+      argument: "w", epitaph: "stack violation (vector 12", "protection violation (vector 13",
+      testDescription: "with a stack pointer that is no address"),
     WildException(
       argument: "e", epitaph: "protection violation (vector 13", testDescription: "with an entry that is no address"),
     WildException(
@@ -42,7 +50,7 @@ struct ExceptionTests {
   func wild(_ exception: WildException) throws {
     let result = try Guests.boot("wildexception:\(exception.argument)", "neighbour", options: ["--timeout", "30"])
     let epitaph = result.lines.first { $0.hasPrefix("[0 wildexception] ended: ") }
-    #expect(epitaph?.contains(exception.epitaph) == true, "\(result.all)")
+    #expect(exception.epitaphs.contains { epitaph?.contains($0) == true }, "\(result.all)")
     #expect(!result.output.contains("survived"))
     #expect(result.lines.contains { $0.hasPrefix("[1 neighbour] neighbour is well after many") }, "\(result.all)")
     #expect(result.status == 139)

@@ -61,7 +61,8 @@ extension Kernel {
       frames[UInt32(truncatingIfNeeded: frame)].kind == FrameKind.environmentPage.rawValue
     else { return nil }
     let page = unsafe Cell<EnvironmentPage>(machine.memory(at: frame &<< 12))
-    guard page.value.exceptionEntry != 0 else { return nil }
+    // At an entry that is no address there would be the next exception.
+    guard page.value.exceptionEntry &- 1 < AddressMap.userEnd &- 1 else { return nil }
     let offset =
       EnvironmentPage.exceptionStackEnd
       &+ UInt64(processor.value.index) &* EnvironmentPage.exceptionStackSize

@@ -188,6 +188,8 @@ kernel_frame_table_directory:
 20:
   push %rax
   push %rcx
+  mov $0x2b, %ecx                                                     # some processors have emptied it, see `mendReturn`
+  mov %ecx, %ss
   mov %rsp, %rax
   cmpq $0, EXCEPTION_ENTRY
   je 21f
