@@ -4,7 +4,7 @@ import PackagePlugin
 /// Compiles the guest: the exokernel and the programs are built for a machine without an operating system and carried inside Swift source.
 ///
 /// Applied to `GuestImages` it builds the kernel and the programs in Sources/GuestLibOS/Apps; applied to a test target, the programs in its
-/// folder Guests.
+/// folder Guests, whose folder Support is a module that they import as GuestSupport.
 @main struct BuildGuestImages: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) async throws -> [Command] {
     let package = context.package.directoryURL

@@ -36,7 +36,8 @@ import Foundation
         let folder = URL(filePath: arguments[8])
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         let programs = files.filter { $0.pathExtension == "swift" }.sorted { $0.path < $1.path }
-        image = try buildPrograms(toolchain, programs.map { Program(file: $0) })
+        let support = GuestModule("GuestSupport", folder.appending(path: "Support").path)
+        image = try buildPrograms(toolchain, programs.map { Program(file: $0) }, support: support)
       }
       let text =
         Array("// Made by GuestBuilder.\nlet \(arguments[1])Image: StaticString = \"".utf8)
@@ -64,8 +65,8 @@ private func buildKernel(_ tools: Toolchain) throws -> Data {
   return try tools.link(objects, script: "\(boot)/kernel.ld", name: "kernel.elf", strip: false)
 }
 
-/// Programs, each linked with the library operating system, as one boot archive.
-private func buildPrograms(_ tools: Toolchain, _ programs: [Program]) throws -> Data {
+/// Programs, each linked with the library operating system and a module that they share, if any, as one boot archive.
+private func buildPrograms(_ tools: Toolchain, _ programs: [Program], support: GuestModule? = nil) throws -> Data {
   let libraries = [
     GuestModule("ExokernelABI", "Sources/Exokernel/ABI"),
     GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
@@ -73,7 +74,7 @@ private func buildPrograms(_ tools: Toolchain, _ programs: [Program]) throws -> 
     GuestModule("FileSystems", "Sources/GuestLibOS/FileSystems"), GuestModule("HTTP", "Sources/GuestLibOS/HTTP"),
     GuestModule("Inspection", "Sources/GuestLibOS/Inspection"), GuestModule("Service", "Sources/GuestLibOS/Service"),
   ]
-  var objects = try libraries.map { try tools.compile($0, flags: []) }
+  var objects = try (libraries + [support].compactMap(\.self)).map { try tools.compile($0, flags: []) }
   let start = "Sources/GuestLibOS/Runtime/start"
   objects.append(try tools.assemble("\(start)/start.S"))
   var archive = BootArchive()

@@ -1,30 +1,12 @@
 import ExokernelABI
+import GuestSupport
 import LibOS
-
-nonisolated(unsafe) private var failures = 0
-
-private func expect(_ truth: Bool, _ text: StaticString) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.line(text)
-}
 
 /// Takes frames from an environment that has mapped each of them twice, which does not save it; a frame that this program has mapped as well
 /// is not taken.
 @c(program_main)
 public func programMain() -> Int32 {
-  do throws(CallError) {
-    try press()
-  } catch {
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
-  }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "taken from both places" : "not taken as asked")
-  return isRight ? 0 : 1
+  verdict("taken from both places", or: "not taken as asked", after: press)
 }
 
 private func press() throws(CallError) {
@@ -34,7 +16,7 @@ private func press() throws(CallError) {
   let child = try KernelCall.createEnvironment(block, into: 4)
   let number = Handle.index(child)
   let table = KernelCall.table(of: child, capability: 4)
-  for level in [3, 2, 1] as [UInt64] { try KernelCall.installTable(for: 0x40_0000, level: level, table: table) }
+  try installTables(for: 0x40_0000, table: table)
   _ = try KernelCall.allocateMapped(at: 0x41_0000, count: 16, table: table)
   var frames: [UInt64] = []
   var frame = UInt64(Books.environment(named: child)?.firstFrame ?? 0)
@@ -66,7 +48,7 @@ private func press() throws(CallError) {
         try KernelCall.revoke(60, of: .filters, from: child, capability: CapabilitySlot.root, deadline: 1)
       } catch { if error != .busy { break } }
       patience -= 1
-      KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 5_000_000))
+      pause(milliseconds: 5)
     }
     expect(owned().count == left, "exactly what was asked is taken")
     for frame in owned() {

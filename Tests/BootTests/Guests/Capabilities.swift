@@ -1,25 +1,7 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
-
-nonisolated(unsafe) private var failures = 0
-
-private func expect(_ truth: Bool, _ text: StaticString) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.line(text)
-}
-
-private func expect(_ expected: CallError, _ text: StaticString, _ call: () throws(CallError) -> Void) {
-  do throws(CallError) {
-    try call()
-    expect(false, text)
-  } catch {
-    if error != expected { Console.put(UInt64(bitPattern: -error.rawValue)) }
-    expect(error == expected, text)
-  }
-}
 
 /// Two of these run: the first one, with the capability for everything, shares a frame with the second one, and takes the capability for it
 /// back from everybody. Each tells the other how far it is by filling a slot, which the books show.
@@ -28,21 +10,13 @@ public func programMain() -> Int32 {
   do throws(CallError) {
     if Environment.number == 0 { try own() } else { try borrow() }
   } catch {
-    if Environment.number == 0 { do throws(CallError) { try tell(15) } catch {} }
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
+    if Environment.number == 0 { _ = refusal { () throws(CallError) in try tell(15) } }
+    return fail(error)
   }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "capabilities are as granted" : "capabilities are wrong")
-  return isRight ? 0 : 1
+  return verdict("capabilities are as granted", or: "capabilities are wrong")
 }
 
-/// Name of an environment, and what the first one calls the frame that it shares.
-private func name(of environment: UInt64) -> UInt64 {
-  Books.capability(of: environment, slot: CapabilitySlot.own)?.name ?? 0
-}
+/// What the first one calls the frame that it shares.
 private var shared: UInt64 { name(of: 0) | 0x41 << 16 }
 
 private func held(_ environment: UInt64, _ slot: UInt64) -> Rights {
@@ -51,14 +25,12 @@ private func held(_ environment: UInt64, _ slot: UInt64) -> Rights {
 
 private func tell(_ slot: UInt64) throws(CallError) {
   try KernelCall.deriveCapability(
-    from: CapabilitySlot.own, into: slot, name: name(of: Environment.number), length: 5, rights: .call)
+    from: CapabilitySlot.own, into: slot, name: name(), length: 5, rights: .call)
 }
 
 private func wait(_ environment: UInt64, _ slot: UInt64) {
-  while held(environment, slot).isEmpty { pause() }
+  while held(environment, slot).isEmpty { pause(milliseconds: 2) }
 }
-
-private func pause() { KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 2_000_000)) }
 
 private func own() throws(CallError) {
   let other = Books.environment(1)?.handle ?? 0
@@ -101,7 +73,7 @@ private func own() throws(CallError) {
     try KernelCall.freeFrame(frame)
   }
   try tell(14)
-  while Books.frame(frame)?.references != 0 { pause() }
+  while Books.frame(frame)?.references != 0 { pause(milliseconds: 2) }
   try KernelCall.freeFrame(frame)
   try staleHandles()
   try tell(15)
@@ -155,7 +127,7 @@ private func borrow() throws(CallError) {
   while held(0, 15).isEmpty, Books.environment(0)?.state != EnvironmentState.ended.rawValue,
     Books.environment(0)?.state != EnvironmentState.free.rawValue
   {
-    pause()
+    pause(milliseconds: 2)
   }
 }
 
@@ -201,7 +173,7 @@ private func derive() throws(CallError) {
 private func staleHandles() throws(CallError) {
   let old = try KernelCall.createEnvironment(CreationBlock(), into: 8)
   try KernelCall.destroyEnvironment(old, capability: 8)
-  while Books.environment(UInt64(Handle.index(old)))?.state != EnvironmentState.free.rawValue { pause() }
+  while Books.environment(UInt64(Handle.index(old)))?.state != EnvironmentState.free.rawValue { pause(milliseconds: 2) }
   let new = try KernelCall.createEnvironment(CreationBlock(), into: 9)
   expect(Handle.index(new) == Handle.index(old) && new != old, "a record is used again")
   let root = CapabilitySlot.root

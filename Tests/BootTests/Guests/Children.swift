@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Makes, starts and destroys a thousand environments, and looks whether the books are as before: most of them share this program's page
@@ -32,20 +33,22 @@ private func cycle(_ number: UInt64) -> Bool {
       isCompanion
       ? try ChildEnvironment.companion(argument: number, destroyed ? endless : answer)
       : try ChildEnvironment.copy(argument: number, destroyed ? endless : answer)
-    guard child.record?.state == EnvironmentState.created.rawValue else { return fail("a created environment", number) }
+    guard child.record?.state == EnvironmentState.created.rawValue else {
+      return failed("a created environment", in: number)
+    }
     try child.start()
     if destroyed {
       while let record = child.record, record.slicesRun == 0 { KernelCall.yield() }
       try child.destroy()
     }
-    guard child.wait() else { return fail("an environment that is gone", number) }
+    guard child.wait() else { return failed("an environment that is gone", in: number) }
     if !destroyed { try child.destroy() }
     // The record is free, but nobody has used it since.
-    let status = Books.environment(UInt64(Handle.index(child.handle)))?.exitStatus
-    guard status == (destroyed ? 0 : UInt32(number & 0x7f)) else { return fail("its exit status", number) }
+    let status = child.lastRecord?.exitStatus
+    guard status == (destroyed ? 0 : UInt32(number & 0x7f)) else { return failed("its exit status", in: number) }
   } catch {
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    return fail(" is the error of a call", number)
+    _ = fail(error)
+    return failed("a call", in: number)
   }
   return true
 }
@@ -56,14 +59,8 @@ private func endless(_ argument: UInt64, _ page: UInt64) -> Int32 {
   while true { libos_pause() }
 }
 
-private func fail(_ what: StaticString, _ number: UInt64) -> Bool {
-  Console.put("FAILED: ")
-  Console.put(what)
-  Console.put(" in cycle ")
-  Console.put(number)
-  Console.line("")
-  return false
-}
+/// Tells of a failure, and is false.
+private func failed(_ what: StaticString, in cycle: UInt64) -> Bool { fail(what, cycle, behind: " in cycle ") == 0 }
 
 /// What the books say that this program and the machine have.
 private struct Holdings: Equatable {

@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// A server with a page table of its own, called by protected control transfer: by this program, and by one that it does not accept.
@@ -43,16 +44,10 @@ public func programMain() -> Int32 {
 
     message[0] = Request.end
     guard try call(server, &message) == Handle.none else { return fail("the answer of a server that ended") }
-    do throws(CallError) {
-      _ = try call(server, &message)
-      return fail("a call to a server that has ended")
-    } catch {
-      guard error == .noSuchResource else { return fail("the refusal for a server that has ended") }
-    }
-  } catch {
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    return fail("every call, for one was refused")
-  }
+    let refused = refusal { () throws(CallError) in _ = try call(server, &message) }
+    guard let refused else { return fail("a call to a server that has ended") }
+    guard refused == .noSuchResource else { return fail("the refusal for a server that has ended") }
+  } catch { return fail(error) }
   Console.line("transfers arrive, are answered, and refused where they should be")
   return 0
 }
@@ -131,22 +126,8 @@ private func stranger(of server: ChildEnvironment, mayCall: Bool) throws(CallErr
     } catch { return Int32(truncatingIfNeeded: -error.rawValue) }
   }
   try stranger.start()
-  if mayCall {
-    for _ in 0..<10_000 {
-      do throws(CallError) {
-        try KernelCall.grantCapability(server.slot, to: stranger.handle, into: 8, rights: .call)
-        break
-      } catch { guard error == .notAccepted else { throw error } }
-      KernelCall.yield()
-    }
-  }
-  guard stranger.wait(), let record = Books.environment(UInt64(Handle.index(stranger.handle))) else { return nil }
+  if mayCall { try offer(server.slot, to: stranger.handle, into: 8, rights: .call) }
+  guard stranger.wait(), let record = stranger.lastRecord else { return nil }
   try stranger.destroy()
   return CallError(rawValue: -Int64(record.exitStatus))
-}
-
-private func fail(_ what: StaticString) -> Int32 {
-  Console.put("FAILED: ")
-  Console.line(what)
-  return 1
 }

@@ -1,5 +1,6 @@
 import CInstructions
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// What the handler has seen, by vector.
@@ -12,13 +13,6 @@ nonisolated(unsafe) private var deepest = 0
 @c(program_main)
 public func programMain() -> Int32 {
   Exceptions.handler = { frame in serve(&frame) }
-  var failures = 0
-  func expect(_ truth: Bool, _ text: StaticString) {
-    if truth { return }
-    failures += 1
-    Console.put("FAILED: ")
-    Console.line(text)
-  }
   func count(_ vector: Int) -> UInt64 { unsafe seen[vector] }
 
   expect(divide_by_zero() == 1 && count(0) == 1, "a division by zero is stepped over")
@@ -59,8 +53,7 @@ public func programMain() -> Int32 {
     rounds += 1
   }
   expect(count(0) == divisions + rounds, "every division was told")
-  Console.line(failures == 0 ? "exceptions are served" : "exceptions are lost")
-  return failures == 0 ? 0 : 1
+  return verdict("exceptions are served", or: "exceptions are lost")
 }
 
 private func serve(_ frame: inout ExceptionFrame) -> Bool {

@@ -1,38 +1,22 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Pages that exist when they are touched: an entry that maps nothing says what a page holds.
 private let base: UInt64 = 0x5000_0000_0000
 private let pageCount: UInt64 = 256
 
-nonisolated(unsafe) private var failures = 0
 nonisolated(unsafe) private var brought: UInt64 = 0
 nonisolated(unsafe) private var written: UInt64 = 0
 nonisolated(unsafe) private var foreign: UInt64 = 0
-
-private func expect(_ truth: Bool, _ text: StaticString) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.line(text)
-}
-
-private func expect(_ expected: CallError, _ text: StaticString, _ call: () throws(CallError) -> Void) {
-  do throws(CallError) {
-    try call()
-    expect(false, text)
-  } catch { expect(error == expected, text) }
-}
 
 /// Serves its own page faults: brings pages on demand, read-only, and lets them be written when somebody does. Kernel calls about addresses
 /// that have no page table, or that no environment has, are refused and are no faults.
 @c(program_main)
 public func programMain() -> Int32 {
-  do throws(CallError) {
-    try KernelCall.installTable(for: base, level: 3)
-    try KernelCall.installTable(for: base, level: 2)
-    try KernelCall.installTable(for: base, level: 1)
+  verdict("faults are served", or: "faults are lost") { () throws(CallError) in
+    try installTables(for: base)
     for page in 0..<pageCount { try KernelCall.writeEntry(at: base + page * 4096, (page * 3 + 1) << 1) }
     PageFaults.handler = { address, code in serve(address, code) }
     let faults = Books.environment(Environment.number)?.faults ?? 0
@@ -56,15 +40,7 @@ public func programMain() -> Int32 {
     }
     try faultsInCalls()
     expect(unsafe foreign == 0, "no call led to the handler")
-  } catch {
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
   }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "faults are served" : "faults are lost")
-  return isRight ? 0 : 1
 }
 
 private func serve(_ address: UInt64, _ code: PageFaultCode) -> Bool {

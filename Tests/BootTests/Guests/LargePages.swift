@@ -1,37 +1,12 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
-
-nonisolated(unsafe) private var failures = 0
-
-private func expect(_ truth: Bool, _ text: StaticString) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.line(text)
-}
-
-private func expect(_ expected: CallError, _ text: StaticString, _ call: () throws(CallError) -> Void) {
-  do throws(CallError) {
-    try call()
-    expect(false, text)
-  } catch { expect(error == expected, text) }
-}
 
 /// Frames of 2 MiB: allocated until there are none, mapped, given back, and clean when they come again; also as small ones.
 @c(program_main)
 public func programMain() -> Int32 {
-  do throws(CallError) {
-    try useLarge()
-  } catch {
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
-  }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "large pages are as asked" : "large pages are wrong")
-  return isRight ? 0 : 1
+  verdict("large pages are as asked", or: "large pages are wrong", after: useLarge)
 }
 
 private func useLarge() throws(CallError) {
@@ -95,7 +70,7 @@ private func waitForLarge() throws(CallError) -> UInt64 {
     do throws(CallError) { return try KernelCall.allocateLarge() } catch {
       patience -= 1
       guard error == .busy, patience > 0 else { throw error }
-      KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 10_000_000))
+      pause(milliseconds: 10)
     }
   }
 }
@@ -112,7 +87,7 @@ private func takeSmall() throws(CallError) {
       if error == .exhausted { break }
       waits += 1
       guard error == .busy, waits < 1000 else { throw error }
-      KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 10_000_000))
+      pause(milliseconds: 10)
     }
   }
   expect(count >= 512, "512 small ones come of a large one")

@@ -1,22 +1,7 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
-
-nonisolated(unsafe) private var failures = 0
-
-private func expect(_ truth: Bool, _ text: StaticString) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.line(text)
-}
-
-private func expect(_ expected: CallError, _ text: StaticString, _ call: () throws(CallError) -> Void) {
-  do throws(CallError) {
-    try call()
-    expect(false, text)
-  } catch { expect(error == expected, text) }
-}
 
 /// Two tables' worth of addresses, of which the first page is mapped.
 private let base: UInt64 = 0x5000_0000_0000
@@ -30,21 +15,13 @@ public func programMain() -> Int32 {
   guard PageSpace.mapFresh(at: base + 448 * 4096, count: 64), PageSpace.mapFresh(at: base + 512 * 4096, count: 1) else {
     return 71
   }
-  do throws(CallError) {
+  return verdict("page tables are as asked", or: "page tables are wrong") { () throws(CallError) in
     try runs()
     try applicationBits()
     try accessedAndDirty()
     try restrictions()
     books()
-  } catch {
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
   }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "page tables are as asked" : "page tables are wrong")
-  return isRight ? 0 : 1
 }
 
 private func runs() throws(CallError) {
@@ -65,7 +42,7 @@ private func runs() throws(CallError) {
     try KernelCall.mapFrame(first, at: base + 500 * 4096, rights: .read, count: 64) == 12, "a run ends at a table's end"
   )
   try KernelCall.unmapFrame(at: base + 500 * 4096, count: 12)
-  let name = Books.capability(of: Environment.number, slot: CapabilitySlot.own)?.name ?? 0
+  let name = name()
   try KernelCall.guardFrame(first + 5, name: name, length: 5, allowed: .read)
   expect(
     try KernelCall.mapFrame(first, at: base, rights: .read, count: 64) == 5, "a run ends at a frame of another kind")
@@ -114,7 +91,7 @@ private func accessedAndDirty() throws(CallError) {
 
 private func restrictions() throws(CallError) {
   let address = base + 300 * 4096
-  let name = Books.capability(of: Environment.number, slot: CapabilitySlot.own)?.name ?? 0
+  let name = name()
   let frame = try KernelCall.allocateFrame()
   try KernelCall.guardFrame(frame, name: name, length: 5, allowed: .read)
   expect(.notPermitted, "a frame for reading is not mapped for writing") { () throws(CallError) in

@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Makes environments that raise exceptions and have no environment page where the processor puts them, or a page of this one's that they may
@@ -19,16 +20,11 @@ public func programMain() -> Int32 {
       var patience = 1000
       while Books.environment(named: child)?.exitStatus == 0, patience > 0 {
         patience -= 1
-        KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 2_000_000))
+        pause(milliseconds: 2)
       }
       if Books.environment(UInt64(Handle.index(child)))?.exitStatus == 139 { endings += 1 }
       try KernelCall.dropCapability(4)
-    } catch {
-      Console.put("FAILED: a call was refused with ")
-      Console.put(UInt64(bitPattern: -error.rawValue))
-      Console.flush()
-      return 70
-    }
+    } catch { return fail(error) }
   }
   var isWhole = endings == 4
   for word in 0..<512 as Range<UInt64> where libos_load64(UInt(pages + 4096 + word * 8)) != 0x40_0000 {
@@ -46,7 +42,7 @@ private func make(code: UInt64, page: UInt64?) throws(CallError) -> UInt64 {
   block.name = (0x646c_6968_63, 0)
   let child = try KernelCall.createEnvironment(block, into: 4)
   let table = KernelCall.table(of: child, capability: 4)
-  for level in [3, 2, 1] as [UInt64] { try KernelCall.installTable(for: 0x40_0000, level: level, table: table) }
+  try installTables(for: 0x40_0000, table: table)
   try KernelCall.mapFrame(code, at: 0x40_0000, rights: .read | .execute, table: table)
   if let page { try KernelCall.mapFrame(page, at: AddressMap.environmentPage, rights: .read, table: table) }
   try KernelCall.startEnvironment(child, capability: 4, entry: 0x40_0000, stack: 0x40_0800)

@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 private let pages = 80
@@ -22,12 +23,7 @@ public func programMain() -> Int32 {
     let policy = LeastRecentlyUsed(frames: frames)
     return try run(
       PagedRegion(pages: pages, frames: frames, policy: policy, disk: disk), isHot: argument == UInt8(ascii: "h"))
-  } catch {
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
-  }
+  } catch { return fail(error) }
 }
 
 private func run<Policy: PagingPolicy>(_ region: PagedRegion<Policy>, isHot: Bool = false) throws(CallError) -> Int32 {

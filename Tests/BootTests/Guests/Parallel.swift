@@ -1,24 +1,21 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Two processors: environments that run at the same time, wake each other, and lose translations when a page is taken from both.
 @c(program_main)
 public func programMain() -> Int32 {
   guard Books.header.processorCount == 2 else { return fail("two processors", UInt64(Books.header.processorCount)) }
-  guard let pages = PageSpace.mapAnywhere(count: 2) else { return fail("memory", 0) }
+  guard let pages = PageSpace.mapAnywhere(count: 2) else { return fail("memory") }
   do throws(CallError) {
     try playsInParallel(pages)
     try wakesAcross(pages)
-    guard try losesTranslation(pages, protects: true) else { return fail("a page that was protected", 0) }
-    guard try losesTranslation(pages, protects: false) else { return fail("a page that was unmapped", 0) }
-  } catch { return fail("a call", UInt64(bitPattern: -error.rawValue)) }
-  guard unsafe failures == 0 else { return 1 }
-  Console.line("two processors are two")
-  return 0
+    guard try losesTranslation(pages, protects: true) else { return fail("a page that was protected") }
+    guard try losesTranslation(pages, protects: false) else { return fail("a page that was unmapped") }
+  } catch { return fail(error) }
+  return verdict("two processors are two", or: "two processors are not two")
 }
-
-private nonisolated(unsafe) var failures = 0
 
 /// An environment on the other processor and we hand a number back and forth without giving a processor up: one processor would take a slice
 /// for each time.
@@ -110,19 +107,9 @@ private func losesTranslation(_ pages: UInt64, protects: Bool) throws(CallError)
   }
   let last = libos_load64(UInt(word))
   guard last >= 1000, writer.wait() else { return false }
-  let status = Books.environment(UInt64(Handle.index(writer.handle)))?.exitStatus
+  let status = writer.lastRecord?.exitStatus
   guard libos_load64(UInt(word)) == last, status == 139 else { return false }
   if protects { try KernelCall.protectPages(at: page, rights: .read | .write) }
   try writer.destroy()
   return true
-}
-
-private func fail(_ what: StaticString, _ number: UInt64) -> Int32 {
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.put(what)
-  Console.put(" ")
-  Console.put(number)
-  Console.line("")
-  return 1
 }

@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Sleeps for words of its memory, of the books, and for the clock, and looks which term woke it. With the argument `idle` it only sleeps,
@@ -62,10 +63,7 @@ public func programMain() -> Int32 {
       _ = predicate.add(Comparison(.frame, place: UInt64(foreign) << 12, low: 0, high: 0))
       guard refused(predicate) == .notPermitted else { return fail("a frame of another environment's") }
     }
-  } catch {
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    return fail("every call, for one was refused")
-  }
+  } catch { return fail(error) }
   Console.line("woke for the right terms")
   return 0
 }
@@ -102,10 +100,7 @@ private func writeLater(_ word: UInt64, _ page: UInt64) -> Int32 {
 }
 
 private func refused(_ predicate: WakeupPredicate) -> CallError? {
-  do throws(CallError) {
-    try predicate.bind()
-    return nil
-  } catch { return error }
+  refusal { () throws(CallError) in try predicate.bind() }
 }
 
 private func beIdle(_ page: UInt64) -> Int32 {
@@ -122,10 +117,4 @@ private func beIdle(_ page: UInt64) -> Int32 {
     Console.line("")
     return 0
   } catch { return fail("a predicate") }
-}
-
-private func fail(_ what: StaticString) -> Int32 {
-  Console.put("FAILED: ")
-  Console.line(what)
-  return 1
 }

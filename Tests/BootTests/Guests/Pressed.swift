@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Where its memory is: above everything else that it has mapped.
@@ -18,10 +19,7 @@ public func programMain() -> Int32 {
     slices.append(try KernelCall.allocateSlice())
     let spare = slices[0]
     return gives ? try give(slice: spare) : try refuse()
-  } catch {
-    Console.line("FAILED: a call was refused")
-    return 70
-  }
+  } catch { return fail(error) }
 }
 
 nonisolated(unsafe) private var asked = 0
@@ -47,13 +45,13 @@ private func give(slice: UInt64) throws(CallError) -> Int32 {
     } catch { unsafe refusals += 1 }
   }
   // The filter is the sign that everything is there.
-  unsafe filter = try DeafFilter.bind()
+  unsafe filter = try bindFilter()
   while unsafe asked < 3 {
     let events = Environment.events
     // Without a deadline: a request wakes sleepers.
     if unsafe asked < 3 { KernelCall.sleep(events: events, deadline: 0) }
   }
-  KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 100_000_000))
+  pause(milliseconds: 100)
   var isWhole = unsafe refusals == 0 && Revocation.takenCount == 0
   for page in 8..<pageCount where libos_load64(UInt(base + page * 4096)) != page + 1 { isWhole = false }
   if me?.revocationEntry == Books.environment(Environment.number)?.revocationEntry { isWhole = false }
@@ -65,7 +63,7 @@ private func refuse() throws(CallError) -> Int32 {
   var frames: [UInt64] = []
   for page in 0..<pageCount { frames.append(Books.frameNumber(of: base + page * 4096) ?? 0) }
   var failures = 0
-  unsafe filter = try DeafFilter.bind()
+  unsafe filter = try bindFilter()
   // Frames: each that is named is gone, its page is empty, and the others are as they were.
   waitForTaken(8)
   var isLost: [Bool] = []
@@ -99,32 +97,19 @@ private func refuse() throws(CallError) -> Int32 {
   waitForTaken(1)
   let lost = unsafe filter
   if Revocation.taken(0)?.resource != lost { failures += 1 }
-  do throws(CallError) {
-    try KernelCall.unbindFilter(lost)
-    failures += 1
-  } catch { if error != .noSuchResource { failures += 1 } }
+  if refusal(of: { () throws(CallError) in try KernelCall.unbindFilter(lost) }) != .noSuchResource { failures += 1 }
   Console.line(failures == 0 ? "lost what was named, and goes on" : "FAILED: the repossession vector is wrong")
   return failures == 0 ? 0 : 1
 }
 
 /// Waits for the next request, and until so many were taken.
 private func waitForTaken(_ count: UInt64) {
-  while Revocation.takenCount != 0 { pause() }
-  while Revocation.takenCount != count { pause() }
+  while Revocation.takenCount != 0 { pause(milliseconds: 5) }
+  while Revocation.takenCount != count { pause(milliseconds: 5) }
 }
 
-private func pause() { KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 5_000_000)) }
-
-/// A filter that wants no packet.
-private enum DeafFilter {
-  static func bind() throws(CallError) -> UInt64 {
-    guard let pages = PageSpace.mapAnywhere(count: 3), let code = Books.frameNumber(of: pages),
-      let ring = Books.frameNumber(of: pages + 4096), let data = Books.frameNumber(of: pages + 8192)
-    else { throw .exhausted }
-    // r0 = 0; exit.
-    libos_store64(UInt(pages), 0xb7)
-    libos_store64(UInt(pages) + 8, 0x95)
-    libos_store32(UInt(pages + 4096 + PacketRing.framesOffset), UInt32(truncatingIfNeeded: data))
-    return try KernelCall.bindFilter(code: code, count: 2, ring: ring, slots: 2)
-  }
+/// Binds a filter that wants no packet, with frames of its own.
+private func bindFilter() throws(CallError) -> UInt64 {
+  guard let pages = PageSpace.mapAnywhere(count: 3) else { throw .exhausted }
+  return try bindDeafFilter(code: pages, ring: pages + 4096, data: pages + 8192)
 }

@@ -1,18 +1,6 @@
-import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
-
-nonisolated(unsafe) private var failures = 0
-
-private func expect(_ truth: Bool, _ text: StaticString, _ value: UInt64 = 0) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.put(text)
-  Console.put(" ")
-  Console.put(value)
-  Console.flush()
-}
 
 /// Takes everything that it may have, beside others that do the same: what each gets is its share, not less and not more. Then everything
 /// goes back.
@@ -23,17 +11,13 @@ public func programMain() -> Int32 {
   guard let page = PageSpace.mapAnywhere(count: 1), let frame = Books.frameNumber(of: page) else { return 71 }
   do throws(CallError) {
     let regions = take(.regions) { () throws(CallError) in
-      try KernelCall.bindRegion(frame: frame, offset: 0, count: 8, name: name, length: 5)
+      try KernelCall.bindRegion(frame: frame, offset: 0, count: 8, name: name(), length: 5)
     }
     let extents = take(.extents) { () throws(CallError) in
       try KernelCall.bindExtent(disk: 0, first: 0, count: 1, rights: .read)
     }
     let filters = take(.filters) { () throws(CallError) in
-      // r0 = 0; exit. The code's frame is the ring and its only data frame as well.
-      libos_store64(UInt(page), 0xb7)
-      libos_store64(UInt(page) + 8, 0x95)
-      libos_store32(UInt(page + PacketRing.framesOffset), UInt32(truncatingIfNeeded: frame))
-      return try KernelCall.bindFilter(code: frame, count: 2, ring: frame, slots: 2)
+      try bindDeafFilter(code: page, ring: page, data: page)
     }
     let slices = take(.slices) { () throws(CallError) in try KernelCall.allocateSlice() }
     let environments = take(.environments) { () throws(CallError) in
@@ -49,16 +33,14 @@ public func programMain() -> Int32 {
     for filter in filters { try KernelCall.unbindFilter(filter) }
     for slice in slices { try KernelCall.freeSlice(slice) }
   } catch {
-    expect(false, "a call was refused", UInt64(bitPattern: -error.rawValue))
+    expect(false, "a call was refused", error.number)
   }
   for kind in [ResourceKind.slices, .filters, .extents, .regions] {
     expect(
       quota(kind.rawValue).used == before[Int(kind.rawValue)].used, "what is given back is not counted", kind.rawValue)
   }
   if Environment.number == 0 { destroyOthers() }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "had its share of everything" : "had not its share")
-  return isRight ? 0 : 1
+  return verdict("had its share of everything", or: "had not its share")
 }
 
 /// The first program, when the others are done, ends what they have made: environments that nobody will ever start.
@@ -71,20 +53,18 @@ private func destroyOthers() {
     return number
   }
   while count(.runnable, .sleeping) > 1 {
-    KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 5_000_000))
+    pause(milliseconds: 5)
   }
   for index in 0..<BooksLayout.environments {
     guard let record = Books.environment(index), record.state == EnvironmentState.created.rawValue else { continue }
     do throws(CallError) {
       try KernelCall.destroyEnvironment(record.handle, capability: CapabilitySlot.root)
     } catch {
-      expect(false, "who holds the capability for everything ends it", UInt64(bitPattern: -error.rawValue))
+      expect(false, "who holds the capability for everything ends it", error.number)
     }
   }
   expect(count(.created) == 0, "nothing is left")
 }
-
-private var name: UInt64 { Books.capability(of: Environment.number, slot: CapabilitySlot.own)?.name ?? 0 }
 
 private func quota(_ kind: UInt64) -> Quota {
   guard let kind = ResourceKind(rawValue: kind), let record = Books.environment(Environment.number) else {
@@ -105,7 +85,7 @@ private func take(_ kind: ResourceKind, _ call: () throws(CallError) -> UInt64) 
     }
     expect(false, "a share has an end", kind.rawValue)
   } catch {
-    expect(error == .exhausted, "the error is that of exhaustion", UInt64(bitPattern: -error.rawValue))
+    expect(error == .exhausted, "the error is that of exhaustion", error.number)
   }
   expect(taken.count == Int(room), "a share is had in full, of kind", kind.rawValue)
   return taken
@@ -118,7 +98,7 @@ private func takeFrames() {
   do throws(CallError) {
     _ = try KernelCall.allocateLarge()
     large = 512
-  } catch { expect(error == .exhausted, "a large frame", UInt64(bitPattern: -error.rawValue)) }
+  } catch { expect(error == .exhausted, "a large frame", error.number) }
   while quota(0).used < quota(0).limit {
     let room = UInt64(quota(0).limit - quota(0).used)
     do throws(CallError) {
@@ -128,14 +108,14 @@ private func takeFrames() {
       if error == .busy { continue }
       guard error == .noPageTable, room > 3 else {
         // A page table would take the last ones: they are had without.
-        guard error == .noPageTable else { return expect(false, "a frame", UInt64(bitPattern: -error.rawValue)) }
+        guard error == .noPageTable else { return expect(false, "a frame", error.number) }
         do throws(CallError) { for _ in 0..<room { _ = try KernelCall.allocateFrame() } } catch {
-          expect(false, "one of the last frames", UInt64(bitPattern: -error.rawValue))
+          expect(false, "one of the last frames", error.number)
         }
         break
       }
       for level in [3, 2, 1] as [UInt64] {
-        do throws(CallError) { try KernelCall.installTable(for: address, level: level) } catch {}
+        _ = refusal { () throws(CallError) in try KernelCall.installTable(for: address, level: level) }
       }
     }
   }
@@ -152,7 +132,7 @@ private func takeFrames() {
       }
       expect(false, "nothing is had beyond a share")
     } catch {
-      expect(error == .exhausted, "the error is that of exhaustion", UInt64(bitPattern: -error.rawValue))
+      expect(error == .exhausted, "the error is that of exhaustion", error.number)
     }
   }
 }

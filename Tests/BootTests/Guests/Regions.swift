@@ -1,49 +1,24 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
-
-nonisolated(unsafe) private var failures = 0
-
-private func expect(_ truth: Bool, _ text: StaticString) {
-  if truth { return }
-  unsafe failures += 1
-  Console.put("FAILED: ")
-  Console.line(text)
-}
-
-private func expect(_ expected: CallError, _ text: StaticString, _ call: () throws(CallError) -> Void) {
-  do throws(CallError) {
-    try call()
-    expect(false, text)
-  } catch { expect(error == expected, text) }
-}
 
 /// The first of these makes a region of a frame's middle, and lets the second one write and the third one read it. Neither trusts another.
 @c(program_main)
 public func programMain() -> Int32 {
-  do throws(CallError) {
+  verdict("regions have bounds", or: "regions have no bounds") { () throws(CallError) in
     switch Environment.number {
     case 0: try make()
     case 1: try use(rights: .read | .write)
     default: try use(rights: .read)
     }
-  } catch {
-    Console.put("FAILED: a call was refused with ")
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    Console.flush()
-    return 70
   }
-  let isRight = unsafe failures == 0
-  Console.line(isRight ? "regions have bounds" : "regions have no bounds")
-  return isRight ? 0 : 1
 }
 
 private let first: UInt64 = 3001
 private let count: UInt64 = 300
-private var shared: UInt64 { (Books.capability(of: 0, slot: CapabilitySlot.own)?.name ?? 0) | 0x52 << 16 }
+private var shared: UInt64 { name(of: 0) | 0x52 << 16 }
 private var buffer: UInt { UInt(AddressMap.environmentPage &+ EnvironmentPage.regionOffset) }
-
-private func pause() { KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: 2_000_000)) }
 
 private func make() throws(CallError) {
   guard let page = PageSpace.mapAnywhere(count: 1), let frame = Books.frameNumber(of: page) else { throw .exhausted }
@@ -57,13 +32,10 @@ private func make() throws(CallError) {
     _ = try KernelCall.bindRegion(frame: frame, offset: 0, count: 8, name: 0, length: 0)
   }
   let other = UInt64(Books.environment(1)?.firstFrame ?? 0)
-  expect(
-    {
-      do throws(CallError) {
-        _ = try KernelCall.bindRegion(frame: other, offset: 0, count: 8, name: shared, length: 6)
-        return false
-      } catch { return error == .notPermitted || error == .noSuchResource }
-    }(), "a region is of one's own frame")
+  let refused = refusal { () throws(CallError) in
+    _ = try KernelCall.bindRegion(frame: other, offset: 0, count: 8, name: shared, length: 6)
+  }
+  expect(refused == .notPermitted || refused == .noSuchResource, "a region is of one's own frame")
   try KernelCall.deriveCapability(
     from: CapabilitySlot.own, into: 4, name: shared, length: 6, rights: .read | .write | .grant)
   // The others agree first.
@@ -75,7 +47,7 @@ private func make() throws(CallError) {
         break
       } catch {
         guard error == .notAccepted else { throw error }
-        pause()
+        pause(milliseconds: 2)
       }
     }
   }
@@ -85,7 +57,7 @@ private func make() throws(CallError) {
   expect(.busy, "so it is not given back") { () throws(CallError) in try KernelCall.freeFrame(frame) }
   try KernelCall.mapFrame(frame, at: page, rights: .read | .write)
   // The second one fills all of it; the third one says that it has seen that by dropping its capability.
-  while Books.capability(of: 2, slot: 6)?.rights.isEmpty == false { pause() }
+  while Books.capability(of: 2, slot: 6)?.rights.isEmpty == false { pause(milliseconds: 2) }
   for byte in 0..<4096 as Range<UInt64> {
     let isInside = byte >= first && byte < first + count
     let expected: UInt8 = isInside ? UInt8(truncatingIfNeeded: byte - first) : 0x11
@@ -100,9 +72,9 @@ private func make() throws(CallError) {
 
 private func use(rights: Rights) throws(CallError) {
   try KernelCall.acceptCapability(slot: 6, from: Books.environment(0)?.handle ?? 0)
-  while Books.capability(of: Environment.number, slot: 6)?.rights.isEmpty != false { pause() }
+  while Books.capability(of: Environment.number, slot: 6)?.rights.isEmpty != false { pause(milliseconds: 2) }
   // The region is found in the books.
-  while Books.region(0)?.ownerPlusOne != 1 { pause() }
+  while Books.region(0)?.ownerPlusOne != 1 { pause(milliseconds: 2) }
   guard let record = Books.region(0) else { throw .noSuchResource }
   let region = Handle.of(0, generation: record.generation)
   let frame = UInt64(record.frame)
@@ -143,7 +115,7 @@ private func use(rights: Rights) throws(CallError) {
   }
   // Until the last byte is written, then from the end.
   repeat {
-    pause()
+    pause(milliseconds: 2)
     try KernelCall.readRegion(region, offset: count - 1, count: 1, capability: 6)
   } while libos_load8(buffer) != UInt8(truncatingIfNeeded: count - 1)
   try KernelCall.readRegion(region, offset: count - 256, count: 256, capability: 6)

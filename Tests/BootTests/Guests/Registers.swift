@@ -1,6 +1,7 @@
 import CInstructions
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Two environments that share a processor keep numbers in all of their x87 and vector registers over many slices. The arguments say how many
@@ -17,11 +18,11 @@ public func programMain() -> Int32 {
     let slices = (Books.environment(Environment.number)?.slicesRun ?? 0) &- before
     guard slices >= 5 else { return fail("the slices that should have ended", slices) }
     guard bad == 0 else { return fail("registers", bad) }
-    guard other.wait(), let record = Books.environment(UInt64(Handle.index(other.handle))), record.slicesRun >= 5 else {
-      return fail("the other environment", 0)
+    guard other.wait(), let record = other.lastRecord, record.slicesRun >= 5 else {
+      return fail("the other environment")
     }
     guard record.exitStatus == 0 else { return fail("the other one's registers", UInt64(record.exitStatus)) }
-  } catch { return fail("a call", UInt64(bitPattern: -error.rawValue)) }
+  } catch { return fail(error) }
   Console.line(
     libos_vector_registers() & 4 != 0
       ? "x87, SSE and AVX registers outlive the ends of slices" : "x87 and SSE registers outlive the ends of slices")
@@ -30,13 +31,4 @@ public func programMain() -> Int32 {
 
 private func keepRegisters(_ seed: UInt64) -> UInt64 {
   keep_registers(seed, Clock.timeStamp(after: 200_000_000), libos_vector_registers() & 4 != 0 ? 1 : 0)
-}
-
-private func fail(_ what: StaticString, _ number: UInt64) -> Int32 {
-  Console.put("FAILED: ")
-  Console.put(what)
-  Console.put(" ")
-  Console.put(number)
-  Console.line("")
-  return 1
 }

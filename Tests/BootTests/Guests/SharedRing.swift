@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Sends two thousand messages through a ring in a frame that it shares with an environment of another page table, which sends them back
@@ -25,13 +26,7 @@ public func programMain() -> Int32 {
     unsafe frames = [first, second, Books.frameNumber(of: pages &+ 8192) ?? 0]
     let other = try ChildEnvironment.copy(spare: [32, 1, 0, 0, 0, 0], argument: Environment.handle, sendBack)
     try other.start()
-    for _ in 0..<10_000 {
-      do throws(CallError) {
-        try KernelCall.grantCapability(9, to: other.handle, into: 9, rights: .read | .write)
-        break
-      } catch { guard error == .notAccepted else { throw error } }
-      KernelCall.yield()
-    }
+    try offer(9, to: other.handle, into: 9, rights: .read | .write)
 
     var out = MessageRing(page: pages)
     var back = MessageRing(page: pages &+ 4096)
@@ -51,21 +46,17 @@ public func programMain() -> Int32 {
         if let answer = WakeupPredicate.word(at: pages &+ 4096, isNot: received) { _ = predicate.add(answer) }
         try predicate.bind()
         if WakeupPredicate.sleep() == late {
-          Console.put(UInt64(Books.environment(UInt64(Handle.index(other.handle)))?.exitStatus ?? 0))
-          return fail("an answer: that is the status of the other environment")
+          return fail("an answer, the other environment's status is", UInt64(other.lastRecord?.exitStatus ?? 0))
         }
       }
     }
-    guard other.wait(), let record = Books.environment(UInt64(Handle.index(other.handle))), record.exitStatus == 0
+    guard other.wait(), let record = other.lastRecord, record.exitStatus == 0
     else {
       return fail("the other environment")
     }
     Console.line("2000 messages came back")
     return 0
-  } catch {
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    return fail("every call, for one was refused")
-  }
+  } catch { return fail(error) }
 }
 
 /// The frames of the two rings, and one of the maker's own.
@@ -109,10 +100,4 @@ private func sendBack(_ maker: UInt64, _ page: UInt64) -> Int32 {
     }
     return 0
   } catch { return Int32(truncatingIfNeeded: 16 &- error.rawValue) }
-}
-
-private func fail(_ what: StaticString) -> Int32 {
-  Console.put("FAILED: ")
-  Console.line(what)
-  return 1
 }

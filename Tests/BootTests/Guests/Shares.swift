@@ -1,12 +1,13 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Three environments share a processor for some seconds; one of them stays in a critical section past the end of each of its slices. Then it
 /// never leaves the section, and is ended.
 @c(program_main)
 public func programMain() -> Int32 {
-  guard let pages = PageSpace.mapAnywhere(count: 1) else { return fail("memory", 0) }
+  guard let pages = PageSpace.mapAnywhere(count: 1) else { return fail("memory") }
   unsafe results = pages
   do throws(CallError) {
     let honest = try ChildEnvironment.companion(argument: 0, work)
@@ -31,13 +32,13 @@ public func programMain() -> Int32 {
     guard overruns > 10 else { return fail("slices that were overrun", overruns) }
     // The lingerer's turn to go too far.
     libos_store64(UInt(pages) &+ 32, 1)
-    guard lingerer.wait(milliseconds: 3000),
-      Books.environment(UInt64(Handle.index(lingerer.handle)))?.exitStatus == 139
-    else { return fail("the end of an environment that keeps the processor", 0) }
-    guard honest.isLive, other.isLive else { return fail("the others", 0) }
+    guard lingerer.wait(milliseconds: 3000), lingerer.lastRecord?.exitStatus == 139 else {
+      return fail("the end of an environment that keeps the processor")
+    }
+    guard honest.isLive, other.isLive else { return fail("the others") }
     try honest.destroy()
     try other.destroy()
-  } catch { return fail("a call", UInt64(bitPattern: -error.rawValue)) }
+  } catch { return fail(error) }
   Console.line("shares are fair, and who keeps the processor is ended")
   return 0
 }
@@ -105,13 +106,4 @@ private func slicesRun(of environment: UInt64) -> UInt64 {
 private func rest(milliseconds: UInt64) {
   let deadline = Clock.timeStamp(after: milliseconds &* 1_000_000)
   while Clock.timeStamp < deadline { KernelCall.sleep(events: Environment.events, deadline: deadline) }
-}
-
-private func fail(_ what: StaticString, _ number: UInt64) -> Int32 {
-  Console.put("FAILED: ")
-  Console.put(what)
-  Console.put(" ")
-  Console.put(number)
-  Console.line("")
-  return 1
 }

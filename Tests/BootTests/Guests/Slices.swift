@@ -1,5 +1,6 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Takes positions of the slice vector, gives them away and back, is refused what it may not do, and is told when its slices begin.
@@ -10,11 +11,11 @@ public func programMain() -> Int32 {
     guard try KernelCall.allocateSlice(40) == 40, Books.sliceOwnerPlusOne(40) == me + 1 else {
       return fail("a named position")
     }
-    guard refused({ () throws(CallError) in _ = try KernelCall.allocateSlice(40) }) == .busy else {
+    guard refusal(of: { () throws(CallError) in _ = try KernelCall.allocateSlice(40) }) == .busy else {
       return fail("a position that is taken")
     }
-    guard refused({ () throws(CallError) in _ = try KernelCall.allocateSlice(64) }) == .noSuchResource,
-      refused({ () throws(CallError) in _ = try KernelCall.allocateSlice(7 << 8) }) == .noSuchResource
+    guard refusal(of: { () throws(CallError) in _ = try KernelCall.allocateSlice(64) }) == .noSuchResource,
+      refusal(of: { () throws(CallError) in _ = try KernelCall.allocateSlice(7 << 8) }) == .noSuchResource
     else { return fail("a position that does not exist") }
     let any = try KernelCall.allocateSlice()
     guard Books.sliceOwnerPlusOne(any) == me + 1 else { return fail("any position") }
@@ -23,9 +24,9 @@ public func programMain() -> Int32 {
 
     // Another environment gets a position, and may not touch ours, whatever it presents.
     let other = try ChildEnvironment.companion(quotas: [1, 2, 0, 0, 0, 0], argument: 40) { position, page in
-      let own = refused { () throws(CallError) in try KernelCall.freeSlice(position) }
-      let empty = refused { () throws(CallError) in try KernelCall.freeSlice(position, capability: 5) }
-      let gift = refused { () throws(CallError) in
+      let own = refusal { () throws(CallError) in try KernelCall.freeSlice(position) }
+      let empty = refusal { () throws(CallError) in try KernelCall.freeSlice(position, capability: 5) }
+      let gift = refusal { () throws(CallError) in
         try KernelCall.giveSlice(position, to: libos_load64(UInt(page) &+ 104))
       }
       guard own == .notPermitted, empty == .noSuchCapability, gift == .notPermitted else { return 1 }
@@ -33,25 +34,24 @@ public func programMain() -> Int32 {
       while Books.sliceOwnerPlusOne(41) != UInt32(truncatingIfNeeded: libos_load64(UInt(page) &+ 96)) + 1 {
         KernelCall.yield()
       }
-      guard refused({ () throws(CallError) in try KernelCall.freeSlice(41) }) == nil else { return 2 }
-      guard refused({ () throws(CallError) in try KernelCall.freeSlice(50) }) == .busy else { return 3 }
+      guard refusal(of: { () throws(CallError) in try KernelCall.freeSlice(41) }) == nil else { return 2 }
+      guard refusal(of: { () throws(CallError) in try KernelCall.freeSlice(50) }) == .busy else { return 3 }
       return 0
     }
     try other.start(position: 50)
     _ = try KernelCall.allocateSlice(41)
     try KernelCall.giveSlice(41, to: other.handle)
-    guard other.wait(), let record = Books.environment(UInt64(Handle.index(other.handle))) else {
+    guard other.wait(), let record = other.lastRecord else {
       return fail("the other environment")
     }
     guard record.exitStatus == 0 else {
-      Console.put(UInt64(record.exitStatus))
-      return fail(" is where the other environment failed")
+      return fail("the other environment, at", UInt64(record.exitStatus))
     }
     guard Books.sliceOwnerPlusOne(41) == 0, Books.sliceOwnerPlusOne(50) == 0 else { return fail("its positions") }
 
     try KernelCall.freeSlice(40)
     guard let last = (0..<BooksLayout.slices).first(where: { Books.sliceOwnerPlusOne($0) == me + 1 }),
-      refused({ () throws(CallError) in try KernelCall.freeSlice(last) }) == .busy
+      refusal(of: { () throws(CallError) in try KernelCall.freeSlice(last) }) == .busy
     else { return fail("the last position") }
 
     // The beginning of each slice is told; that of a yield that nobody else uses as well.
@@ -60,25 +60,9 @@ public func programMain() -> Int32 {
     for _ in 0..<20 { KernelCall.yield() }
     let begun = (Books.environment(Environment.number)?.slicesRun ?? 0) &- before
     guard unsafe beginnings == begun, begun == 20 else { return fail("the prologue") }
-  } catch {
-    Console.put(UInt64(bitPattern: -error.rawValue))
-    return fail(" is the error of a call")
-  }
+  } catch { return fail(error) }
   Console.line("positions are held by whom the books say")
   return 0
 }
 
 private nonisolated(unsafe) var beginnings: UInt64 = 0
-
-private func refused(_ call: () throws(CallError) -> Void) -> CallError? {
-  do throws(CallError) {
-    try call()
-    return nil
-  } catch { return error }
-}
-
-private func fail(_ what: StaticString) -> Int32 {
-  Console.put("FAILED: ")
-  Console.line(what)
-  return 1
-}

@@ -1,11 +1,12 @@
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Holds all positions of the slice vector but three, and gives its slices to three environments 3:2:1.
 @c(program_main)
 public func programMain() -> Int32 {
-  guard let pages = PageSpace.mapAnywhere(count: 1) else { return fail("memory", 0) }
+  guard let pages = PageSpace.mapAnywhere(count: 1) else { return fail("memory") }
   unsafe results = pages
   do throws(CallError) {
     var scheduler = StrideScheduler()
@@ -22,7 +23,7 @@ public func programMain() -> Int32 {
     }
     // What the children did while we prepared does not count.
     let before: InlineArray<3, UInt64> = [time(of: 0), time(of: 1), time(of: 2)]
-    for _ in 0..<240 where !scheduler.giveSlice() { return fail("a client that can run", 0) }
+    for _ in 0..<240 where !scheduler.giveSlice() { return fail("a client that can run") }
     var times: InlineArray<3, UInt64> = [0, 0, 0]
     for index in 0..<3 { times[index] = time(of: UInt64(index)) &- before[index] }
     let whole = times[0] &+ times[1] &+ times[2]
@@ -33,7 +34,7 @@ public func programMain() -> Int32 {
         return fail("thousandths of a share", permille)
       }
     }
-  } catch { return fail("a call", UInt64(bitPattern: -error.rawValue)) }
+  } catch { return fail(error) }
   Console.line("shares are 3:2:1")
   // The children never end by themselves, and so neither would the machine.
   for index in 0..<BooksLayout.environments where index != Environment.number {
@@ -59,13 +60,4 @@ private func work(_ number: UInt64, _ page: UInt64) -> Int32 {
     if now &- last < gap { libos_store64(slot, libos_load64(slot) &+ now &- last) }
     last = now
   }
-}
-
-private func fail(_ what: StaticString, _ number: UInt64) -> Int32 {
-  Console.put("FAILED: ")
-  Console.put(what)
-  Console.put(" ")
-  Console.put(number)
-  Console.line("")
-  return 1
 }

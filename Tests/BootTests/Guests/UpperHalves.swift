@@ -1,6 +1,7 @@
 import CInstructions
 import CLibOS
 import ExokernelABI
+import GuestSupport
 import LibOS
 
 /// Looks for what another environment, with which it shares the processor, has in the upper halves of its vector registers.
@@ -22,8 +23,5 @@ public func programMain() -> Int32 {
     }
     Console.line(traces == 0 ? "nothing is left behind" : "FAILED: something was left behind")
     return traces == 0 ? 0 : 1
-  } catch {
-    Console.line("FAILED: a call")
-    return 1
-  }
+  } catch { return fail(error) }
 }
