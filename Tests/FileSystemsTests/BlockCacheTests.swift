@@ -7,7 +7,7 @@ struct BlockCacheTests {
   @Test(
     "every byte of a disk comes back, whatever its size", arguments: [512, 4096, 4608, 8 * 4096, 100 * 4096 + 1536])
   func wholeDisk(size: Int) throws {
-    let content = pattern(size)
+    let content = randomBytes(size)
     let frames = TestFrames(count: 8)
     var disk = TestDisk(content)
     disk.delay = 3
@@ -21,7 +21,7 @@ struct BlockCacheTests {
 
   @Test("one frame is enough")
   func oneFrame() throws {
-    let content = pattern(20 * 4096)
+    let content = randomBytes(20 * 4096)
     let frames = TestFrames(count: 1)
     var cache = BlockCache(device: TestDisk(content), frames: frames.frames)
     #expect(try cache.readAll(0..<UInt64(content.count)) == content)
@@ -31,7 +31,7 @@ struct BlockCacheTests {
   @Test("a page that is there is not read again")
   func hit() throws {
     let frames = TestFrames(count: 8)
-    var cache = BlockCache(device: TestDisk(pattern(8 * 4096)), frames: frames.frames)
+    var cache = BlockCache(device: TestDisk(randomBytes(8 * 4096)), frames: frames.frames)
     _ = try cache.readAll(0..<4096)
     let requests = cache.statistics.requests
     for _ in 0..<10 { _ = try cache.readAll(100..<200) }
@@ -40,7 +40,7 @@ struct BlockCacheTests {
 
   @Test("many waiters for one page cause one read, and all see it")
   func manyWaiters() {
-    let content = pattern(8 * 4096)
+    let content = randomBytes(8 * 4096)
     let frames = TestFrames(count: 4)
     var disk = TestDisk(content)
     disk.delay = 5
@@ -61,7 +61,7 @@ struct BlockCacheTests {
 
   @Test("a sequential reader gets several pages by one request, a random one only what it asked for")
   func readAhead() throws {
-    let content = pattern(64 * 4096)
+    let content = randomBytes(64 * 4096)
     let frames = TestFrames(count: 32)
     var sequential = BlockCache(device: TestDisk(content), frames: frames.frames)
     _ = try sequential.readAll(0..<UInt64(content.count))
@@ -84,7 +84,7 @@ struct BlockCacheTests {
 
   @Test("a device that takes one page at a time still reads ahead")
   func readAheadByPages() throws {
-    let content = pattern(64 * 4096)
+    let content = randomBytes(64 * 4096)
     let frames = TestFrames(count: 32)
     var disk = TestDisk(content)
     disk.maximumFramesPerRequest = 1
@@ -100,7 +100,7 @@ struct BlockCacheTests {
 
   @Test("frames that come later are used")
   func growth() throws {
-    let content = pattern(32 * 4096)
+    let content = randomBytes(32 * 4096)
     let frames = TestFrames(count: 32)
     var cache = BlockCache(device: TestDisk(content), frames: Array(frames.frames[..<2]), capacity: 32)
     #expect(try cache.readAll(0..<UInt64(content.count)) == content)
@@ -119,14 +119,14 @@ struct BlockCacheTests {
   @Test("reading ahead stops at the end of the reader's range")
   func readAheadBound() throws {
     let frames = TestFrames(count: 32)
-    var cache = BlockCache(device: TestDisk(pattern(64 * 4096)), frames: frames.frames)
+    var cache = BlockCache(device: TestDisk(randomBytes(64 * 4096)), frames: frames.frames)
     _ = try cache.readAll(8192..<(5 * 4096 + 1))
     #expect(cache.device.submitted.allSatisfy { $0.block >= 16 && $0.block + $0.count <= 48 })
   }
 
   @Test("a bad block is reported with its number to all who wait, and read anew later")
   func badBlock() throws {
-    let content = pattern(16 * 4096)
+    let content = randomBytes(16 * 4096)
     let frames = TestFrames(count: 8)
     var disk = TestDisk(content)
     disk.badBlocks = [42]
@@ -143,7 +143,7 @@ struct BlockCacheTests {
 
   @Test("a bad block among pages read together spoils only its own page")
   func badBlockInCluster() throws {
-    let content = pattern(32 * 4096)
+    let content = randomBytes(32 * 4096)
     let frames = TestFrames(count: 32)
     var disk = TestDisk(content)
     disk.badBlocks = [9 * 8 + 7]
@@ -155,7 +155,7 @@ struct BlockCacheTests {
 
   @Test("a device without room is asked again")
   func fullDevice() throws {
-    let content = pattern(16 * 4096)
+    let content = randomBytes(16 * 4096)
     let frames = TestFrames(count: 8)
     var disk = TestDisk(content)
     disk.depth = 0
@@ -167,7 +167,7 @@ struct BlockCacheTests {
 
   @Test("completions that nobody waits for change nothing")
   func strayCompletions() throws {
-    let content = pattern(16 * 4096)
+    let content = randomBytes(16 * 4096)
     let frames = TestFrames(count: 8)
     var disk = TestDisk(content)
     disk.delay = 4
@@ -183,14 +183,14 @@ struct BlockCacheTests {
   @Test("bytes behind the end of the disk are refused")
   func beyondEnd() {
     let frames = TestFrames(count: 2)
-    var cache = BlockCache(device: TestDisk(pattern(512)), frames: frames.frames)
+    var cache = BlockCache(device: TestDisk(randomBytes(512)), frames: frames.frames)
     #expect(throws: StorageError.beyondEnd(byteCount: 512)) { try cache.readAll(512..<513) }
     #expect(throws: StorageError.beyondEnd(byteCount: 512)) { try cache.readAll((UInt64.max - 1)..<UInt64.max) }
   }
 
   @Test("readers of more pages than there are frames all come to their end")
   func thrashing() throws {
-    let content = pattern(64 * 4096)
+    let content = randomBytes(64 * 4096)
     let frames = TestFrames(count: 4)
     var disk = TestDisk(content)
     disk.delay = 6
@@ -228,7 +228,7 @@ struct BlockCacheTests {
   func randomized(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     let pages = Int.random(in: 1...80, using: &generator)
-    let content = pattern(pages * 4096 - 512 * Int.random(in: 0...7, using: &generator), seed: seed)
+    let content = randomBytes(pages * 4096 - 512 * Int.random(in: 0...7, using: &generator), seed: seed)
     let frames = TestFrames(count: Int.random(in: 1...24, using: &generator))
     var disk = TestDisk(content)
     disk.delay = Int.random(in: 0...10, using: &generator)

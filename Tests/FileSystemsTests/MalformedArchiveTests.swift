@@ -7,7 +7,7 @@ struct MalformedArchiveTests {
   /// One file of 700 bytes at block 0, then what `body` adds at block 3.
   private func archive(_ body: (inout TarWriter) -> Void) -> [UInt8] {
     var tar = TarWriter()
-    tar.file("good", pattern(700))
+    tar.file("good", randomBytes(700))
     body(&tar)
     return tar.finished()
   }
@@ -20,10 +20,10 @@ struct MalformedArchiveTests {
 
   @Test("a file that is no archive is called that")
   func notAnArchive() {
-    expect(pattern(4096), block: 0, .notAnArchive)
+    expect(randomBytes(4096), block: 0, .notAnArchive)
     expect(Array("hello".utf8) + [UInt8](repeating: 0, count: 1019), block: 0, .notAnArchive)
     expect([], block: 0, .missingEnd)
-    expect(pattern(100), block: 0, .missingEnd)
+    expect(randomBytes(100), block: 0, .missingEnd)
   }
 
   @Test("a wrong checksum is found")
@@ -90,7 +90,7 @@ struct MalformedArchiveTests {
 
   @Test("a cut archive is found out wherever it is cut")
   func cut() {
-    let bytes = archive { $0.file("second", pattern(1500)) }
+    let bytes = archive { $0.file("second", randomBytes(1500)) }
     for count in stride(from: 0, to: bytes.count, by: 100) {
       #expect(problem(Array(bytes[..<count])) != nil, "\(count) bytes")
     }
@@ -144,7 +144,7 @@ struct MalformedArchiveTests {
   @Test("extended headers that are too large, cut, empty or alone are refused")
   func extendedHeaders() {
     let large = archive { tar in
-      tar.add(TarWriter.header(name: "pax", size: 70_000, type: "x"), data: pattern(70_000))
+      tar.add(TarWriter.header(name: "pax", size: 70_000, type: "x"), data: randomBytes(70_000))
     }
     expect(large, block: 3, .extendedHeaderTooLarge(size: 70_000, limit: 65_536))
     expect(
@@ -192,7 +192,7 @@ struct MalformedArchiveTests {
       case 3: tar.add(TarWriter.header(name: "hard\(number)", type: "1", link: "link\(number / 2)"))
       default: break
       }
-      tar.file("dir/f\(number)", pattern(100))
+      tar.file("dir/f\(number)", randomBytes(100))
     }
     var bytes = tar.finished()
     for _ in 0..<Int.random(in: 1...12, using: &generator) {

@@ -1,4 +1,5 @@
 import FileSystems
+import RandomFixtures
 import StorageFixtures
 import Foundation
 import Testing
@@ -15,7 +16,7 @@ struct TarProgramTests {
     defer { try? FileManager.default.removeItem(at: root) }
     let site = root.appendingPathComponent("site")
     var files: [String: [UInt8]] = [:]
-    for size in [0, 1, 511, 512, 513, 4096, 1_500_001] { files["sizes/\(size).bin"] = pattern(size) }
+    for size in [0, 1, 511, 512, 513, 4096, 1_500_001] { files["sizes/\(size).bin"] = randomBytes(size) }
     files["index.html"] = Array("<h1>hello</h1>".utf8)
     files["with space and ünicode.txt"] = Array("text".utf8)
     if format == "gnu" || format == "pax" || format == "oldgnu" {

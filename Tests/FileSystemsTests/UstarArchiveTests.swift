@@ -67,10 +67,10 @@ struct UstarArchiveTests {
   func sizes() throws {
     var tar = TarWriter()
     let sizes = [0, 1, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097, 300_000]
-    for size in sizes { tar.file("dir/f\(size)", pattern(size, seed: UInt64(size)), time: UInt64(size)) }
+    for size in sizes { tar.file("dir/f\(size)", randomBytes(size, seed: UInt64(size)), time: UInt64(size)) }
     try withArchive(tar.finished()) { archive throws in
       for size in sizes {
-        #expect(try archive.content("dir/f\(size)") == pattern(size, seed: UInt64(size)))
+        #expect(try archive.content("dir/f\(size)") == randomBytes(size, seed: UInt64(size)))
         guard case .file(let file) = archive.find("dir/f\(size)") else { continue }
         #expect(file.modificationTime == Int64(size))
       }
@@ -230,11 +230,11 @@ struct UstarArchiveTests {
     var header = TarWriter.header(name: "big", size: 0)
     header.replaceSubrange(124..<136, with: [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x58])
     header.replaceSubrange(136..<148, with: [UInt8](repeating: 0xFF, count: 12))
-    tar.add(TarWriter.sealed(header), data: pattern(600))
+    tar.add(TarWriter.sealed(header), data: randomBytes(600))
     for type: Character in ["3", "4", "6", "V"] { tar.add(TarWriter.header(name: "special\(type)", type: type)) }
     tar.file("last", [1])
     try withArchive(tar.finished()) { archive throws in
-      #expect(try archive.content("big") == pattern(600))
+      #expect(try archive.content("big") == randomBytes(600))
       guard case .file(let file) = archive.find("big") else { return }
       #expect(file.modificationTime == -1)
       #expect(archive.find("special3") == .missing)
@@ -254,7 +254,7 @@ struct UstarArchiveTests {
   @Test("an archive on a slow disk with few frames reads as in memory")
   func onDisk() throws {
     var tar = TarWriter()
-    for number in 0..<200 { tar.file("d\(number % 7)/f\(number)", pattern(number * 97, seed: UInt64(number))) }
+    for number in 0..<200 { tar.file("d\(number % 7)/f\(number)", randomBytes(number * 97, seed: UInt64(number))) }
     let frames = TestFrames(count: 6)
     var disk = TestDisk(tar.finished())
     disk.delay = 4
@@ -266,7 +266,7 @@ struct UstarArchiveTests {
       try #require(calls < 100_000)
     }
     for number in 0..<200 {
-      #expect(try archive.content("d\(number % 7)/f\(number)") == pattern(number * 97, seed: UInt64(number)))
+      #expect(try archive.content("d\(number % 7)/f\(number)") == randomBytes(number * 97, seed: UInt64(number)))
     }
     #expect(archive.storage.device.mistakes == [])
   }
@@ -274,7 +274,7 @@ struct UstarArchiveTests {
   @Test("a disk error during the scan names the block")
   func diskError() throws {
     var tar = TarWriter()
-    tar.file("big", pattern(100_000))
+    tar.file("big", randomBytes(100_000))
     tar.file("next", [])
     let frames = TestFrames(count: 6)
     var disk = TestDisk(tar.finished())

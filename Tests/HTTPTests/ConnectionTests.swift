@@ -16,7 +16,7 @@ struct ConnectionTests {
     #expect(try TestResponse(taking: &bytes).status == 405)
     let head = try TestResponse(taking: &bytes, isHead: true)
     #expect(head.fields["content-length"] == "513")
-    #expect(try TestResponse(taking: &bytes).body == pattern(513, seed: 514))
+    #expect(try TestResponse(taking: &bytes).body == randomBytes(513, seed: 514))
     let last = try TestResponse(taking: &bytes)
     #expect(last.status == 404)
     #expect(last.fields["connection"] == "close")
@@ -73,7 +73,7 @@ struct ConnectionTests {
     for number in 0..<count {
       var bytes = site.server.transport.links[number].toClient[...]
       let size = sizes[number % sizes.count]
-      #expect(try TestResponse(taking: &bytes).body == pattern(size, seed: UInt64(size + 1)))
+      #expect(try TestResponse(taking: &bytes).body == randomBytes(size, seed: UInt64(size + 1)))
       #expect(site.server.transport.links[number].released)
     }
     #expect(site.server.statistics.connections == UInt64(count))
@@ -193,7 +193,7 @@ struct ConnectionTests {
   @Test("a client that does not read, or reads too slowly, is cut off")
   func slowReader() throws {
     for drip in [0, 1000] {
-      var site = try TestSite(files: [("big", pattern(2_000_000))])
+      var site = try TestSite(files: [("big", randomBytes(2_000_000))])
       let link = site.server.transport.connect(sending: Array("GET /big HTTP/1.1\r\nHost: h\r\n\r\n".utf8))
       site.server.transport.links[link].window = 1000
       try site.settle()
@@ -247,7 +247,7 @@ struct ConnectionTests {
   func lingering() throws {
     var site = try TestSite()
     let link = site.server.transport.connect(
-      sending: Array("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n".utf8) + pattern(100_000))
+      sending: Array("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n".utf8) + randomBytes(100_000))
     try site.settle()
     #expect(site.server.transport.links[link].serverFinished)
     #expect(site.server.transport.links[link].toServer.isEmpty)
@@ -255,7 +255,7 @@ struct ConnectionTests {
     site.now = site.now.advanced(byMilliseconds: 2000)
     try site.settle()
     #expect(site.server.transport.links[link].released)
-    let flood = site.server.transport.connect(sending: Array("x y z\r\n\r\n".utf8) + pattern(400_000))
+    let flood = site.server.transport.connect(sending: Array("x y z\r\n\r\n".utf8) + randomBytes(400_000))
     try site.settle()
     #expect(site.server.transport.links[flood].released, "but not for ever")
   }

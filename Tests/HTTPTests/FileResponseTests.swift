@@ -1,5 +1,6 @@
 import FileSystems
 import HTTP
+import RandomFixtures
 import StorageFixtures
 import Testing
 
@@ -26,7 +27,7 @@ struct FileResponseTests {
 
   @Test("a file of several MiB comes through a small cache and a small window", arguments: [0, 5])
   func largeFile(diskDelay: Int) throws {
-    let content = pattern(5_000_001, seed: 99)
+    let content = randomBytes(5_000_001, seed: 99)
     var site = try TestSite(frames: 6, diskDelay: diskDelay, files: [("big.bin", content)])
     let link = site.server.transport.connect(sending: Array("GET /big.bin HTTP/1.1\r\nHost: h\r\n\r\n".utf8))
     site.server.transport.links[link].window = 0
@@ -157,7 +158,7 @@ struct FileResponseTests {
       #expect(try site.get("/text.txt", "Range: bytes=0-1", "If-Range: \(validator)").status == status, "\(validator)")
     }
     let big = try site.get("/sizes/70000", "Range: bytes=4000-65535")
-    #expect(big.body == Array(pattern(70_000, seed: 70_001)[4000...65535]))
+    #expect(big.body == Array(randomBytes(70_000, seed: 70_001)[4000...65535]))
   }
 
   @Test("with a clock, responses are dated")
@@ -173,7 +174,7 @@ struct FileResponseTests {
   @Test("a file that the disk cannot read is a 500; one that breaks off in the middle breaks the connection")
   func diskErrors() throws {
     // The content of the second file begins at block 208, which is the start of a page that holds no header.
-    var site = try TestSite(frames: 16, files: [("first", pattern(206 * 512)), ("big", pattern(200_000))])
+    var site = try TestSite(frames: 16, files: [("first", randomBytes(206 * 512)), ("big", randomBytes(200_000))])
     site.server.files.storage.device.badBlocks = [208]
     #expect(try site.get("/big").status == 500)
     for _ in 0..<200 { _ = site.server.step(now: site.now) }

@@ -1,5 +1,6 @@
 import FileSystems
 import HTTP
+import RandomFixtures
 import StorageFixtures
 import Testing
 
@@ -42,7 +43,7 @@ struct TestSite: ~Copyable {
       ("image.PNG", [0x89, 0x50, 0x4E, 0x47]),
       ("text.txt", Array("0123456789".utf8)),
       ("ünicode.css", Array("p{}".utf8)),
-    ] + sizes.map { ("sizes/\($0)", pattern($0, seed: UInt64($0 + 1))) }
+    ] + sizes.map { ("sizes/\($0)", randomBytes($0, seed: UInt64($0 + 1))) }
 
   /// Steps until nothing happens and no disk read is under way.
   mutating func settle(limit: Int = 200_000) throws {

@@ -14,3 +14,13 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
     return word ^ word >> 31
   }
 }
+
+/// `count` bytes that differ from page to page and from block to block, the same ones for the same seed.
+package func randomBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+  var generator = SeededGenerator(seed: seed)
+  var bytes: [UInt8] = []
+  bytes.reserveCapacity(count + 8)
+  while bytes.count < count { withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) } }
+  bytes.removeLast(bytes.count - count)
+  return bytes
+}

@@ -83,16 +83,6 @@ package final class TestFrames {
   deinit { memory.deallocate() }
 }
 
-/// `count` bytes that differ from page to page and from block to block.
-package func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-  var generator = SeededGenerator(seed: seed)
-  var bytes: [UInt8] = []
-  bytes.reserveCapacity(count + 8)
-  while bytes.count < count { withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) } }
-  bytes.removeLast(bytes.count - count)
-  return bytes
-}
-
 extension ByteStorage where Self: ~Copyable {
   /// Reads `range`, polling up to `patience` times for each piece.
   package mutating func readAll(_ range: Range<UInt64>, patience: Int = 1000) throws -> [UInt8] {

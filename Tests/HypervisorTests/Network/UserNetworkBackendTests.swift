@@ -50,7 +50,7 @@ struct UserNetworkBackendTests {
   func echo(withOffloads: Bool) throws {
     let fixture = try UserFixture(features: withOffloads ? allOffloads : .none)
     let client = HostClient(port: fixture.port)
-    let bytes = testPattern(3 << 20, seed: withOffloads ? 1 : 2)
+    let bytes = randomBytes(3 << 20, seed: withOffloads ? 1 : 2)
     let sender = Thread {
       _ = client.send(bytes)
       client.finish()
@@ -68,7 +68,7 @@ struct UserNetworkBackendTests {
 
   @Test("a client that ends its side still gets the whole answer")
   func halfCloseByClient() throws {
-    let answer = testPattern(300_000)
+    let answer = randomBytes(300_000)
     var received = 0
     var sent: Int?
     let fixture = try UserFixture { guest, connection in
@@ -80,7 +80,7 @@ struct UserNetworkBackendTests {
       }
     }
     let client = HostClient(port: fixture.port)
-    #expect(client.send(testPattern(100_000)))
+    #expect(client.send(randomBytes(100_000)))
     client.finish()
     #expect(client.read(answer.count + 1) == answer)
     #expect(try fixture.running.sync { received } == 100_000)
@@ -99,7 +99,7 @@ struct UserNetworkBackendTests {
     }
     let client = HostClient(port: fixture.port)
     #expect(client.read(1) == [])
-    let bytes = testPattern(500_000)
+    let bytes = randomBytes(500_000)
     #expect(client.send(bytes))
     client.finish()
     #expect(try fixture.running.wait { received.count == bytes.count })
@@ -159,7 +159,7 @@ struct UserNetworkBackendTests {
       }
     }
     let client = HostClient(port: fixture.port, sendBuffer: 65_536)
-    let chunk = testPattern(65_536)
+    let chunk = randomBytes(65_536)
     let sent = client.sendUntilFull(chunk, limit: 64 << 20)
     #expect(sent < 32 << 20)
     try fixture.running.sync {
@@ -172,7 +172,7 @@ struct UserNetworkBackendTests {
 
   @Test("a client that does not read holds the guest back, and nothing is lost")
   func backPressureByClient() throws {
-    let bytes = testPattern(24 << 20)
+    let bytes = randomBytes(24 << 20)
     var sent = 0
     let fixture = try UserFixture { guest, connection in
       while sent < bytes.count {
@@ -242,7 +242,7 @@ struct UserNetworkBackendTests {
     let failures = SharedCounter()
     DispatchQueue.concurrentPerform(iterations: 16) { index in
       let client = HostClient(port: port)
-      let bytes = testPattern(100_000, seed: UInt64(index + 10))
+      let bytes = randomBytes(100_000, seed: UInt64(index + 10))
       let thread = Thread {
         _ = client.send(bytes)
         client.finish()
@@ -290,7 +290,7 @@ struct UserNetworkBackendTests {
       fixture.guest.refill(to: 4)
     }
     let client = HostClient(port: fixture.port)
-    let bytes = testPattern(400_000)
+    let bytes = randomBytes(400_000)
     let thread = Thread {
       _ = client.send(bytes)
       client.finish()

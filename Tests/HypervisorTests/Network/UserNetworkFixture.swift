@@ -1,4 +1,3 @@
-import RandomFixtures
 import Foundation
 import Glibc
 import InternetStack
@@ -114,15 +113,6 @@ final class UserFixture: @unchecked Sendable {
   }
 
   deinit { running.stop() }
-}
-
-func testPattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-  var random = SeededGenerator(seed: seed)
-  var result: [UInt8] = []
-  result.reserveCapacity(count + 8)
-  while result.count < count { withUnsafeBytes(of: random.next()) { result.append(contentsOf: $0) } }
-  result.removeLast(result.count - count)
-  return result
 }
 
 /// Counts from several threads.
