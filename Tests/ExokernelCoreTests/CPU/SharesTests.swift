@@ -48,17 +48,14 @@ struct SharesTests {
   }
 
   @Test("a critical section puts the epilogue off, and the end of it is told of")
-  func criticalSection() {
+  func criticalSection() throws {
     let world = World(programs: 2)
     world.run(0)
     let kernel = world.kernel
     _ = kernel.upcallBind(fault: 0, epilogue: 0x40_0100)
     kernel.page(of: 0).value.criticalSection = 1
     world.machine.now = kernel.processor.value.sliceEnd
-    guard case .goOn = kernel.sliceEnded(at: 0x40_0000) else {
-      Issue.record("not put off")
-      return
-    }
+    try #require(kernel.sliceEnded(at: 0x40_0000) == .goOn)
     #expect(world.page(0).epilogueDue == 1 && kernel.processor.value.epiloguePending == 2)
     world.machine.now += 700
     kernel.giveUp(instruction: 0x40_0000, stack: 0)
@@ -102,11 +99,7 @@ struct SharesTests {
       (AddressMap.gateWindow + AddressMap.gateWindowSize, false),
     ] {
       world.run(0)
-      if case .goOn = world.kernel.sliceEnded(at: instruction) {
-        #expect(isPutOff)
-      } else {
-        #expect(!isPutOff)
-      }
+      #expect((world.kernel.sliceEnded(at: instruction) == .goOn) == isPutOff)
     }
   }
 

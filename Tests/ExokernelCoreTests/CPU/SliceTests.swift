@@ -62,38 +62,25 @@ struct SliceTests {
   }
 
   @Test("who runs alone runs on")
-  func alone() {
+  func alone() throws {
     let world = World(programs: 1)
     world.run(0)
-    guard case .goOn = world.kernel.sliceEnded(at: 0) else {
-      Issue.record("not on")
-      return
-    }
+    try #require(world.kernel.sliceEnded(at: 0) == .goOn)
     #expect(world.machine.timer == world.machine.now + world.kernel.header.value.sliceLength)
     #expect(world.kernel.processor.value.epiloguePending == 0)
   }
 
   @Test("the epilogue is told where to go on; after too many ticks more the environment is ended")
-  func overrun() {
+  func overrun() throws {
     let world = World(programs: 2)
     bindAll(world)
     world.run(0)
-    guard case .epilogue(let entry) = world.kernel.sliceEnded(at: 0x40_0234) else {
-      Issue.record("no epilogue")
-      return
-    }
-    #expect(entry == 0x40_0100)
+    try #require(world.kernel.sliceEnded(at: 0x40_0234) == .epilogue(entry: 0x40_0100))
     #expect(world.page(0).epilogueReturn == 0x40_0234)
     for _ in 1..<Kernel<FakeMachine>.overrunLimit {
-      guard case .goOn = world.kernel.sliceEnded(at: 0) else {
-        Issue.record("ended too early")
-        return
-      }
+      try #require(world.kernel.sliceEnded(at: 0) == .goOn, "ended too early")
     }
-    guard case .abort = world.kernel.sliceEnded(at: 0) else {
-      Issue.record("not ended")
-      return
-    }
+    try #require(world.kernel.sliceEnded(at: 0) == .abort)
     #expect(world.kernel.processor.value.overrun == Kernel<FakeMachine>.overrunLimit)
   }
 
@@ -104,28 +91,22 @@ struct SliceTests {
     var ticks = 0
     while ticks < 100 {
       ticks += 1
-      if case .abort = world.kernel.sliceEnded(at: 0) { break }
+      if world.kernel.sliceEnded(at: 0) == .abort { break }
     }
     #expect(ticks == Int(Kernel<FakeMachine>.overrunLimit) + 1)
   }
 
   @Test("an environment that names its epilogue after the end of its first slice is told by it all the same")
-  func lateEpilogue() {
+  func lateEpilogue() throws {
     let world = World(programs: 2)
     world.run(0)
-    guard case .goOn = world.kernel.sliceEnded(at: 0x40_0000) else {
-      Issue.record("no epilogue was named")
-      return
-    }
+    try #require(world.kernel.sliceEnded(at: 0x40_0000) == .goOn, "no epilogue was named")
     #expect(world.kernel.upcallBind(fault: 0x40_0000, epilogue: 0x40_0100).error == nil)
-    guard case .epilogue(0x40_0100) = world.kernel.sliceEnded(at: 0x40_0200) else {
-      Issue.record("no epilogue")
-      return
-    }
+    #expect(world.kernel.sliceEnded(at: 0x40_0200) == .epilogue(entry: 0x40_0100))
   }
 
   @Test("an epilogue waits until a page fault has been taken over, for the fault may be the stack's; the limit stays")
-  func putOff() {
+  func putOff() throws {
     let world = World(programs: 2)
     bindAll(world)
     for takesOver in [true, false] {
@@ -134,37 +115,18 @@ struct SliceTests {
         Issue.record("no upcall")
         return
       }
-      guard case .goOn = world.kernel.sliceEnded(at: 0x40_0000) else {
-        Issue.record("an epilogue on a stack that may not be there")
-        return
-      }
+      try #require(world.kernel.sliceEnded(at: 0x40_0000) == .goOn, "an epilogue on a stack that may not be there")
       if takesOver { world.kernel.page(of: 0).value.faultPending = 0 }
       let second = world.kernel.sliceEnded(at: 0x40_0300)
       if takesOver {
-        guard case .epilogue(0x40_0100) = second else {
-          Issue.record("no epilogue")
-          return
-        }
+        try #require(second == .epilogue(entry: 0x40_0100))
         #expect(world.page(0).epilogueReturn == 0x40_0300)
         world.kernel.giveUp(instruction: 0, stack: 0)
       } else {
-        guard case .goOn = second else {
-          Issue.record("an epilogue on a stack that may not be there")
-          return
-        }
-        for tick in 2...Kernel<FakeMachine>.overrunLimit {
-          let end = world.kernel.sliceEnded(at: 0)
-          if tick == Kernel<FakeMachine>.overrunLimit {
-            guard case .abort = end else {
-              Issue.record("not ended in time")
-              return
-            }
-          } else {
-            guard case .goOn = end else {
-              Issue.record("not put off")
-              return
-            }
-          }
+        try #require(second == .goOn, "an epilogue on a stack that may not be there")
+        let limit = Kernel<FakeMachine>.overrunLimit
+        for tick in 2...limit {
+          try #require(world.kernel.sliceEnded(at: 0) == (tick == limit ? .abort : .goOn), "tick \(tick)")
         }
       }
     }

@@ -132,10 +132,7 @@ struct TransferTests {
     world.run(0)
     _ = kernel.upcallBind(fault: 0, epilogue: 0x40_0100)
     world.machine.now = kernel.processor.value.sliceEnd
-    guard case .epilogue = kernel.sliceEnded(at: 0x40_0000) else {
-      Issue.record("no epilogue")
-      return
-    }
+    try #require(kernel.sliceEnded(at: 0x40_0000) == .epilogue(entry: 0x40_0100))
     world.machine.now += 500
     let receiver: UInt32 = transfers ? 1 : 2
     if transfers {
@@ -149,10 +146,7 @@ struct TransferTests {
     if isTold {
       // The receiver is told as if the end of the slice were its own.
       _ = kernel.upcallBind(fault: 0, epilogue: 0x40_0200)
-      guard case .epilogue(0x40_0200) = kernel.sliceEnded(at: 0x40_0000) else {
-        Issue.record("no epilogue for the receiver")
-        return
-      }
+      try #require(kernel.sliceEnded(at: 0x40_0000) == .epilogue(entry: 0x40_0200), "for the receiver")
       #expect(kernel.environments[0].debt == 800 && kernel.processor.value.overrun == 0)
       world.machine.now += 40
       kernel.giveUp(instruction: 0, stack: 0)

@@ -63,3 +63,14 @@ extension Kernel {
       slotAndExtent: slot | extent << 32, block: block, frame: frame, operation: operation, tag: tag)
   }
 }
+
+extension SliceEnd: Equatable {
+  /// The same end, for tests to say which one they expect.
+  public static func == (left: SliceEnd, right: SliceEnd) -> Bool {
+    switch (left, right) {
+    case (.goOn, .goOn), (.abort, .abort): true
+    case (.epilogue(let entry), .epilogue(let other)): entry == other
+    default: false
+    }
+  }
+}
