@@ -14,8 +14,7 @@ public enum Exceptions {
     set {
       unsafe served = newValue
       let entry = newValue == nil ? 0 : UInt64(libos_exception_entry_address())
-      // `EnvironmentPage.exceptionEntry`.
-      libos_store64(UInt(AddressMap.environmentPage) &+ 152, entry)
+      EnvironmentWord.exceptionEntry.store(entry)
     }
   }
   nonisolated(unsafe) private static var served: ((inout ExceptionFrame) -> Bool)?

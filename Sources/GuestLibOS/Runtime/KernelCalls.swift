@@ -90,6 +90,15 @@ public enum KernelCall {
     _ = try call(.upcallBind, fault, epilogue, prologue, revocation).value()
   }
 
+  /// Binds the upcalls' entries anew, of this environment's record as `change` leaves it.
+  static func changeUpcalls(_ change: (inout EnvironmentRecord) -> Void) throws(CallError) {
+    guard var record = Books.environment(Environment.number) else { throw .noSuchResource }
+    change(&record)
+    try bindUpcalls(
+      fault: record.faultEntry, epilogue: record.epilogueEntry, prologue: record.prologueEntry,
+      revocation: record.revocationEntry)
+  }
+
   /// Ends this environment because of the page fault it was told of last.
   public static func declineFault() -> Never {
     _ = call(.faultDecline)

@@ -24,18 +24,16 @@ public enum Revocation {
   /// Sets the handler, nil for none; the other upcalls stay bound as they are.
   public static func serve(_ handler: ((RevocationRequest) -> Void)?) throws(CallError) {
     unsafe served = handler
-    guard let record = Books.environment(Environment.number) else { throw .noSuchResource }
-    try KernelCall.bindUpcalls(
-      fault: record.faultEntry, epilogue: record.epilogueEntry, prologue: record.prologueEntry,
-      revocation: handler == nil ? 0 : UInt64(libos_revocation_entry_address()))
+    try KernelCall.changeUpcalls {
+      $0.revocationEntry = handler == nil ? 0 : UInt64(libos_revocation_entry_address())
+    }
     // A request that came before the handler is told at the next slice.
-    if handler != nil, libos_load64(UInt(AddressMap.environmentPage) &+ 128) != 0 { KernelCall.yield() }
+    if handler != nil, EnvironmentWord.revocationCount.load() != 0 { KernelCall.yield() }
   }
 
   /// What the last request took by force, so far: entries of the repossession vector. The next request starts it anew.
   public static var takenCount: UInt64 {
-    let count = libos_load64(UInt(AddressMap.environmentPage) &+ 144)
-    return count < EnvironmentPage.repossessionCapacity ? count : EnvironmentPage.repossessionCapacity
+    min(EnvironmentWord.repossessed.load(), EnvironmentPage.repossessionCapacity)
   }
 
   /// Entry `index` of the repossession vector; nil where so many were not taken.
@@ -47,9 +45,9 @@ public enum Revocation {
 
   /// The request that the kernel has written into the environment page; nil where that makes no sense.
   fileprivate static var request: RevocationRequest? {
-    let page = UInt(AddressMap.environmentPage)
-    guard let kind = ResourceKind(rawValue: libos_load64(page &+ 120)) else { return nil }
-    return RevocationRequest(kind: kind, count: libos_load64(page &+ 128), deadline: libos_load64(page &+ 136))
+    guard let kind = ResourceKind(rawValue: EnvironmentWord.revocationKind.load()) else { return nil }
+    return RevocationRequest(
+      kind: kind, count: EnvironmentWord.revocationCount.load(), deadline: EnvironmentWord.revocationDeadline.load())
   }
 }
 

@@ -11,10 +11,7 @@ public enum SliceBeginning {
   /// make calls that give the processor up.
   public static func setHandler(_ handler: @escaping () -> Void) throws(CallError) {
     unsafe served = handler
-    guard let record = Books.environment(Environment.number) else { throw .noSuchResource }
-    try KernelCall.bindUpcalls(
-      fault: record.faultEntry, epilogue: record.epilogueEntry, prologue: UInt64(libos_prologue_entry_address()),
-      revocation: record.revocationEntry)
+    try KernelCall.changeUpcalls { $0.prologueEntry = UInt64(libos_prologue_entry_address()) }
   }
 }
 

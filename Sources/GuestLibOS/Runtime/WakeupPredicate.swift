@@ -34,19 +34,21 @@ public struct WakeupPredicate {
   public static func word(
     at address: UInt64, mask: UInt64 = .max, in range: ClosedRange<UInt64>, capability: UInt64 = CapabilitySlot.own
   ) -> Comparison? {
-    guard let frame = Books.frameNumber(of: address) else { return nil }
-    return Comparison(
-      .frame, place: frame &<< 12 | address & 0xfff, mask: mask, low: range.lowerBound, high: range.upperBound,
-      capability: capability)
+    word(at: address, mask: mask, low: range.lowerBound, high: range.upperBound, capability)
   }
 
   /// A comparison that holds while the word at `address` is not `value`.
   public static func word(at address: UInt64, isNot value: UInt64, capability: UInt64 = CapabilitySlot.own)
     -> Comparison?
   {
+    // From behind the value round to before it.
+    word(at: address, mask: .max, low: value &+ 1, high: value &- 1, capability)
+  }
+
+  private static func word(at address: UInt64, mask: UInt64, low: UInt64, high: UInt64, _ slot: UInt64) -> Comparison? {
     guard let frame = Books.frameNumber(of: address) else { return nil }
     return Comparison(
-      .frame, place: frame &<< 12 | address & 0xfff, low: value &+ 1, high: value &- 1, capability: capability)
+      .frame, place: frame &<< 12 | address & 0xfff, mask: mask, low: low, high: high, capability: slot)
   }
 
   /// A comparison of the word of the books at `offset`, a multiple of 8.
@@ -68,7 +70,6 @@ public struct WakeupPredicate {
   /// Sleeps until the predicate holds that was bound last; returns the term that did, as the environment page at `page` tells it.
   public static func sleep(page: UInt64 = AddressMap.environmentPage) -> UInt64 {
     KernelCall.sleepUntilPredicate()
-    // `EnvironmentPage.matchedTerm`.
-    return libos_load64(UInt(page) &+ 112)
+    return EnvironmentWord.matchedTerm.load(from: page)
   }
 }
