@@ -4,22 +4,30 @@ import ExokernelABI
 /// This program's environment.
 public enum Environment {
   /// Its number.
-  public static var number: UInt64 { libos_load64(UInt(AddressMap.environmentPage) &+ 96) }
+  public static var number: UInt64 { EnvironmentWord.environment.load() }
 
   /// Its handle.
-  public static var handle: UInt64 { libos_load64(UInt(AddressMap.environmentPage) &+ 104) }
+  public static var handle: UInt64 { EnvironmentWord.handle.load() }
 
   /// Events so far: packets received and block requests finished.
-  public static var events: UInt64 { libos_load64(UInt(AddressMap.environmentPage)) }
+  public static var events: UInt64 { EnvironmentWord.events.load() }
 
   /// The arguments it was started with, as bytes.
   public static func arguments() -> [UInt8] {
-    let length = libos_load64(UInt(AddressMap.environmentPage) &+ 88)
     var bytes: [UInt8] = []
-    for index in 0..<(length < EnvironmentPage.argumentsCapacity ? length : EnvironmentPage.argumentsCapacity) {
-      bytes.append(libos_load8(UInt(AddressMap.environmentPage &+ EnvironmentPage.argumentsOffset &+ index)))
-    }
+    for index in 0..<argumentsLength { bytes.append(argumentsByte(index)) }
     return bytes
+  }
+
+  /// How many bytes the arguments have.
+  public static var argumentsLength: UInt64 {
+    min(EnvironmentWord.argumentsLength.load(), EnvironmentPage.argumentsCapacity)
+  }
+
+  /// A byte of the arguments, for who must not allocate; 0 behind the page's room for them.
+  public static func argumentsByte(_ index: UInt64) -> UInt8 {
+    guard index < EnvironmentPage.argumentsCapacity else { return 0 }
+    return libos_load8(UInt(AddressMap.environmentPage &+ EnvironmentPage.argumentsOffset &+ index))
   }
 }
 

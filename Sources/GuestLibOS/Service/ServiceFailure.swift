@@ -2,20 +2,6 @@ import ExokernelABI
 import InternetStack
 import LibOS
 
-/// Exit statuses of sysexits.h.
-public enum ExitStatus {
-  /// The arguments are wrong.
-  public static let usage: Int32 = 64
-  /// The input is not what it has to be.
-  public static let badData: Int32 = 65
-  /// There is no input.
-  public static let noInput: Int32 = 66
-  /// A service is not available.
-  public static let unavailable: Int32 = 69
-  /// The system refused.
-  public static let systemError: Int32 = 71
-}
-
 /// Why a program cannot serve the network.
 public enum ServiceFailure: Error {
   /// The machine has no interface of that number.

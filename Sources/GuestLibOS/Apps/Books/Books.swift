@@ -34,34 +34,17 @@ public func booksMain() -> Int32 {
   return 0
 }
 
-/// Exit statuses of sysexits.h.
-private enum ExitStatus {
-  static let usage: Int32 = 64
-  static let systemError: Int32 = 71
-  static let notPermitted: Int32 = 77
-}
-
 /// Nanoseconds between two drawings.
 private let refreshInterval: UInt64 = 250_000_000
 
 /// How often to draw, 0 for as long as others live; nil where the arguments are not understood.
 private func frameLimit(_ arguments: [UInt8]) -> UInt64? {
   if arguments.isEmpty { return 0 }
-  if equal(arguments[...], "once") { return 1 }
-  guard arguments.count > 7, arguments.count <= 13, equal(arguments[..<7], "frames=") else { return nil }
-  var value: UInt64 = 0
-  for digit in arguments[7...] {
-    guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-    value = value * 10 + UInt64(digit - UInt8(ascii: "0"))
-  }
-  return value > 0 ? value : nil
-}
-
-private func equal(_ bytes: ArraySlice<UInt8>, _ text: StaticString) -> Bool {
-  guard bytes.count == text.utf8CodeUnitCount else { return false }
-  // A literal's bytes live as long as the program; the index stays below their count.
-  for (index, byte) in bytes.enumerated() where unsafe byte != text.utf8Start[index] { return false }
-  return true
+  if ArgumentText.equal(arguments[...], "once") { return 1 }
+  guard ArgumentText.equal(arguments.prefix(7), "frames="), let frames = ArgumentText.number(arguments.dropFirst(7)),
+    frames > 0
+  else { return nil }
+  return frames
 }
 
 /// Writes bytes as they are, as many at a time as the console buffer holds, cut before an escape sequence: another program's line may come

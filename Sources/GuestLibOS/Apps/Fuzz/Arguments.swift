@@ -48,7 +48,7 @@ struct Arguments {
     case .position: return random.once(in: 3) ? CallNumber.any : random.below(70) | random.below(3) &<< 8
     case .level: return 1 &+ random.below(3)
     case .deadline: return Clock.timeStamp &+ random.below(1 &<< 18)
-    case .events: return random.once(in: 2) ? libos_load64(UInt(AddressMap.environmentPage)) : random.next()
+    case .events: return random.once(in: 2) ? Environment.events : random.next()
     case .resourceKind: return random.below(7)
     case .kindAndCount: return random.below(4) | (1 &+ random.below(4)) &<< 32
     case .disk, .interface: return random.once(in: 4) ? random.below(4) : 0

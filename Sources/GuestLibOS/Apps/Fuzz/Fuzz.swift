@@ -1,4 +1,3 @@
-import CLibOS
 import ExokernelABI
 import LibOS
 
@@ -10,7 +9,7 @@ public func fuzzMain() -> Int32 {
   let first = argument(0)
   guard let second = argument(1) else {
     Console.line("FAILED: say fuzz:SEED,CALLS or fuzz:watch,PROGRAMS")
-    return 64
+    return ExitStatus.usage
   }
   guard let seed = first else { return watch(programs: second) }
   return makeCalls(seed: seed, calls: second)
@@ -18,11 +17,10 @@ public func fuzzMain() -> Int32 {
 
 /// A number among the arguments, counted from 0; nil where it is none. Takes nothing from the heap, which each environment would have to copy.
 private func argument(_ position: Int) -> UInt64? {
-  let length = libos_load64(UInt(AddressMap.environmentPage) &+ 88)
   var value: UInt64?
   var comma = 0
-  for index in 0..<min(length, EnvironmentPage.argumentsCapacity) {
-    let byte = libos_load8(UInt(AddressMap.environmentPage &+ EnvironmentPage.argumentsOffset &+ index))
+  for index in 0..<Environment.argumentsLength {
+    let byte = Environment.argumentsByte(index)
     if byte == UInt8(ascii: ",") {
       comma += 1
     } else if comma == position {
@@ -37,14 +35,14 @@ private func argument(_ position: Int) -> UInt64? {
 private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
   guard let address = PageSpace.mapAnywhere(count: 1), let frame = Books.frameNumber(of: address) else {
     Console.line("FAILED: no memory")
-    return 71
+    return ExitStatus.systemError
   }
   let page = SharedPage(address: address)
   page[.random] = seed ^ Environment.number &<< 56
   page[.target] = calls
   var lives: UInt64 = 0
   while page[.calls] < calls {
-    guard let child = makeChild(frame) else { return 70 }
+    guard let child = makeChild(frame) else { return ExitStatus.software }
     lives &+= 1
     page[.isReady] = 0
     page[.isGranted] = 0
@@ -55,7 +53,7 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
     if page[.violation] == SharedPage.violated { return tellViolation(page, seed) }
     guard child.wait(milliseconds: 60_000) else {
       Console.line("FAILED: an environment that has ended stays")
-      return 70
+      return ExitStatus.software
     }
     do throws(CallError) { try KernelCall.dropCapability(child.slot) } catch {
       return fail("a capability was lost", error)
@@ -150,7 +148,7 @@ private func tellViolation(_ page: SharedPage, _ seed: UInt64) -> Int32 {
   Console.put(", seed ")
   Console.put(seed)
   Console.flush()
-  return 70
+  return ExitStatus.software
 }
 
 private func fail(_ what: StaticString, _ error: CallError) -> Int32 {
@@ -159,5 +157,5 @@ private func fail(_ what: StaticString, _ error: CallError) -> Int32 {
   Console.put(", error ")
   Console.put(UInt64(bitPattern: -error.rawValue))
   Console.flush()
-  return 70
+  return ExitStatus.software
 }

@@ -107,5 +107,5 @@ private func fail(_ what: StaticString, _ value: UInt64) -> Int32 {
   Console.put(" ")
   Console.put(value)
   Console.flush()
-  return 70
+  return ExitStatus.software
 }

@@ -1,7 +1,6 @@
 import FileSystems
 import Inspection
 import LibOS
-import Service
 
 /// A file system of one file, `index.html`, which is another one whenever it is looked for: the page as the books are at that moment.
 struct BooksFiles: ReadOnlyFileSystem, ~Copyable {
@@ -27,7 +26,7 @@ struct BooksFiles: ReadOnlyFileSystem, ~Copyable {
     var name: [UInt8] = []
     for index in path.indices where path[index] != UInt8(ascii: "/") { name.append(path[index]) }
     if name.isEmpty { return .directory }
-    guard ServiceArguments.equal(name, "index.html") else { return .missing }
+    guard ArgumentText.equal(name[...], "index.html") else { return .missing }
     lastSerial += 1
     let snapshot = BooksSnapshot(Books.reader, columns: BooksPage.mapColumns, rows: BooksPage.mapRows)
     let bytes = BooksPage.bytes(snapshot, refreshSeconds: 1)

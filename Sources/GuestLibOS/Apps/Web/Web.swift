@@ -10,7 +10,7 @@ public func webMain() -> Int32 {
   // Counted from 0 in the order of the command line.
   var disk: UInt64 = 0
   let parsed = ServiceArguments(Environment.arguments()) { key, number in
-    guard ServiceArguments.equal(key, "disk") else { return false }
+    guard ArgumentText.equal(key, "disk") else { return false }
     disk = number
     return true
   }
