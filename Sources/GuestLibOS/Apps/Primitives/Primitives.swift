@@ -31,7 +31,7 @@ public func programMain() -> Int32 {
     Console.put("bench: a call was refused with ")
     Console.put(UInt64(bitPattern: -error.rawValue))
     Console.flush()
-    return 70
+    return ExitStatus.software
   }
   KernelCall.null(mark: Mark.end)
   return 0
@@ -79,21 +79,14 @@ private func beThePartner() -> Int32 {
 
 /// Answers every transfer with its own message, until one says that it is enough.
 private func beTheServer() -> Int32 {
-  guard let stack = PageSpace.mapAnywhere(count: 4) else { return 70 }
-  // Safe: the function answers once, and does not return.
-  unsafe libos_set_transfer_server { caller, message in
-    // Safe: start.S passes the six words that the caller's registers held.
-    guard let message = unsafe message, unsafe message[0] != lastMessage else { KernelCall.exit(status: 0) }
-    _ = unsafe libos_transfer(CapabilitySlot.own, caller, TransferMode.final.rawValue, message)
-    KernelCall.exit(status: 70)
-  }
   do throws(CallError) {
-    try KernelCall.bindTransfer(
-      entry: UInt64(libos_transfer_entry_address()), stack: stack &+ 4 &* 4096, name: 0, length: 0)
+    try TransferServer.serve(from: 0, length: 0) { _, message in
+      if message[0] == lastMessage { KernelCall.exit(status: 0) }
+      return true
+    }
   } catch {
-    return 70
+    return ExitStatus.software
   }
-  while true { KernelCall.sleep(events: Environment.events, deadline: 0) }
 }
 
 /// First word of the message that ends the server.
@@ -143,16 +136,18 @@ private func measureDirectedYields() throws(CallError) {
 }
 
 private func measurePredicates() throws(CallError) {
-  guard let page = PageSpace.mapAnywhere(count: 1), let frame = Books.frameNumber(of: page) else { throw .exhausted }
-  let comparison = Comparison(.frame, place: frame &<< 12 &+ 2048, low: 0, high: 0)
-  unsafe UnsafeMutablePointer<Comparison>(bitPattern: UInt(page))?.pointee = comparison
-  try KernelCall.bindPredicate(frame: frame, offset: 0, count: 1)
+  guard let page = PageSpace.mapAnywhere(count: 1),
+    let comparison = WakeupPredicate.word(at: page &+ 2048, in: 0...0)
+  else { throw .exhausted }
+  var predicate = WakeupPredicate(page: page)
+  _ = predicate.add(comparison)
+  try predicate.bind()
   KernelCall.null(mark: Mark.predicates)
   let start = Clock.nanoseconds
   // The predicate holds, so nobody sleeps: the call does nothing but evaluate it.
   for _ in 0..<manyRounds { KernelCall.sleepUntilPredicate() }
   report("predicate", start, manyRounds)
-  try KernelCall.bindPredicate(frame: frame, offset: 0, count: 0)
+  try WakeupPredicate(page: page).bind()
 }
 
 /// Runs of 64 pages and of 2, in which each frame follows the one before: the difference is what the 62 others cost.
