@@ -36,13 +36,12 @@ public struct EnvironmentSummary: Sendable {
   /// The bytes of its name: printable ASCII, whatever its maker has written.
   public var name: [UInt8] {
     var bytes: [UInt8] = []
-    for (word, half) in [record.name.0, record.name.1].enumerated() {
+    for half in [record.name.0, record.name.1] {
       for index in 0..<8 as Range<UInt64> {
         let byte = UInt8(truncatingIfNeeded: half &>> (8 &* index))
         guard byte != 0 else { return bytes }
         bytes.append((0x20..<0x7f).contains(byte) ? byte : UInt8(ascii: "?"))
       }
-      guard word == 0 else { break }
     }
     return bytes
   }

@@ -26,7 +26,7 @@ public struct CapabilityNode: Sendable {
   public internal(set) var guarded: [UInt8] = []
 
   /// True where this name is a prefix of `other`'s: it dominates it.
-  public func isPrefix(of other: CapabilityNode) -> Bool {
+  func isPrefix(of other: CapabilityNode) -> Bool {
     length <= other.length && (name ^ other.name) & Capability(name: 0, length: length, rights: .none).mask == 0
   }
 }

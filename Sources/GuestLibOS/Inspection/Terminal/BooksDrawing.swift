@@ -7,7 +7,7 @@ public enum BooksDrawing {
   /// Rows of the map.
   public static let mapRows = 16
   /// Names of the capability tree that are drawn at most.
-  public static let mostNames = 24
+  private static let mostNames = 24
 
   /// The lines, without ends of line; they hold SGR sequences (ECMA-48 section 8.3.117) and no other control character.
   public static func lines(_ snapshot: BooksSnapshot) -> [[UInt8]] {

@@ -29,7 +29,7 @@ public struct ChildEnvironment: Sendable {
   }
 
   /// Bytes of the stack that a companion has.
-  public static var companionStackSize: UInt64 { 16384 }
+  private static var companionStackSize: UInt64 { 16384 }
   private static var blockSize: UInt64 { 0x1_0000 }
 
   /// Makes a companion. `quotas` by `ResourceKind`; one frame and one slice are the least. The capability for it comes into `slot`, an empty
