@@ -2,6 +2,8 @@ import GuestImages
 import Hypervisor
 import Testing
 
+@testable import xokvm
+
 @Suite("Random kernel calls", .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"))
 struct FuzzTests {
   @Test("from ring 3 harm neither the kernel nor a neighbour nor the books")
@@ -13,6 +15,18 @@ struct FuzzTests {
     // More than a few are accepted: otherwise nothing behind the checks is tested.
     #expect(words.count > 13 && Int(words[1]) == 5000 && Int(words[3]) ?? 0 > 500, "\(result.all)")
     #expect(words.count > 13 && Int(words[13]) ?? 0 >= 35, "\(result.all)")
+  }
+
+  @Test("leave numbers behind that the command sums up, whatever they are")
+  func numbers() {
+    let largest = UInt64.max
+    let lines = [
+      "[1 fuzz] fuzz: \(largest) calls, \(largest) accepted, seed 5, 1 environments, kinds 0x5",
+      "[2 fuzz] fuzz: 3 calls, 4 accepted, seed 5, 1 environments, kinds 0xa",
+      "[3 fuzz] fuzz: many calls, 4 accepted, seed 5, 1 environments, kinds 0x10",
+    ]
+    let totals = FuzzCommand.totals(lines)
+    #expect(totals.calls == 2 && totals.accepted == 3 && totals.kinds == 0xf)
   }
 
   @Test("bring down a kernel that has a mistake, and the command says where and how to see it again")

@@ -46,7 +46,7 @@ struct FuzzCommand: ParsableCommand {
   func run() throws {
     let seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
     print("fuzz: seed \(seed), \(calls) calls")
-    // The reader of a pipe learns it now, in case that this never ends..
+    // The reader of a pipe learns it now, in case that this never ends.
     _ = fflush(nil)
     let (outcome, output) = try boot(seed)
     let lines = output.split(separator: "\n").map { String($0.drop { $0 == "\r" || $0 == " " }) }
@@ -55,12 +55,17 @@ struct FuzzCommand: ParsableCommand {
       throw CommandFailure(
         status: .software, "\(reason): again with xokvm fuzz --seed \(seed) --calls \(calls) --console FILE")
     }
-    let reports = (1...Self.programs).compactMap { Self.report(of: $0, lines) }
-    let made = reports.reduce(0) { $0 + $1.calls }
-    let kinds = reports.reduce(0) { $0 | $1.kinds }.nonzeroBitCount
+    let totals = Self.totals(lines)
     print(
-      "fuzz: \(made) calls, \(reports.reduce(0) { $0 + $1.accepted }) accepted, seed \(seed): nobody was harmed, the books agree; "
-        + "\(kinds) of \(CallNumber.count) kinds of calls were accepted at least once")
+      "fuzz: \(totals.calls) calls, \(totals.accepted) accepted, seed \(seed): nobody was harmed, the books agree; "
+        + "\(totals.kinds.nonzeroBitCount) of \(CallNumber.count) kinds of calls were accepted at least once")
+  }
+
+  /// What the programs tell, all together. They are the guest's numbers, and a call may have changed them: no sum of them is a trap.
+  static func totals(_ lines: [String]) -> (calls: UInt64, accepted: UInt64, kinds: UInt64) {
+    (1...programs).compactMap { report(of: $0, lines) }.reduce((calls: 0, accepted: 0, kinds: 0)) {
+      ($0.calls &+ $1.calls, $0.accepted &+ $1.accepted, $0.kinds | $1.kinds)
+    }
   }
 
   /// Why this is no success; nil where it is one.
@@ -97,8 +102,10 @@ struct FuzzCommand: ParsableCommand {
 
   /// Boots the machine, and returns how it ended and what it wrote to its console.
   private func boot(_ seed: UInt64) throws -> (outcome: MachineOutcome, output: String) {
-    let text = try Self.memoryFile("console")
-    let disk = try Self.memoryFile("disk", byteCount: 1 << 20)
+    // Now, so that a path that cannot be written is told before the work.
+    let log = try console.map { (try openForWriting($0), $0) }
+    let text = try memoryFile("console")
+    let disk = try memoryFile("disk", byteCount: 1 << 20)
     var programs = [ProgramArgument(name: "fuzz", arguments: "watch,\(Self.programs)")]
     for program in 0..<Self.programs {
       let share = calls / Self.programs + (program < calls % Self.programs ? 1 : 0)
@@ -124,15 +131,7 @@ struct FuzzCommand: ParsableCommand {
     }
     let outcome = machine.run()
     let bytes = try text.contents()
-    if let console { try store(bytes, in: try openForWriting(console), path: console) }
+    if let (file, path) = log { try store(bytes, in: file, path: path) }
     return (outcome, String(decoding: bytes, as: UTF8.self))
-  }
-
-  private static func memoryFile(_ name: String, byteCount: Int64 = 0) throws -> MemoryFile {
-    do throws(Errno) {
-      return try MemoryFile(name: name, byteCount: byteCount)
-    } catch {
-      throw CommandFailure(status: .osError, "cannot make a file in memory (\(error)): free some memory")
-    }
   }
 }

@@ -35,3 +35,12 @@ func store(_ bytes: [UInt8], in file: FileDescriptor, path: String) throws {
     throw CommandFailure(status: .ioError, "cannot write \(path) (\(error)): check the space on its file system")
   }
 }
+
+/// A file in memory, for what a machine writes that only the command reads, and for disks that are empty at first.
+func memoryFile(_ name: String, byteCount: Int64 = 0) throws -> MemoryFile {
+  do throws(Errno) {
+    return try MemoryFile(name: name, byteCount: byteCount)
+  } catch {
+    throw CommandFailure(status: .osError, "cannot make a file in memory (\(error)): free some memory")
+  }
+}

@@ -120,14 +120,6 @@ struct PrimitivesBench {
     return output
   }
 
-  private func memoryFile(_ name: String, byteCount: Int64 = 0) throws -> MemoryFile {
-    do throws(Errno) {
-      return try MemoryFile(name: name, byteCount: byteCount)
-    } catch {
-      throw CommandFailure(status: .osError, "cannot make a file in memory (\(error)): free some memory")
-    }
-  }
-
   /// What lines `measure NAME NANOSECONDS` tell.
   private func times(_ output: String) -> [String: UInt64] {
     var times: [String: UInt64] = [:]
