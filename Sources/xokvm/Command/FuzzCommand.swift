@@ -27,6 +27,9 @@ struct FuzzCommand: ParsableCommand {
   @Option(help: "How many calls, of all programs together.")
   var calls: UInt64 = 100_000
 
+  @Option(help: "How many processors the machine has, at most as many as the kernel uses.")
+  var cpus = 1
+
   @Option(help: ArgumentHelp("A kernel other than the bundled one, an ELF file.", valueName: "FILE"))
   var kernel: String?
 
@@ -41,6 +44,9 @@ struct FuzzCommand: ParsableCommand {
     guard (1...1 << 32).contains(calls) else {
       throw ValidationError("--calls \(calls) is not a number from 1 to \(1 << 32)")
     }
+    guard (1...Int(BooksLayout.processors)).contains(cpus) else {
+      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(BooksLayout.processors)")
+    }
   }
 
   func run() throws {
@@ -53,7 +59,8 @@ struct FuzzCommand: ParsableCommand {
     if case .signalled = outcome { throw CommandEnd(status: outcome.exitStatus) }
     if let reason = failure(outcome, lines) {
       throw CommandFailure(
-        status: .software, "\(reason): again with xokvm fuzz --seed \(seed) --calls \(calls) --console FILE")
+        status: .software,
+        "\(reason): again with xokvm fuzz --seed \(seed) --calls \(calls) --cpus \(cpus) --console FILE")
     }
     let totals = Self.totals(lines)
     print(
@@ -117,7 +124,7 @@ struct FuzzCommand: ParsableCommand {
     var configuration = MachineConfiguration(
       boot: BootConfiguration(
         kernel: image, modules: [(archive.image, "programs")], commandLine: archive.words.joined(separator: " ")),
-      memoryByteCount: Self.memory, console: .file(path: text.path))
+      memoryByteCount: Self.memory, processorCount: cpus, console: .file(path: text.path))
     configuration.disks = [DiskConfiguration(path: disk.path)]
     configuration.networks = [.echo]
     // Ten milliseconds for a call are many, also on a busy host.

@@ -15,19 +15,19 @@ struct BooksAudit {
   /// Nil where there is no memory for it.
   init?() { seen = [UInt64](repeating: 0, count: Int(Books.header.frameCount) / 64 + 1) }
 
-  /// What is wrong now; nil where nothing is, or where somebody else ran meanwhile.
+  /// What is wrong now; nil where nothing is. Others run meanwhile, on this processor or on another one, so a look may meet the books in
+  /// change: what is wrong is so at every try.
   mutating func look() -> Finding? {
-    let before = Moment()
-    let finding = lookOnce()
-    return before == Moment() ? finding : nil
+    var finding: Finding?
+    for _ in 0..<Self.tries {
+      finding = lookOnce()
+      if finding == nil { return nil }
+    }
+    return finding
   }
 
-  /// Nothing changes in the books while this program alone runs.
-  private struct Moment: Equatable {
-    let slices = Books.environment(Environment.number)?.slicesRun ?? 0
-    let interrupts = Books.header.counters.interrupts
-    let free = Books.header.freeFrames
-  }
+  /// How often one look tries: there is a moment without a change among so many.
+  private static var tries: Int { 100 }
 
   private mutating func lookOnce() -> Finding? {
     for word in seen.indices { seen[word] = 0 }

@@ -106,6 +106,7 @@ private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallEr
   var seen = page[.calls]
   // Until its first call it needs turns of others, too, and a busy host takes its time.
   var patience = Clock.timeStamp(after: 10_000_000_000)
+  var slices = child.record?.slicesRun ?? 0
   while child.isLive {
     if page[.isReady] == 1, page[.isGranted] == 0 {
       for slot in CapabilitySlot.disks...CapabilitySlot.networks {
@@ -121,8 +122,10 @@ private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallEr
     if page[.calls] != seen {
       seen = page[.calls]
       patience = Clock.timeStamp(after: 100_000_000)
+      slices = child.record?.slicesRun ?? 0
     }
-    if Clock.timeStamp >= patience || page[.violation] == SharedPage.violated {
+    let isStuck = Clock.timeStamp >= patience && hadItsTime(child, since: slices)
+    if isStuck || page[.violation] == SharedPage.violated {
       do throws(CallError) { try KernelCall.destroyEnvironment(child.handle, capability: child.slot) } catch {
         guard error == .noSuchResource else { throw error }
       }
@@ -132,6 +135,13 @@ private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallEr
     let pause: UInt64 = page[.isGranted] == 1 ? 5_000_000 : 500_000
     KernelCall.sleep(events: Environment.events, deadline: Clock.timeStamp(after: pause))
   }
+}
+
+/// Whether an environment could have made a call since it had run so many slices: it had a whole one, or waits for something. The time alone
+/// does not tell: where the host is busy, slices pass in which nothing runs, and an environment costs more to make than to wait for.
+private func hadItsTime(_ child: ChildEnvironment, since slices: UInt64) -> Bool {
+  guard let record = child.record, record.state == EnvironmentState.runnable.rawValue else { return true }
+  return record.slicesRun &- slices > 2
 }
 
 private func tellViolation(_ page: SharedPage, _ seed: UInt64) -> Int32 {
