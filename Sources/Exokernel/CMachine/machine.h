@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Registers that an interrupted environment gets back, and the CPU's own frame, as entry.S pushes them.
+// Registers that an interrupted environment gets back, and the CPU's own frame, as entries.S pushes them.
 typedef struct {
   uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax, vector, code, instruction, codeSegment, flags, stack, stackSegment;
 } TrapFrame;

@@ -2,7 +2,7 @@ import CMachine
 import ExokernelABI
 import ExokernelCore
 
-// The call table's entries: entry.S calls them with the environment's registers as arguments, and returns what they return in rax.
+// The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what they return in rax.
 // Their order is that of `CallNumber`.
 
 @c(call_null) func callNull() -> Int64 { 0 }

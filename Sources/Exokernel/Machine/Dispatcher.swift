@@ -5,7 +5,7 @@ import ExokernelCore
 extension UserFrame {
   /// Where the frame of the call in progress is.
   static var place: UnsafeMutablePointer<UserFrame> {
-    // Safe: entry.S leaves it there for every call, and the stack is this processor's alone.
+    // Safe: entries.S leaves it there for every call, and the stack is this processor's alone.
     @inline(__always) get {
       unsafe UnsafeMutablePointer(bitPattern: machine_processor_base() &- 40).unsafelyUnwrapped
     }
@@ -69,17 +69,17 @@ enum Dispatcher {
 /// Lets the interrupted environment go on at an entry of its own, in 64-bit mode whatever it was in: a 64-bit address in a 32-bit code
 /// segment would fault in ring 0.
 @inline(__always) func enter(_ entry: UInt64, _ frame: UnsafeMutablePointer<TrapFrame>) {
-  // Safe: the callers pass the frame that entry.S has pushed.
+  // Safe: the callers pass the frame that entries.S has pushed.
   unsafe frame.pointee.instruction = entry
   unsafe frame.pointee.codeSegment = 0x33
 }
 
-/// The end of a slice where entry.S has not served it. The interrupt was acknowledged.
+/// The end of a slice where entries.S has not served it. The interrupt was acknowledged.
 @c(kernel_timer)
 func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // It may also be a late one of the slice before: that is not the running environment's.
-  // Safe: entry.S passes the frame it has just pushed.
+  // Safe: entries.S passes the frame it has just pushed.
   guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(machine_time_stamp()) else { return }
   machine_acquire()
   // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
@@ -96,7 +96,7 @@ func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
 
 @c(kernel_device_interrupt)
 func kernelDeviceInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
-  // Safe: entry.S passes the frame it has just pushed.
+  // Safe: entries.S passes the frame it has just pushed.
   let line = unsafe frame.pointee.vector &- LocalAPIC.deviceVector
   kernel.deviceInterrupt(line)
   LocalAPIC.acknowledge()
@@ -108,7 +108,7 @@ func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   LocalAPIC.acknowledge()
   Processors.forgetTranslations()
   // In ring 0 this interrupted the idle loop, which looks by itself.
-  // Safe: entry.S passes the frame it has just pushed.
+  // Safe: entries.S passes the frame it has just pushed.
   guard unsafe frame.pointee.codeSegment & 3 != 0, kernel.own.value.doomed != 0 else { return }
   machine_acquire()
   let environment = kernel.current

@@ -2,12 +2,12 @@ import CMachine
 import ExokernelABI
 import ExokernelCore
 
-// Page faults and other exceptions, as entry.S brings them.
+// Page faults and other exceptions, as entries.S brings them.
 
 /// The usual way is short, and needs no register that a call preserves: everything else is left to `faultSlowly`.
 @c(kernel_page_fault)
 func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
-  // Safe: entry.S passes the frame it has just pushed.
+  // Safe: entries.S passes the frame it has just pushed.
   let instruction = unsafe frame.pointee.instruction
   let code = unsafe frame.pointee.code
   guard code & 4 != 0, instruction < AddressMap.directMap else { return unsafe faultSlowly(frame) }
@@ -68,7 +68,7 @@ private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ ad
 /// An exception that ring 3 does not take by itself. Those of the environments go back to them, as if the processor had brought them there.
 @c(kernel_exception)
 func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) {
-  // Safe: entry.S passes the frame it has just pushed.
+  // Safe: entries.S passes the frame it has just pushed.
   let vector = unsafe frame.pointee.vector
   if unsafe mendReturn(frame) { return }
   // What still is on the emergency stack is the machine's fault: nothing that an environment does leads there.
@@ -98,7 +98,7 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
 /// gate to a stack of its own, even from ring 3 to ring 3, where none may return without one; others leave it alone. The gate page fills it
 /// again, but the kernel may be entered before that, or be left by what such an entry has put at the top of the stack.
 private func mendReturn(_ frame: UnsafeMutablePointer<TrapFrame>) -> Bool {
-  // Safe: entry.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and where it is an IRETQ, the stack
+  // Safe: entries.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and where it is an IRETQ, the stack
   // pointer is that of a frame for it.
   guard unsafe frame.pointee.vector == 13, unsafe frame.pointee.codeSegment & 3 == 0,
     unsafe UnsafeRawPointer(bitPattern: UInt(frame.pointee.instruction)).unsafelyUnwrapped

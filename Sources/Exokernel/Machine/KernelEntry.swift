@@ -2,7 +2,7 @@ import CMachine
 import ExokernelABI
 import ExokernelCore
 
-/// The boot, in order, called once by pvh_entry in entry.S, which has made: long mode, the link-time tables, a stack. `startInfo` is the
+/// The boot, in order, called once by pvh_entry in entries.S, which has made: long mode, the link-time tables, a stack. `startInfo` is the
 /// physical address that the loader left in ebx.
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {

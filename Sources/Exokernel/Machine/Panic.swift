@@ -28,7 +28,7 @@ enum Panic {
 
   /// Any other exception in ring 0; a Swift trap arrives as vector 6 with the instruction that llvm-symbolizer can name.
   static func exception(_ frame: UnsafePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) -> Never {
-    // Safe: entry.S passes the frame and the six callee-saved registers below it.
+    // Safe: entries.S passes the frame and the six callee-saved registers below it.
     unsafe kernel.writeLine("panic: exception ", frame.pointee.vector)
     unsafe registers(frame)
     unsafe kernel.writeLine("r15 ", others[0])

@@ -9,7 +9,7 @@ enum Processors {
   /// Where the trampoline is copied to, in memory that is nobody's.
   private static var trampoline: UInt64 { 0x8000 }
 
-  /// The state of processor `index`: the end of its stack, as tables.S and entry.S have it.
+  /// The state of processor `index`: the end of its stack, as tables.S and entries.S have it.
   @inline(__always) static func base(of index: UInt32) -> UInt {
     0xffff_ffff_8080_4000 &+ UInt(index) &* 0x4000 &- UInt(ProcessorState.size)
   }
@@ -86,14 +86,14 @@ enum Processors {
     unsafe machine_store_flag(flag, 0)
   }
 
-  /// `ProcessorState.flush` of the state at `base`; entry.S knows it as FLUSH.
+  /// `ProcessorState.flush` of the state at `base`; entries.S knows it as FLUSH.
   private static func flushFlag(of base: UInt) -> UnsafeMutablePointer<UInt32> {
     // Safe: the state is that of a processor, whose stack is always there.
     unsafe UnsafeMutablePointer(bitPattern: base &+ 64).unsafelyUnwrapped
   }
 }
 
-/// Another processor's first steps: called by entry.S on its own stack.
+/// Another processor's first steps: called by entries.S on its own stack.
 @c(kernel_processor_main)
 public func kernelProcessorMain(_ index: UInt32) -> Never {
   LocalAPIC.open()

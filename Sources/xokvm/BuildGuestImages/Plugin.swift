@@ -11,8 +11,9 @@ import PackagePlugin
     let sources = package.appending(path: "Sources")
     let kernel = [
       "Exokernel/ABI", "Exokernel/DownloadedCode", "Exokernel/Core", "Exokernel/Machine", "Exokernel/CMachine",
+      "Assembly",
     ]
-    let libOS = ["Exokernel/ABI", "Exokernel/DownloadedCode", "GuestLibOS"]
+    let libOS = ["Exokernel/ABI", "Exokernel/DownloadedCode", "GuestLibOS", "Assembly"]
     if target.name == "GuestImages" {
       return [
         try command(
@@ -42,6 +43,8 @@ import PackagePlugin
   private func files(below folder: URL) -> [URL] {
     let all =
       FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
-    return all.filter { ["swift", "S", "h", "ld", "modulemap"].contains($0.pathExtension) }.sorted { $0.path < $1.path }
+    return all.filter { ["swift", "S", "inc", "h", "ld", "modulemap"].contains($0.pathExtension) }.sorted {
+      $0.path < $1.path
+    }
   }
 }

@@ -61,7 +61,7 @@ private func buildKernel(_ tools: Toolchain) throws -> Data {
   ]
   var objects = try modules.map { try tools.compile($0, flags: Toolchain.ringZero) }
   let boot = "Sources/Exokernel/Machine/boot"
-  for file in ["tables", "rings", "entry"] { objects.append(try tools.assemble("\(boot)/\(file).S")) }
+  objects += try tools.assemble(boot)
   return try tools.link(objects, script: "\(boot)/kernel.ld", name: "kernel.elf", strip: false)
 }
 
@@ -76,7 +76,7 @@ private func buildPrograms(_ tools: Toolchain, _ programs: [Program], support: G
   ]
   var objects = try (libraries + [support].compactMap(\.self)).map { try tools.compile($0, flags: []) }
   let start = "Sources/GuestLibOS/Runtime/start"
-  objects.append(try tools.assemble("\(start)/start.S"))
+  objects += try tools.assemble(start)
   var archive = BootArchive()
   for program in programs {
     let own = try tools.compile(program.module, flags: [], headers: program.headers)

@@ -60,15 +60,18 @@ struct Toolchain {
         "-I", work.path, "-module-cache-path", work.appending(path: "modules").path, "-module-name", module.name,
         "-emit-module", "-emit-module-path", work.appending(path: "\(module.name).swiftmodule").path, "-c", "-o",
         object,
-      ] + swiftFiles(at: location))
+      ] + files("swift", at: location))
     return object
   }
 
-  func assemble(_ path: String) throws -> String {
-    let source = package.appending(path: path)
-    let object = work.appending(path: source.deletingPathExtension().lastPathComponent + ".S.o").path
-    try run(clang, ["-target", "x86_64-unknown-none-elf", "-c", source.path, "-o", object])
-    return object
+  /// Assembles every file of a folder.
+  func assemble(_ folder: String) throws -> [String] {
+    let headers = package.appending(path: "Sources/Assembly").path
+    return try files("S", at: package.appending(path: folder)).map { source in
+      let object = work.appending(path: URL(filePath: source).lastPathComponent + ".o").path
+      try run(clang, ["-target", "x86_64-unknown-none-elf", "-I", headers, "-c", source, "-o", object])
+      return object
+    }
   }
 
   func link(_ objects: [String], script: String, name: String, strip: Bool) throws -> Data {
@@ -83,11 +86,12 @@ struct Toolchain {
     return try Data(contentsOf: output)
   }
 
-  private func swiftFiles(at location: URL) -> [String] {
-    if location.pathExtension == "swift" { return [location.path] }
+  /// The files with an extension in a folder, or the one file that is named.
+  private func files(_ pathExtension: String, at location: URL) -> [String] {
+    if location.pathExtension == pathExtension { return [location.path] }
     let files =
       FileManager.default.enumerator(at: location, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
-    return files.filter { $0.pathExtension == "swift" }.map(\.path).sorted()
+    return files.filter { $0.pathExtension == pathExtension }.map(\.path).sorted()
   }
 
   private func run(_ tool: String, _ arguments: [String]) throws {

@@ -1,5 +1,6 @@
 # Virtqueues of the kernel's drivers, filled in at link time. Layouts: virtio 1.2, section 2.7.
-.set KERNEL_BASE, 0xffffffff80000000
+#include "layout.inc"
+
 .set NEXT, 1
 .set DEVICE_WRITES, 2
 

@@ -1,13 +1,6 @@
 # Page tables, descriptor tables and stacks, all made at link time: ring 0 executes nothing to build them.
-.set KERNEL_BASE, 0xffffffff80000000
-.set VECTORS, 0xffffffff80200000        # kernel.ld puts the vectors first
-.set PRESENT, 1
-.set WRITE, 2
-.set USER, 4
-.set LARGE, 0x80
-.set NX, 1 << 63
-.set PROCESSORS, 4
-.set STACKS, 0xffffffff80800000         # 16 KiB each; the last 128 bytes are the processor's state
+#include "abi.inc"
+#include "layout.inc"
 
 # ---------------------------------------------------------------- page tables
 .section .tables, "aw", @progbits
@@ -94,11 +87,11 @@ exposed_directory:
 exposed_table:
   .quad gate_interrupt - KERNEL_BASE + (PRESENT | USER)
   .set index, 0
-  .rept 13
+  .rept BOOKS_SIZE / 4096
     .quad books - KERNEL_BASE + index * 4096 + (PRESENT | USER) + NX
     .set index, index + 1
   .endr
-  .fill 498, 8, 0
+  .fill 511 - BOOKS_SIZE / 4096, 8, 0
 .globl frame_table_directory
 frame_table_directory:
   .fill 512, 8, 0
@@ -106,159 +99,6 @@ frame_table_directory:
 .globl kernel_frame_table_directory
 kernel_frame_table_directory:
   .fill 512, 8, 0
-
-# ---------------------------------------------------------------- gate pages: the ways into the kernel
-.macro preserving_gate target
-  push %rcx
-  push %rdx
-  push %rsi
-  push %rdi
-  push %r8
-  push %r9
-  push %r10
-  push %r11
-  call \target
-  pop %r11
-  pop %r10
-  pop %r9
-  pop %r8
-  pop %rdi
-  pop %rsi
-  pop %rdx
-  pop %rcx
-  ret
-.endm
-# How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers are still the
-# kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off while the instruction pointer is
-# in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all exceptions masked; where ring 3 has AVX, or AVX-512,
-# their registers are emptied as well.
-.macro resuming_gate has_avx
-  .if \has_avx
-  mov %rdx, %r8
-  mov $0xe7, %eax
-  xor %edx, %edx
-  xrstor64 10f(%rip)
-  mov %r8, %rdx
-  .else
-  fxrstor64 10f(%rip)
-  .endif
-  xor %eax, %eax
-  xor %ebx, %ebx
-  xor %ebp, %ebp
-  xor %esi, %esi
-  xor %edi, %edi
-  xor %r8d, %r8d
-  xor %r9d, %r9d
-  xor %r10d, %r10d
-  xor %r11d, %r11d
-  xor %r12d, %r12d
-  xor %r13d, %r13d
-  xor %r14d, %r14d
-  xor %r15d, %r15d
-  jmp *%rcx
-.endm
-.macro resuming_gate_state
-  .balign 64, 0xcc
-10:
-  .short 0x37f                                                        # x87 control word
-  .fill 22, 1, 0
-  .long 0x1f80                                                        # MXCSR
-  .fill 484 + 64, 1, 0                                                # and, for XRSTOR, a header that says: nothing but first values
-.endm
-# Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each processor. They go on
-# at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: `ExceptionFrame`, made of
-# vector, error code, and the processor's frame. Exceptions that only the kernel can take join them behind the stubs
-# (`AddressMap.exceptionGate`), with the same frame in the same place.
-.set EXCEPTION_ENTRY, 0x5ff098
-.set EXCEPTION_DECLINE, 10
-.set EXCEPTION_STUBS, 256
-.set EXCEPTION_GATE, 576
-.macro exception_gates gate
-  .set vector, 0
-  .rept 20
-    .org \gate + EXCEPTION_STUBS + vector * 16, 0xcc
-    .if vector != 17
-      push $0
-    .endif
-    push $vector
-    jmp 20f
-    .set vector, vector + 1
-  .endr
-  .org \gate + EXCEPTION_GATE, 0xcc
-20:
-  push %rax
-  push %rcx
-  mov $0x2b, %ecx                                                     # some processors have emptied it, see `mendReturn`
-  mov %ecx, %ss
-  mov %rsp, %rax
-  cmpq $0, EXCEPTION_ENTRY
-  je 21f
-  mov 56(%rax), %rsp
-  lea -128(%rsp), %rsp
-  and $-16, %rsp
-  push 64(%rax)
-  push 56(%rax)
-  push 48(%rax)
-  push 40(%rax)
-  push 32(%rax)
-  push 24(%rax)
-  push 16(%rax)
-  mov (%rax), %rcx
-  mov 8(%rax), %rax
-  jmp *EXCEPTION_ENTRY
-21:
-  mov 16(%rax), %rdi
-  mov 32(%rax), %rsi
-  mov 24(%rax), %rdx
-  mov $EXCEPTION_DECLINE, %eax
-  jmp \gate
-.endm
-# What the boot runs once in ring 3, in the first page: SYSCALL, to see where it arrives; and a look at what is switched on for ring 3 besides
-# SSE, which is not what the kernel would see where ring 0 is emulated. The exception that follows brings eax.
-.macro probes
-  syscall
-  ud2
-  .org gate_interrupt + 144, 0xcc
-  mov $1, %eax
-  xor %ecx, %ecx
-  cpuid
-  xor %eax, %eax
-  bt $27, %ecx                                                        # OSXSAVE
-  jnc 1f
-  xor %ecx, %ecx
-  xgetbv
-  and $4, %eax                                                        # AVX
-1:ud2
-.endm
-.macro gate_page name, enters_by_syscall, has_avx
-.balign 4096, 0xcc
-.globl \name
-\name:
-  .if \enters_by_syscall
-  mov %rcx, %r10
-  syscall
-  .else
-  int $4
-  .endif
-  ret
-  .org \name + 64, 0xcc
-  preserving_gate \name
-  .org \name + 128, 0xcc
-  .ifc \name, gate_interrupt
-  probes
-  .endif
-  .org \name + 192, 0xcc
-  resuming_gate \has_avx
-  exception_gates \name
-  .org \name + 1024, 0xcc
-  resuming_gate_state
-.endm
-# In this order: the boot chooses one by its number.
-gate_page gate_interrupt, 0, 0
-gate_page gate_interrupt_avx, 0, 1
-gate_page gate_syscall, 1, 0
-gate_page gate_syscall_avx, 1, 1
-.balign 4096, 0xcc
 
 # ---------------------------------------------------------------- descriptor tables
 .balign 4096
@@ -274,15 +114,15 @@ interrupt_table:
     .byte 2
     .byte 0xef
     .word 0
-    .long 0x7f00
+    .long GATE_PAGE >> 32
     .long 0
     .else
-    .if vector == 4                                                     # see entry.S
-      .word 0x1000
+    .if vector == 4                                                     # see entries.S
+      .word ENTRY_CALL
     .elseif vector == 14
-      .word 0x1600
+      .word ENTRY_PAGE_FAULT
     .elseif vector == 0xe0
-      .word 0x1700
+      .word ENTRY_TIMER
     .else
       .word (vector * 16) & 0xffff
     .endif
@@ -316,16 +156,17 @@ descriptor_table:
   .quad 0x00cff3000000ffff              # 0x28 user data
   .quad 0x00affb000000ffff              # 0x30 user code
   .quad 0
-  # 0x40 and so on, task states: their bases are constants because kernel.ld puts .tables first and this file lays it out.
-  .set TASK_STATE, 0xffffffff80400000 + (task_states - boot_root)
+  # 0x40 and so on, task states: their bases are constants because kernel.ld puts .tables at `DATA` and this file lays
+  # it out.
+  .set task_state, DATA + (task_states - boot_root)
   .set processor, 0
   .rept PROCESSORS
     .word 0x67
-    .word (TASK_STATE + processor * 128) & 0xffff
-    .byte ((TASK_STATE + processor * 128) >> 16) & 0xff
+    .word (task_state + processor * 128) & 0xffff
+    .byte ((task_state + processor * 128) >> 16) & 0xff
     .byte 0x89
     .byte 0
-    .byte ((TASK_STATE + processor * 128) >> 24) & 0xff
+    .byte ((task_state + processor * 128) >> 24) & 0xff
     .long 0xffffffff
     .long 0
     .set processor, processor + 1
@@ -336,10 +177,11 @@ task_states:
   .set processor, 0
   .rept PROCESSORS
     .long 0
-    .quad STACKS + (processor + 1) * 0x4000 - 128                     # RSP0
+    .quad STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE          # RSP0
     .quad 0, 0, 0
     .quad emergency_stacks + (processor + 1) * 4096                   # IST1
-    .quad 0x5ff680 + processor * 128                                  # IST2: in the environment page, for exceptions of ring 3
+    # IST2: in the environment page, for exceptions of ring 3.
+    .quad ENVIRONMENT_PAGE + PAGE_EXCEPTION_STACK_END + processor * PAGE_EXCEPTION_STACK_SIZE
     .quad 0, 0, 0, 0, 0, 0
     .word 0
     .word 0x68                          # I/O map past the limit: ring 3 may touch no port
@@ -367,7 +209,7 @@ interrupt_table_pointer:
 .balign 4096
 .globl books
 books:
-  .skip 0xd000
+  .skip BOOKS_SIZE
 stacks:
   .skip PROCESSORS * 0x3000
 .globl emergency_stacks
@@ -376,8 +218,8 @@ emergency_stacks:
 .globl private_state
 .balign 4096
 private_state:
-  .skip 0x1f000
+  .skip PRIVATE_SIZE
 .globl receive_buffers
 .balign 4096
 receive_buffers:
-  .skip 2 * 64 * 2048
+  .skip RECEIVE_BUFFERS

@@ -1,0 +1,128 @@
+# The gate pages: the ways into the kernel, and the instructions of ring 3 that the kernel goes back by. `AddressMap.gatePage` shows one of
+# them.
+#include "abi.inc"
+#include "layout.inc"
+#include "registers.inc"
+
+.section .gates, "aw", @progbits
+.macro preserving_gate target
+  push_caller_saved_but_rax
+  call \target
+  pop_caller_saved_but_rax
+  ret
+.endm
+# How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers are still the
+# kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off while the instruction pointer is
+# in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all exceptions masked; where ring 3 has AVX, or AVX-512,
+# their registers are emptied as well.
+.macro resuming_gate has_avx
+  .if \has_avx
+  mov %rdx, %r8
+  mov $0xe7, %eax
+  xor %edx, %edx
+  xrstor64 10f(%rip)
+  mov %r8, %rdx
+  .else
+  fxrstor64 10f(%rip)
+  .endif
+  clear_registers %eax, %ebx, %ebp, %esi, %edi, %r8d, %r9d, %r10d, %r11d, %r12d, %r13d, %r14d, %r15d
+  jmp *%rcx
+.endm
+.macro resuming_gate_state
+  .balign 64, 0xcc
+10:
+  .short 0x37f                                                        # x87 control word
+  .fill 22, 1, 0
+  .long 0x1f80                                                        # MXCSR
+  .fill 484 + 64, 1, 0                                                # and, for XRSTOR, a header that says: nothing but first values
+.endm
+# Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each processor. They go on
+# at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: `ExceptionFrame`, made of
+# vector, error code, and the processor's frame. Exceptions that only the kernel can take join them behind the stubs
+# (`AddressMap.exceptionGate`), with the same frame in the same place.
+.macro exception_gates gate
+  .set vector, 0
+  .rept 20
+    .org \gate + EXCEPTION_STUBS + vector * 16, 0xcc
+    .if vector != 17
+      push $0
+    .endif
+    push $vector
+    jmp 20f
+    .set vector, vector + 1
+  .endr
+  .org \gate + GATE_EXCEPTION, 0xcc
+20:
+  push %rax
+  push %rcx
+  mov $0x2b, %ecx                                                     # some processors have emptied it, see `mendReturn`
+  mov %ecx, %ss
+  mov %rsp, %rax
+  cmpq $0, ENVIRONMENT_PAGE + PAGE_EXCEPTION_ENTRY
+  je 21f
+  mov 56(%rax), %rsp
+  lea -128(%rsp), %rsp
+  and $-16, %rsp
+  push 64(%rax)
+  push 56(%rax)
+  push 48(%rax)
+  push 40(%rax)
+  push 32(%rax)
+  push 24(%rax)
+  push 16(%rax)
+  mov (%rax), %rcx
+  mov 8(%rax), %rax
+  jmp *(ENVIRONMENT_PAGE + PAGE_EXCEPTION_ENTRY)
+21:
+  mov 16(%rax), %rdi
+  mov 32(%rax), %rsi
+  mov 24(%rax), %rdx
+  mov $CALL_EXCEPTION_DECLINE, %eax
+  jmp \gate
+.endm
+# What the boot runs once in ring 3, in the first page: SYSCALL, to see where it arrives; and a look at what is switched on for ring 3 besides
+# SSE, which is not what the kernel would see where ring 0 is emulated. The exception that follows brings eax.
+.macro probes
+  syscall
+  ud2
+  .org gate_interrupt + PROBE_VECTORS, 0xcc
+  mov $1, %eax
+  xor %ecx, %ecx
+  cpuid
+  xor %eax, %eax
+  bt $27, %ecx                                                        # OSXSAVE
+  jnc 1f
+  xor %ecx, %ecx
+  xgetbv
+  and $4, %eax                                                        # AVX
+1:ud2
+.endm
+.macro gate_page name, enters_by_syscall, has_avx
+.balign 4096, 0xcc
+.globl \name
+\name:
+  .if \enters_by_syscall
+  mov %rcx, %r10
+  syscall
+  .else
+  int $4
+  .endif
+  ret
+  .org \name + GATE_PRESERVING, 0xcc
+  preserving_gate \name
+  .org \name + PROBE_SYSCALL, 0xcc
+  .ifc \name, gate_interrupt
+  probes
+  .endif
+  .org \name + GATE_WINDOW, 0xcc
+  resuming_gate \has_avx
+  exception_gates \name
+  .org \name + GATE_WINDOW + GATE_WINDOW_SIZE, 0xcc
+  resuming_gate_state
+.endm
+# In this order: the boot chooses one by its number.
+gate_page gate_interrupt, 0, 0
+gate_page gate_interrupt_avx, 0, 1
+gate_page gate_syscall, 1, 0
+gate_page gate_syscall_avx, 1, 1
+.balign 4096, 0xcc
