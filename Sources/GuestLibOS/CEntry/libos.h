@@ -1,4 +1,4 @@
-// What start.S offers to Swift, and the few instructions that Swift has no word for.
+// What the assembly files in Runtime/start offer to Swift, and the few instructions that Swift has no word for.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

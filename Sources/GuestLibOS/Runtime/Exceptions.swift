@@ -21,11 +21,11 @@ public enum Exceptions {
 }
 
 #if hasFeature(Embedded)
-  /// Serves the exception whose frame is at `place`; start.S calls it with all registers saved, those of floating-point and vectors at
+  /// Serves the exception whose frame is at `place`; upcalls.S calls it with all registers saved, those of floating-point and vectors at
   /// `state`, as FXSAVE lays them out.
   @c(libos_exception)
   public func libosException(_ place: UInt, _ state: UInt) {
-    // Safe: start.S passes the frame that the gate page has made, and what it has just saved.
+    // Safe: upcalls.S passes the frame that the gate page has made, and what it has just saved.
     let frame = unsafe UnsafeMutablePointer<ExceptionFrame>(bitPattern: place).unsafelyUnwrapped
     let vector = unsafe frame.pointee.vector
     guard let handler = Exceptions.handler, unsafe handler(&frame.pointee) else {

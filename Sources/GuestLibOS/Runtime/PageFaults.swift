@@ -30,7 +30,7 @@ public enum PageFaults {
 }
 
 #if hasFeature(Embedded)
-  /// Serves a page fault at `address`. Called by start.S with all registers saved; `code` is the processor's error code.
+  /// Serves a page fault at `address`. Called by upcalls.S with all registers saved; `code` is the processor's error code.
   @c(libos_fault)
   public func libosFault(_ address: UInt64, _ code: UInt64, _ instruction: UInt64) {
     if let handler = PageFaults.handler, handler(address, PageFaultCode(rawValue: code)) { return }

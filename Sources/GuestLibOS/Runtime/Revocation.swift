@@ -52,7 +52,7 @@ public enum Revocation {
 }
 
 #if hasFeature(Embedded)
-  /// Tells the handler of a request; start.S calls it at the beginning of a slice.
+  /// Tells the handler of a request; upcalls.S calls it at the beginning of a slice.
   @c(libos_revocation)
   public func libosRevocation() {
     if let handler = Revocation.handler, let request = Revocation.request { handler(request) }

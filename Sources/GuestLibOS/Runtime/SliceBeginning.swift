@@ -16,7 +16,7 @@ public enum SliceBeginning {
 }
 
 #if hasFeature(Embedded)
-  /// Tells the program that it has the processor back; start.S calls it on the stack that the program goes on with.
+  /// Tells the program that it has the processor back; upcalls.S calls it on the stack that the program goes on with.
   @c(libos_prologue)
   public func libosPrologue() {
     if let handler = unsafe SliceBeginning.served { handler() }

@@ -18,7 +18,7 @@ public enum TransferServer {
   ) throws(CallError) -> Never {
     guard let stack = PageSpace.mapStack(pages: stackPages) else { throw .exhausted }
     unsafe self.handler = handler
-    // Safe: start.S calls it with six words on the stack.
+    // Safe: transfers.S calls it with six words on the stack.
     unsafe libos_set_transfer_server { caller, message in
       guard let message = unsafe message else { return }
       unsafe TransferServer.answer(caller, UnsafeMutableRawPointer(message).assumingMemoryBound(to: Message.self))

@@ -95,7 +95,7 @@ public enum Threads {
 }
 
 #if hasFeature(Embedded)
-  /// The first code of every thread but the first; start.S calls it on the thread's own stack.
+  /// The first code of every thread but the first; threads.S calls it on the thread's own stack.
   @c(libos_thread_main)
   public func libosThreadMain() {
     Threads.runBody()
