@@ -36,7 +36,7 @@ import ExokernelABI
 }
 
 /// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock, but for `slicesTaken`.
-/// entry.S knows where the fields are that it uses, and `LayoutTests` that it does.
+/// Assembly files know where the fields are that they use, and `AssemblyConstantTests` that they do.
 @frozen public struct ProcessorState {
   /// Position in the slice vector whose turn it is.
   public var slice: UInt32
@@ -78,6 +78,8 @@ import ExokernelABI
 
   /// Bytes of a processor's state.
   public static let size = 128
+  /// Where `flush` is, for other processors.
+  public static let flushOffset: UInt = 64
 
   /// `slice` and `environment` at once.
   var turn: UInt64 {

@@ -2,7 +2,7 @@ import CMachine
 import ExokernelABI
 import ExokernelCore
 
-/// The boot, in order, called once by pvh_entry in entries.S, which has made: long mode, the link-time tables, a stack. `startInfo` is the
+/// The boot, in order, called once by pvh_entry in start.S, which has made: long mode, the link-time tables, a stack. `startInfo` is the
 /// physical address that the loader left in ebx.
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {
@@ -47,9 +47,9 @@ enum KernelGate {
     machine_write_msr(0xc000_0081, 0x0023_0010_0000_0000)
     machine_write_msr(0xc000_0084, mask)
     machine_write_msr(0xc000_0082, UInt64(machine_probe_syscall_arrived_address()))
-    let kind = machine_probe(128)
+    let kind = machine_probe(ImageLayout.syscallProbe)
     Processor.enableVectors()
-    let hasVectors = machine_probe(144) != 0
+    let hasVectors = machine_probe(ImageLayout.vectorProbe) != 0
     open()
     if kind == 0 || hasVectors {
       let table = unsafe UnsafeMutablePointer<UInt64>(bitPattern: machine_exposed_table_address()).unsafelyUnwrapped

@@ -6,12 +6,10 @@ import ExokernelCore
 enum Processors {
   /// Most processors that the kernel uses: those for which tables.S has stacks.
   private static var limit: UInt32 { UInt32(BooksLayout.processors) }
-  /// Where the trampoline is copied to, in memory that is nobody's.
-  private static var trampoline: UInt64 { 0x8000 }
 
-  /// The state of processor `index`: the end of its stack, as tables.S and entries.S have it.
+  /// The state of processor `index`: the end of its stack.
   @inline(__always) static func base(of index: UInt32) -> UInt {
-    0xffff_ffff_8080_4000 &+ UInt(index) &* 0x4000 &- UInt(ProcessorState.size)
+    ImageLayout.stacks &+ (UInt(index) &+ 1) &* ImageLayout.stackSize &- UInt(ProcessorState.size)
   }
 
   /// What a processor's state must hold before the first entry: its number, and the stack segment at the end of its stack.
@@ -32,14 +30,14 @@ enum Processors {
     let length = machine_trampoline_end_address() &- machine_trampoline_start_address()
     let machine = RingZero()
     machine.copy(
-      from: machine.physical(machine_trampoline_start_address()), to: trampoline,
+      from: machine.physical(machine_trampoline_start_address()), to: ImageLayout.trampoline,
       count: UInt32(truncatingIfNeeded: length))
     for index in 1..<count {
       prepare(index)
       machine_set_starting_processor(UInt64(index))
       LocalAPIC.send(0x4500, to: index)
       for _ in 0..<32 { machine_pause() }
-      LocalAPIC.send(0x4600 | UInt32(truncatingIfNeeded: trampoline &>> 12), to: index)
+      LocalAPIC.send(0x4600 | UInt32(truncatingIfNeeded: ImageLayout.trampoline &>> 12), to: index)
       guard comes(index) else { return }
     }
   }
@@ -86,14 +84,14 @@ enum Processors {
     unsafe machine_store_flag(flag, 0)
   }
 
-  /// `ProcessorState.flush` of the state at `base`; entries.S knows it as FLUSH.
+  /// `ProcessorState.flush` of the state at `base`.
   private static func flushFlag(of base: UInt) -> UnsafeMutablePointer<UInt32> {
     // Safe: the state is that of a processor, whose stack is always there.
-    unsafe UnsafeMutablePointer(bitPattern: base &+ 64).unsafelyUnwrapped
+    unsafe UnsafeMutablePointer(bitPattern: base &+ ProcessorState.flushOffset).unsafelyUnwrapped
   }
 }
 
-/// Another processor's first steps: called by entries.S on its own stack.
+/// Another processor's first steps: called by start.S on its own stack.
 @c(kernel_processor_main)
 public func kernelProcessorMain(_ index: UInt32) -> Never {
   LocalAPIC.open()

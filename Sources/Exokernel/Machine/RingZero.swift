@@ -33,7 +33,7 @@ struct RingZero: Hardware {
   @inline(__always) var templateRoot: UInt64 { physical(machine_boot_root_address()) }
   @inline(__always) var diskRings: UInt64 { physical(machine_disk_rings_address()) }
   @inline(__always) var networkRings: UInt64 { physical(machine_network_rings_address()) }
-  @inline(__always) func physical(_ symbol: UInt) -> UInt64 { UInt64(symbol) &- 0xffff_ffff_8000_0000 }
+  @inline(__always) func physical(_ symbol: UInt) -> UInt64 { UInt64(symbol &- ImageLayout.base) }
 
   @inline(__always) func clear(frame physicalAddress: UInt64) { unsafe machine_clear_page(memory(at: physicalAddress)) }
   @inline(__always) func copy(from source: UInt64, to target: UInt64, count: UInt32) {

@@ -1,0 +1,187 @@
+import ExokernelABI
+import Foundation
+import Testing
+import VirtioLayout
+
+@testable import ExokernelCore
+
+/// Assembly files cannot ask Swift where a field is, so they say it in numbers: `.set NAME, NUMBER`, names in capitals.
+@Suite("Numbers that assembly files and Swift both have")
+struct AssemblyConstantTests {
+  /// What each constant must be, but those whose names are made of a call's.
+  private static let expected: [String: UInt64] = {
+    var all: [String: UInt64] = [
+      // abi.inc
+      "ENVIRONMENT_PAGE": AddressMap.environmentPage,
+      "PAGE_EPILOGUE_RETURN": offset(\EnvironmentPage.epilogueReturn),
+      "PAGE_FAULT_INSTRUCTION": offset(\EnvironmentPage.faultInstruction),
+      "PAGE_FAULT_ADDRESS": offset(\EnvironmentPage.faultAddress),
+      "PAGE_FAULT_CODE": offset(\EnvironmentPage.faultCode),
+      "PAGE_FAULT_PENDING": offset(\EnvironmentPage.faultPending),
+      "PAGE_CRITICAL_SECTION": offset(\EnvironmentPage.criticalSection),
+      "PAGE_FAULT_STACK_POINTER": offset(\EnvironmentPage.faultStackPointer),
+      "PAGE_FAULT_STACK_TOP": offset(\EnvironmentPage.faultStackTop),
+      "PAGE_EPILOGUE_DUE": offset(\EnvironmentPage.epilogueDue),
+      "PAGE_EXCEPTION_ENTRY": offset(\EnvironmentPage.exceptionEntry),
+      "PAGE_EXCEPTION_STACK_END": EnvironmentPage.exceptionStackEnd,
+      "PAGE_EXCEPTION_STACK_SIZE": EnvironmentPage.exceptionStackSize,
+      "GATE_PAGE": AddressMap.gatePage,
+      "GATE_PRESERVING": Gate.callPreservingRegisters - AddressMap.gatePage,
+      "GATE_WINDOW": AddressMap.gateWindow - AddressMap.gatePage,
+      "GATE_WINDOW_SIZE": AddressMap.gateWindowSize,
+      "GATE_EXCEPTION": AddressMap.exceptionGate - AddressMap.gatePage,
+      "CALLS": CallNumber.count,
+      // layout.inc
+      "KERNEL_BASE": UInt64(ImageLayout.base),
+      "DATA": UInt64(ImageLayout.data),
+      "STACKS": UInt64(ImageLayout.stacks),
+      "STACK_SIZE": UInt64(ImageLayout.stackSize),
+      "TRAMPOLINE": ImageLayout.trampoline,
+      "PROBE_SYSCALL": ImageLayout.syscallProbe,
+      "PROBE_VECTORS": ImageLayout.vectorProbe,
+      "DIRECT_MAP": AddressMap.directMap,
+      "PROCESSORS": BooksLayout.processors,
+      "BOOKS_SIZE": BooksLayout.size,
+      "PRIVATE_SIZE": UInt64(PrivateLayout.size),
+      "RECEIVE_BUFFERS": BooksLayout.interfaces * UInt64(InterfaceDriver.receiveQueueSize) * 2048,
+      "STATE_SIZE": UInt64(ProcessorState.size),
+      "STATE_RECORD": offset(\ProcessorState.record),
+      "STATE_FLUSH": UInt64(ProcessorState.flushOffset),
+      "STATE_TIMER": offset(\ProcessorState.timer),
+      "STATE_PENDING": offset(\ProcessorState.epiloguePending),
+      "STATE_TOLD": offset(\ProcessorState.told),
+      "PRIVATE_ATTENTION": offset(\PrivateState.attention),
+      "RECORD_PAGE": offset(\EnvironmentRecord.environmentPage),
+      "RECORD_EPILOGUE": offset(\EnvironmentRecord.epilogueEntry),
+      "BOOKS_SLICE_LENGTH": offset(\BooksHeader.sliceLength),
+      "PRESENT": PageEntry.present,
+      "WRITE": PageEntry.write,
+      "USER": PageEntry.user,
+      "LARGE": PageEntry.large,
+      "NX": PageEntry.noExecute,
+    ]
+    // entries.S: what the processor pushes, from the instruction pointer to the stack segment, and three registers.
+    let interruptFrame = UInt64(MemoryLayout<ExceptionFrame>.size) - offset(\ExceptionFrame.instruction)
+    all["FROM_RING_3"] = interruptFrame + 3 * 8
+    // rings.S
+    all["NEXT"] = UInt64(VirtqueueDescriptor.Flag.next)
+    all["DEVICE_WRITES"] = UInt64(VirtqueueDescriptor.Flag.write)
+    return all
+  }()
+
+  /// Offsets from one assembly file to another's code, which Swift never sees.
+  private static let assemblyOnly: Set<String> = [
+    "ENTRY_CALL", "ENTRY_PAGE_FAULT", "ENTRY_TIMER", "EXCEPTION_STUBS",
+  ]
+
+  private static func offset<Structure, Field>(_ field: KeyPath<Structure, Field>) -> UInt64 {
+    UInt64(MemoryLayout<Structure>.offset(of: field)!)
+  }
+
+  /// The calls by the names that assembly files have for them: `yieldTo` is `yield_to`.
+  private static let calls: [String] = (0..<CallNumber.count).map { number in
+    guard let call = CallNumber(rawValue: number) else { return "\(number) is no call's" }
+    return "\(call)".map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined()
+  }
+
+  private let boot: URL
+  private let files: [URL]
+
+  init() throws {
+    let sources = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources")
+    boot = sources.appending(path: "Exokernel/Machine/boot")
+    let folders = [boot, sources.appending(path: "GuestLibOS/Runtime/start"), sources.appending(path: "Assembly")]
+    files = try folders.flatMap {
+      try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil)
+    }.filter { ["S", "inc"].contains($0.pathExtension) }
+  }
+
+  /// The lines of a file without comments.
+  private func lines(_ file: URL) throws -> [Substring] {
+    try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { $0.prefix { $0 != "#" } }
+  }
+
+  /// `.set NAME, EXPRESSION` lines of a file whose names are in capitals; the others are the assembler's own variables.
+  private func constants(_ file: URL) throws -> [(name: String, expression: String)] {
+    try lines(file).compactMap { line in
+      let words = line.split(separator: " ", omittingEmptySubsequences: true)
+      guard words.count > 2, words[0] == ".set", words[1].hasSuffix(","), !words[1].contains(where: \.isLowercase)
+      else { return nil }
+      return (String(words[1].dropLast()), words[2...].joined(separator: " "))
+    }
+  }
+
+  /// The value of numbers with one kind of operator between them; nil for anything else.
+  private func value(_ expression: String) -> UInt64? {
+    for (sign, combine) in [(" + ", { $0 &+ $1 }), (" << ", { $0 << $1 }), (" * ", { $0 &* $1 })]
+      as [(
+        String, (UInt64, UInt64) -> UInt64
+      )]
+    {
+      let operands = expression.components(separatedBy: sign)
+      guard operands.count > 1 else { continue }
+      let values = operands.compactMap(number)
+      return values.count == operands.count ? values.dropFirst().reduce(values[0], combine) : nil
+    }
+    return number(expression)
+  }
+
+  private func number(_ text: String) -> UInt64? {
+    text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+  }
+
+  @Test("every constant is what Swift says, is said once, and is known here")
+  func constants() throws {
+    var seen: Set<String> = []
+    for file in files {
+      for (name, expression) in try constants(file) {
+        let place = "\(name) in \(file.lastPathComponent)"
+        #expect(seen.insert(name).inserted, "\(place) is said elsewhere, too")
+        guard let value = value(expression) else {
+          Issue.record("\(place): '\(expression)' is not a number, nor numbers with +, * or << between them")
+          continue
+        }
+        if Self.assemblyOnly.contains(name) { continue }
+        if let expected = Self.expected[name] {
+          #expect(value == expected, "\(place)")
+        } else if name.hasPrefix("CALL_"), let call = Self.calls.firstIndex(of: String(name.dropFirst(5)).lowercased())
+        {
+          #expect(value == UInt64(call), "\(place)")
+        } else {
+          Issue.record("\(place) is compared with nothing: add it to `expected`")
+        }
+      }
+    }
+    for name in Self.assemblyOnly.union(Self.expected.keys).subtracting(seen).sorted() {
+      Issue.record("\(name) is in no assembly file any more")
+    }
+  }
+
+  @Test("fields that assembly files look at together lie together")
+  func neighbours() {
+    // One 64-bit comparison with 0.
+    #expect(Self.offset(\ProcessorState.overrun) == Self.offset(\ProcessorState.epiloguePending) + 2)
+    #expect(Self.offset(\ProcessorState.isAlone) == Self.offset(\ProcessorState.epiloguePending) + 4)
+    #expect(Self.offset(\EnvironmentPage.criticalSection) == Self.offset(\EnvironmentPage.faultPending) + 4)
+    // What other processors set.
+    #expect(Self.offset(\ProcessorState.flush) == UInt64(ProcessorState.flushOffset))
+  }
+
+  @Test("the call table has the calls in the order of their numbers")
+  func callTable() throws {
+    let table = try lines(boot.appending(path: "calls.S")).filter { $0.contains(" .quad ") }
+    let entries = table.flatMap { line in
+      line.drop { $0 != "c" }.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    #expect(entries == Self.calls.map { "call_\($0)" })
+  }
+
+  @Test("the linker script puts the image where Swift and the assembly files say")
+  func linkerScript() throws {
+    let script = try String(contentsOf: boot.appending(path: "kernel.ld"), encoding: .utf8)
+    let base = UInt64(ImageLayout.base)
+    #expect(script.contains("KERNEL_BASE = 0x\(String(base, radix: 16));"))
+    #expect(
+      script.contains("ASSERT(boot_root == KERNEL_BASE + 0x\(String(UInt64(ImageLayout.data) - base, radix: 16)),"))
+  }
+}
