@@ -98,8 +98,8 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
 /// gate to a stack of its own, even from ring 3 to ring 3, where none may return without one; others leave it alone. The gate page fills it
 /// again, but the kernel may be entered before that, or be left by what such an entry has put at the top of the stack.
 private func mendReturn(_ frame: UnsafeMutablePointer<TrapFrame>) -> Bool {
-  // Safe: entries.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and where it is an IRETQ, the stack
-  // pointer is that of a frame for it.
+  // Safe: entries.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and where it is an IRETQ, the
+  // stack pointer is that of a frame for it.
   guard unsafe frame.pointee.vector == 13, unsafe frame.pointee.codeSegment & 3 == 0,
     unsafe UnsafeRawPointer(bitPattern: UInt(frame.pointee.instruction)).unsafelyUnwrapped
       .loadUnaligned(as: UInt16.self) == 0xcf48,
