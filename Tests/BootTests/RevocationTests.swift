@@ -2,7 +2,7 @@ import Testing
 
 @Suite("Revocation", .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"))
 struct RevocationTests {
-  @Test("lets who gives choose, and takes from who refuses exactly what was asked, and names it", arguments: [1])
+  @Test("lets who gives choose, and takes from who refuses exactly what was asked, and names it", arguments: [1, 2])
   func givingAndRefusing(_ processors: Int) throws {
     let result = try Guests.boot(
       "presser", "pressed:gives", "pressed", options: ["--cpus", "\(processors)", "--timeout", "50"])

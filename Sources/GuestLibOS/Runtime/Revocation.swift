@@ -43,8 +43,9 @@ public enum Revocation {
     return Repossession(resource: libos_load64(place), address: libos_load64(place &+ 8))
   }
 
-  /// The request that the kernel has written into the environment page; nil where that makes no sense.
-  fileprivate static var request: RevocationRequest? {
+  /// The last request, as the kernel has written it into the environment page, with a count of 0 once it is met; nil where that makes no
+  /// sense. Who has no handler may look here.
+  public static var request: RevocationRequest? {
     guard let kind = ResourceKind(rawValue: EnvironmentWord.revocationKind.load()) else { return nil }
     return RevocationRequest(
       kind: kind, count: EnvironmentWord.revocationCount.load(), deadline: EnvironmentWord.revocationDeadline.load())

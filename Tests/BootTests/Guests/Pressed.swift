@@ -65,7 +65,7 @@ private func refuse() throws(CallError) -> Int32 {
   var failures = 0
   unsafe filter = try bindFilter()
   // Frames: each that is named is gone, its page is empty, and the others are as they were.
-  waitForTaken(8)
+  waitForTaken(8, .frames)
   var isLost: [Bool] = []
   for _ in 0..<pageCount { isLost.append(false) }
   for index in 0..<8 as Range<UInt64> {
@@ -91,10 +91,12 @@ private func refuse() throws(CallError) -> Int32 {
     guard PageSpace.mapFresh(at: base + page * 4096, count: 1) else { return 71 }
     if libos_load64(UInt(base + page * 4096)) != 0 { failures += 1 }
   }
-  waitForTaken(1)
+  try acknowledge()
+  waitForTaken(1, .slices)
   guard let slice = Revocation.taken(0) else { return 72 }
   if Books.sliceOwnerPlusOne(slice.resource) == UInt32(Environment.number) + 1 { failures += 1 }
-  waitForTaken(1)
+  try acknowledge()
+  waitForTaken(1, .filters)
   let lost = unsafe filter
   if Revocation.taken(0)?.resource != lost { failures += 1 }
   if refusal(of: { () throws(CallError) in try KernelCall.unbindFilter(lost) }) != .noSuchResource { failures += 1 }
@@ -102,10 +104,17 @@ private func refuse() throws(CallError) -> Int32 {
   return failures == 0 ? 0 : 1
 }
 
-/// Waits for the next request, and until so many were taken.
-private func waitForTaken(_ count: UInt64) {
-  while Revocation.takenCount != 0 { pause(milliseconds: 5) }
-  while Revocation.takenCount != count { pause(milliseconds: 5) }
+/// Waits until so many of a kind were taken. The kernel empties the vector before it names the kind.
+private func waitForTaken(_ count: UInt64, _ kind: ResourceKind) {
+  while Revocation.request?.kind != kind || Revocation.takenCount != count { pause(milliseconds: 5) }
+}
+
+/// Tells the one who presses, who looks at our quota, that what was taken has been looked at.
+private func acknowledge() throws(CallError) {
+  let name = name()
+  guard let frame = Books.frameNumber(of: base) else { throw .badAddress }
+  _ = try KernelCall.bindRegion(
+    frame: frame, offset: 0, count: 8, name: name, length: UInt64(CapabilityName.environmentLength))
 }
 
 /// Binds a filter that wants no packet, with frames of its own.

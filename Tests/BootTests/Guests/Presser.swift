@@ -12,6 +12,7 @@ public func programMain() -> Int32 {
     guard let record = Books.environment(victim) else { return 70 }
     var given: UInt64 = 0
     var taken: UInt64 = 0
+    var looks: UInt32 = 0
     for (kind, count) in [(ResourceKind.frames, 8), (.slices, 1), (.filters, 1)] as [(ResourceKind, UInt64)] {
       let before = UInt64(Books.environment(victim)?.quota(kind).used ?? 0)
       let repossessed = Books.header.counters.repossessions
@@ -33,8 +34,11 @@ public func programMain() -> Int32 {
       expect(force == 0 || force == count, "all or nothing is taken, of kind", kind.rawValue)
       taken += force
       if force == 0 { given += count }
-      // Time to look at what was lost.
-      for _ in 0..<10 { pause(milliseconds: 10) }
+      // The next request empties the vector: who was robbed binds a region when it has looked.
+      if force != 0, kind != .filters {
+        looks += 1
+        while Books.environment(victim)?.quota(.regions).used != looks { pause(milliseconds: 10) }
+      }
     }
     Console.put("environment ")
     Console.put(victim)
