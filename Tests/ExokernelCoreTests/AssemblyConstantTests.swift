@@ -37,6 +37,7 @@ struct AssemblyConstantTests {
       "STACKS": UInt64(ImageLayout.stacks),
       "STACK_SIZE": UInt64(ImageLayout.stackSize),
       "TRAMPOLINE": ImageLayout.trampoline,
+      "YIELD_PORT": UInt64(MachinePort.yield),
       "PROBE_SYSCALL": ImageLayout.syscallProbe,
       "PROBE_VECTORS": ImageLayout.vectorProbe,
       "DIRECT_MAP": AddressMap.directMap,
@@ -90,7 +91,9 @@ struct AssemblyConstantTests {
   init() throws {
     let sources = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources")
     boot = sources.appending(path: "Exokernel/Machine/boot")
-    let folders = [boot, sources.appending(path: "GuestLibOS/Runtime/start"), sources.appending(path: "Assembly")]
+    let folders = [
+      boot, sources.appending(path: "GuestLibOS/Runtime/start"), sources.appending(path: "Exokernel/Assembly"),
+    ]
     files = try folders.flatMap {
       try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil)
     }.filter { ["S", "inc"].contains($0.pathExtension) }

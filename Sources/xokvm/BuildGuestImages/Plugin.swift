@@ -11,9 +11,9 @@ import PackagePlugin
     let sources = package.appending(path: "Sources")
     let kernel = [
       "Exokernel/ABI", "Exokernel/DownloadedCode", "Exokernel/Core", "Exokernel/Machine", "Exokernel/CMachine",
-      "Assembly",
+      "Exokernel/Assembly",
     ]
-    let libOS = ["Exokernel/ABI", "Exokernel/DownloadedCode", "GuestLibOS", "Assembly"]
+    let libOS = ["Exokernel/ABI", "Exokernel/DownloadedCode", "GuestLibOS", "Exokernel/Assembly"]
     if target.name == "GuestImages" {
       return [
         try command(

@@ -66,7 +66,7 @@ struct Toolchain {
 
   /// Assembles every file of a folder.
   func assemble(_ folder: String) throws -> [String] {
-    let headers = package.appending(path: "Sources/Assembly").path
+    let headers = package.appending(path: "Sources/Exokernel/Assembly").path
     return try files("S", at: package.appending(path: folder)).map { source in
       let object = work.appending(path: URL(filePath: source).lastPathComponent + ".o").path
       try run(clang, ["-target", "x86_64-unknown-none-elf", "-I", headers, "-c", source, "-o", object])
