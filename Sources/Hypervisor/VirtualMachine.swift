@@ -126,6 +126,7 @@ public final class VirtualMachine {
     let exit = { @Sendable (status: UInt8) in control.finish(.exited(status: status)) }
     try buses.ports.add(ExitPort(.plain, onExit: exit), at: ExitPort.plainPort, byteCount: 1)
     try buses.ports.add(ExitPort(.debugExit, onExit: exit), at: ExitPort.debugExitPort, byteCount: 4)
+    try buses.ports.add(YieldPort(), at: YieldPort.port, byteCount: 1)
     try buses.ports.add(ResetPort { control.finish(.reset) }, at: ResetPort.port, byteCount: 1)
     let milestones = MilestonePort { milestone in
       switch milestone {

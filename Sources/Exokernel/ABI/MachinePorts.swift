@@ -6,6 +6,8 @@ public enum MachinePort {
   public static let milestone: UInt16 = 0x502
   /// Writing the physical address of a text behind its 32-bit length prints it. Reads as zero where it is served.
   public static let text: UInt16 = 0x504
+  /// Writing a byte tells that this processor waits for another one, which the host may have stopped.
+  public static let yield: UInt16 = 0x508
   /// ISA debug exit, as in QEMU: the status is `(value << 1) | 1`.
   public static let debugExit: UInt16 = 0xf4
 }

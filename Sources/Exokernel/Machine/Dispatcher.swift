@@ -78,9 +78,10 @@ enum Dispatcher {
 @c(kernel_timer)
 func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
-  // It may also be a late one of the slice before: that is not the running environment's.
   // Safe: entries.S passes the frame it has just pushed.
-  guard unsafe frame.pointee.codeSegment & 3 != 0, LocalAPIC.isDue(machine_time_stamp()) else { return }
+  guard unsafe frame.pointee.codeSegment & 3 != 0 else { return }
+  // It may be a late one of the slice before, which is not the running environment's; or an early one of this slice, and then it is the only one.
+  guard LocalAPIC.isDue(machine_time_stamp()) else { return LocalAPIC.arm(at: kernel.processor.value.timer) }
   machine_acquire()
   // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
   if kernel.own.value.attention != 0 { _ = kernel.doChores() }

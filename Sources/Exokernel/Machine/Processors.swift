@@ -73,7 +73,12 @@ enum Processors {
     unsafe machine_store_flag(flag, 1)
     machine_order_all()
     LocalAPIC.send(UInt32(LocalAPIC.processorVector), to: index)
-    while unsafe machine_load_flag(flag) != 0 { machine_pause() }
+    var turns: UInt32 = 0
+    while unsafe machine_load_flag(flag) != 0 {
+      turns &+= 1
+      // Like `wait_for_lock`: the host may have stopped the other processor.
+      if turns & 31 == 0 { machine_out8(MachinePort.yield, 0) } else { machine_pause() }
+    }
   }
 
   /// Forgets this processor's translations, if somebody has asked for it.

@@ -11,21 +11,33 @@ machine_acquire:
 machine_release:
   give_lock
   ret
-# r11d: our ticket. Who holds the lock may wait for us to forget our translations. Preserves everything but r11 and the flags.
+# r11d: our ticket. Who holds the lock may wait for us to forget our translations, or may have been stopped by the host: then the monitor is
+# told now and then that we only wait. Preserves everything but r11 and the flags.
 .globl wait_for_lock
 wait_for_lock:
   push %rax
   push %rcx
+  push %rdx
+  mov $YIELD_PORT, %edx
+  mov $32, %ecx
 1:pause
   mov %rsp, %rax
   or $(STACK_SIZE - 1), %rax
   cmpl $0, STATE_FLUSH - STATE_SIZE + 1(%rax)
   je 2f
+  push %rcx
   mov %cr3, %rcx
   mov %rcx, %cr3
+  pop %rcx
   movl $0, STATE_FLUSH - STATE_SIZE + 1(%rax)
 2:cmp %r11d, lock_served
-  jne 1b
+  je 3f
+  dec %ecx
+  jnz 1b
+  out %al, %dx
+  mov $32, %ecx
+  jmp 1b
+3:pop %rdx
   pop %rcx
   pop %rax
   ret
