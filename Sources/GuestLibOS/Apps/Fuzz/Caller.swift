@@ -43,10 +43,13 @@ struct Caller {
     self.arguments = arguments
   }
 
+  /// Most calls that one environment makes.
+  static var limit: UInt64 { 2000 }
+
   /// False when a new environment would do better.
   var isUseful: Bool {
     if let recklessSince { return calls &- recklessSince < 100 }
-    return calls < 2000
+    return calls < Self.limit
   }
 
   /// Accepts the capabilities for devices, and gives up the right to take its maker's capability away, which would keep everybody from ending

@@ -39,11 +39,13 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
   }
   let page = SharedPage(address: address)
   page[.random] = seed ^ Environment.number &<< 56
-  page[.target] = calls
   var lives: UInt64 = 0
-  while page[.calls] < calls {
+  var made = CallCounts(calls: 0, accepted: 0, kinds: 0)
+  while made.calls < calls {
     guard let child = makeChild(frame) else { return ExitStatus.software }
     lives &+= 1
+    made.store(in: page)
+    page[.target] = calls
     page[.isReady] = 0
     page[.isGranted] = 0
     do throws(CallError) {
@@ -58,19 +60,43 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
     do throws(CallError) { try KernelCall.dropCapability(child.slot) } catch {
       return fail("a capability was lost", error)
     }
+    made = made.later(page) ?? made
   }
   Console.put("fuzz: ")
-  Console.put(page[.calls])
+  Console.put(made.calls)
   Console.put(" calls, ")
-  Console.put(page[.accepted])
+  Console.put(made.accepted)
   Console.put(" accepted, seed ")
   Console.put(seed)
   Console.put(", ")
   Console.put(lives)
   Console.put(" environments, kinds ")
-  Console.put(hexadecimal: page[.kinds])
+  Console.put(hexadecimal: made.kinds)
   Console.flush()
   return 0
+}
+
+/// What the environments have done that are believed.
+private struct CallCounts {
+  let calls: UInt64
+  let accepted: UInt64
+  let kinds: UInt64
+
+  /// What an environment finds that goes on with the calls.
+  func store(in page: SharedPage) {
+    page[.calls] = calls
+    page[.accepted] = accepted
+    page[.kinds] = kinds
+  }
+
+  /// The counts that an environment has left; nil where it made none of them, but had a call of its write over them.
+  func later(_ page: SharedPage) -> CallCounts? {
+    let new = CallCounts(calls: page[.calls], accepted: page[.accepted], kinds: page[.kinds])
+    guard new.calls &- calls <= Caller.limit, new.accepted &- accepted <= new.calls &- calls,
+      new.kinds & kinds == kinds, new.kinds &>> CallNumber.count == 0
+    else { return nil }
+    return new
+  }
 }
 
 /// An environment that can make calls, with the shared page; nil, and told, where there is none for a long time.
