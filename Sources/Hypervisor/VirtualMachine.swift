@@ -53,6 +53,7 @@ public final class VirtualMachine {
       var kernel = configuration.boot
       kernel.commandLine += slots.commandLine
       let boot = try PVHBoot(kernel, into: memory)
+      tracer?.attach(memory)
       var processors: [ProcessorThread] = []
       let cpuid = try kvm.supportedCPUID()
       for number in 0..<configuration.processorCount {

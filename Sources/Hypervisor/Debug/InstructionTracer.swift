@@ -2,13 +2,16 @@ import CKVM
 
 /// Follows vCPU 0 instruction by instruction, by KVM's single step.
 ///
-/// KVM reports every instruction where the guest runs on the processor, and those of ring 0 only where it emulates ring 0. Counts
-/// of ring 0 agree between the two, so `isKernel` tells what to count. Single steps make a guest some twenty times slower.
+/// KVM reports every instruction where the guest runs on the processor, and those of ring 0 only where it emulates ring 0. A processor stops
+/// stepping where it enters ring 0: there, breakpoints at the kernel's entries take the guest up again. Single steps make a guest some twenty
+/// times slower.
 @safe public final class InstructionTracer: @unchecked Sendable {
   /// What to do after a step.
   public enum Decision: Sendable {
     /// Report the next one, too.
     case goOn
+    /// Let the guest run freely to one of these addresses of its kernel. From then on it stops there also while it is followed.
+    case goOnFrom([UInt64])
     /// Let the guest run freely until it writes to the start port again.
     case pause
   }
@@ -19,45 +22,66 @@ import CKVM
   public typealias Observer = (_ rip: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) -> Decision
 
   private let startPort: UInt16?
-  private let blocksInterrupts: Bool
   private let observer: Observer
+  /// Where the guest is to stop.
+  private var addresses: [UInt64] = []
+  private var breakpoints: CodeBreakpoints?
   private var isStepping = false
 
   /// A tracer that starts with the guest's first instruction or, with `startPort`, after the guest's next store to that port.
-  /// With `blockingInterrupts` none is delivered while it steps, so that a path can be counted alone.
-  public init(startPort: UInt16? = nil, blockingInterrupts: Bool = false, observer: @escaping Observer) {
+  public init(startPort: UInt16? = nil, observer: @escaping Observer) {
     self.startPort = startPort
-    blocksInterrupts = blockingInterrupts
     self.observer = observer
   }
 
-  /// Whether the instruction at `rip` runs in ring 0 of a kernel in the upper half of the address space: the code segment's
-  /// privilege level is read (a system call) for addresses of that half only.
-  public static func isKernel(_ rip: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) -> Bool {
-    guard rip >= 0xffff_8000_0000_0000 else { return false }
-    return try processor.systemRegisters().cs.selector & 3 == 0
-  }
+  // MARK: The vCPU's side
 
-  // MARK: The vCPU's side, on its thread
+  /// Called before the vCPU's thread starts.
+  func attach(_ memory: GuestMemory) { breakpoints = CodeBreakpoints(memory: memory) }
 
   func begin(_ processor: borrowing VirtualCPU) throws(KVMError) {
-    if startPort == nil { try setStepping(true, processor) }
+    if startPort == nil { try stop(steps: true, before: [], processor) }
   }
 
-  func portWritten(_ port: UInt16, _ processor: borrowing VirtualCPU) throws(KVMError) {
-    if port == startPort { try setStepping(true, processor) }
+  func portWritten(_ port: UInt16, _ processor: inout VirtualCPU) throws(KVMError) {
+    if port == CodeBreakpoints.port {
+      try processor.completeExit()
+      var registers = try processor.registers()
+      registers.rip &-= CodeBreakpoints.byteCount
+      // The guest's own stores to the port mean nothing.
+      guard breakpoints?.contains(registers.rip) == true else { return }
+      try processor.setRegisters(registers)
+      // KVM steps on from where it was told to.
+      isStepping = false
+      try step(registers.rip, processor)
+    } else if port == startPort {
+      try stop(steps: true, before: addresses, processor)
+    }
+  }
+
+  /// Called after a store to a device was served: KVM forgets to step on behind some of them.
+  func deviceServed(_ processor: inout VirtualCPU) throws(KVMError) {
+    guard isStepping else { return }
+    try processor.completeExit()
+    try processor.setSingleStep(true)
   }
 
   func step(_ rip: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) {
     switch try observer(rip, processor) {
-    case .goOn: break
-    case .pause: try setStepping(false, processor)
+    case .goOn:
+      // Past a breakpoint with the instructions that lie under it.
+      try stop(steps: true, before: addresses.filter { rip &- $0 >= CodeBreakpoints.byteCount }, processor)
+    case .goOnFrom(let addresses):
+      self.addresses = addresses
+      try stop(steps: false, before: addresses, processor)
+    case .pause: try stop(steps: false, before: [], processor)
     }
   }
 
-  private func setStepping(_ isOn: Bool, _ processor: borrowing VirtualCPU) throws(KVMError) {
-    guard isStepping != isOn else { return }
-    isStepping = isOn
-    try processor.setSingleStep(isOn, blockingInterrupts: blocksInterrupts)
+  private func stop(steps: Bool, before addresses: [UInt64], _ processor: borrowing VirtualCPU) throws(KVMError) {
+    breakpoints?.set(at: addresses)
+    guard isStepping != steps else { return }
+    isStepping = steps
+    try processor.setSingleStep(steps)
   }
 }

@@ -141,10 +141,11 @@ public struct ExitCounts: Sendable, Equatable {
       exits.port += 1
       // Safe: the data of this very exit, which stays in place until the next entry.
       unsafe buses.servePort(port, isWrite: isWrite, byteCount: byteCount, data: processor.portData)
-      if isWrite { try tracer?.portWritten(port, processor) }
+      if isWrite { try tracer?.portWritten(port, &processor) }
     case .mmio(let address, true, let byteCount):
       exits.mmio += 1
       buses.memory.write(at: address.rawValue, byteCount: byteCount, value: processor.mmioData)
+      try tracer?.deviceServed(&processor)
     case .mmio(let address, false, let byteCount):
       exits.mmio += 1
       processor.mmioData = buses.memory.read(at: address.rawValue, byteCount: byteCount)

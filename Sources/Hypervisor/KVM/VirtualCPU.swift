@@ -45,6 +45,15 @@ import SystemPackage
     return exit
   }
 
+  /// Lets KVM end the instruction for which `enter` has returned `.port` or `.mmio`, and runs none after it. A kick that comes meanwhile is
+  /// lost: who sends one has told the machine before that it ends.
+  mutating func completeExit() throws(KVMError) {
+    // Safe: as in `Kicker`.
+    unsafe run.pointee.immediate_exit = 1
+    _ = try enter()
+    unsafe run.pointee.immediate_exit = 0
+  }
+
   private var exit: Exit {
     // Safe throughout: KVM has filled in the member of the union that belongs to the reason.
     let reason = unsafe run.pointee.exit_reason
@@ -168,12 +177,9 @@ import SystemPackage
 
   /// Whether `enter` stops after each instruction that KVM can report: all of them where the guest runs on the processor, those
   /// of ring 0 where KVM emulates it.
-  public func setSingleStep(_ isOn: Bool, blockingInterrupts: Bool = false) throws(KVMError) {
+  public func setSingleStep(_ isOn: Bool) throws(KVMError) {
     var debug = kvm_guest_debug()
-    if isOn {
-      debug.control = UInt32(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP)
-      if blockingInterrupts { debug.control |= UInt32(KVM_GUESTDBG_BLOCKIRQ) }
-    }
+    if isOn { debug.control = UInt32(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP) }
     try request("KVM_SET_GUEST_DEBUG") { (fd) throws(Errno) in
       try unsafe KVMCall.structure(fd, CKVM_SET_GUEST_DEBUG, &debug)
     }

@@ -34,6 +34,9 @@ enum Command {
     return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
   }
 
+  /// True inside of a processor that is emulated, where everything takes many times longer, and single steps thousands of times.
+  static var isSlowHost: Bool { ProcessInfo.processInfo.environment["XOKVM_SLOW_HOST"] != nil }
+
   static var hasKVM: Bool { access("/dev/kvm", R_OK | W_OK) == 0 }
 
   /// Runs a command to its end; it is killed after `seconds`.

@@ -7,13 +7,14 @@ import LibOS
 ///
 /// Every phase starts with a null call whose mark names it, so that whoever steps through the kernel knows what it counts; and prints
 /// `measure NAME NANOSECONDS`. A second instance with the argument `partner` yields until the first has ended, to be switched to; a third one
-/// with the argument `server` answers control transfers.
+/// with the argument `server` answers control transfers. The first one's argument is the number of repetitions.
 @c(program_main)
 public func programMain() -> Int32 {
-  switch Environment.arguments().first {
-  case nil: break
+  let arguments = Environment.arguments()
+  switch arguments.first {
   case UInt8(ascii: "p"): return beThePartner()
-  default: return beTheServer()
+  case UInt8(ascii: "s"): return beTheServer()
+  default: unsafe manyRounds = ArgumentText.number(arguments[...]) ?? manyRounds
   }
   do throws(CallError) {
     try measureCalls()
@@ -56,8 +57,9 @@ private enum Mark {
   static var end: UInt64 { 0x10ff }
 }
 
-/// Repetitions of the operations that touch no device.
-private var manyRounds: UInt64 { 1000 }
+/// Repetitions of the operations that touch no device. Safe: one thread, which sets it first.
+nonisolated(unsafe) private var manyRounds: UInt64 = 1000
+private var repetitions: UInt64 { unsafe manyRounds }
 /// Repetitions of the others.
 private var rounds: UInt64 { 32 }
 
@@ -95,12 +97,12 @@ private var lastMessage: UInt64 { 0xffff }
 private func measureCalls() throws(CallError) {
   KernelCall.null(mark: Mark.nullCall)
   var start = Clock.nanoseconds
-  for _ in 0..<manyRounds { KernelCall.null() }
-  report("null-call", start, manyRounds)
+  for _ in 0..<repetitions { KernelCall.null() }
+  report("null-call", start, repetitions)
   KernelCall.null(mark: Mark.nullCallFull)
   start = Clock.nanoseconds
-  for _ in 0..<manyRounds { KernelCall.nullPreservingRegisters() }
-  report("null-call-full", start, manyRounds)
+  for _ in 0..<repetitions { KernelCall.nullPreservingRegisters() }
+  report("null-call-full", start, repetitions)
 }
 
 /// The handle of the program that was started `after` this one.
@@ -116,13 +118,13 @@ private func measureTransfers() throws(CallError) {
   var message = [0, 1, 2, 3, 4, 5] as InlineArray<6, UInt64>
   KernelCall.null(mark: Mark.transfers)
   let start = Clock.nanoseconds
-  for round in 0..<manyRounds {
+  for round in 0..<repetitions {
     message[1] = round
     let answered = try KernelCall.transfer(
       to: server, capability: CapabilitySlot.root, mode: .synchronous, message: &message)
     guard answered == server, message[1] == round else { throw .notAccepted }
   }
-  report("transfer", start, manyRounds &* 2)
+  report("transfer", start, repetitions &* 2)
   message[0] = lastMessage
   _ = try KernelCall.transfer(to: server, capability: CapabilitySlot.root, mode: .synchronous, message: &message)
 }
@@ -131,8 +133,8 @@ private func measureDirectedYields() throws(CallError) {
   let partner = try handle(of: 1)
   KernelCall.null(mark: Mark.directedYields)
   let start = Clock.nanoseconds
-  for _ in 0..<manyRounds { try KernelCall.yield(to: partner) }
-  report("directed-yield", start, manyRounds &* 2)
+  for _ in 0..<repetitions { try KernelCall.yield(to: partner) }
+  report("directed-yield", start, repetitions &* 2)
 }
 
 private func measurePredicates() throws(CallError) {
@@ -145,8 +147,8 @@ private func measurePredicates() throws(CallError) {
   KernelCall.null(mark: Mark.predicates)
   let start = Clock.nanoseconds
   // The predicate holds, so nobody sleeps: the call does nothing but evaluate it.
-  for _ in 0..<manyRounds { KernelCall.sleepUntilPredicate() }
-  report("predicate", start, manyRounds)
+  for _ in 0..<repetitions { KernelCall.sleepUntilPredicate() }
+  report("predicate", start, repetitions)
   try WakeupPredicate(page: page).bind()
 }
 
@@ -185,7 +187,7 @@ private func measureFrames() throws(CallError) {
   var mapping: UInt64 = 0
   var unmapping: UInt64 = 0
   KernelCall.null(mark: Mark.frames)
-  for _ in 0..<manyRounds {
+  for _ in 0..<repetitions {
     let start = Clock.timeStamp
     try KernelCall.mapFrame(frame, at: address, rights: .read | .write)
     let middle = Clock.timeStamp
@@ -193,8 +195,8 @@ private func measureFrames() throws(CallError) {
     mapping &+= middle &- start
     unmapping &+= Clock.timeStamp &- middle
   }
-  report("frame-map", Clock.nanoseconds &- Clock.nanoseconds(of: mapping), manyRounds)
-  report("frame-unmap", Clock.nanoseconds &- Clock.nanoseconds(of: unmapping), manyRounds)
+  report("frame-map", Clock.nanoseconds &- Clock.nanoseconds(of: mapping), repetitions)
+  report("frame-unmap", Clock.nanoseconds &- Clock.nanoseconds(of: unmapping), repetitions)
 }
 
 private func measureFaults() {
@@ -218,12 +220,12 @@ private func measureExceptions() throws(CallError) {
   }
   KernelCall.null(mark: Mark.exceptions)
   let start = Clock.nanoseconds
-  for _ in 0..<manyRounds { libos_breakpoint() }
+  for _ in 0..<repetitions { libos_breakpoint() }
   let end = Clock.nanoseconds
   KernelCall.null(mark: Mark.yields)
   Exceptions.handler = nil
-  guard unsafe exceptionsServed == manyRounds else { throw .badArgument }
-  report("ring3-exception", Clock.nanoseconds &- (end &- start), manyRounds)
+  guard unsafe exceptionsServed == repetitions else { throw .badArgument }
+  report("ring3-exception", Clock.nanoseconds &- (end &- start), repetitions)
 }
 
 private func measureSwitches() {

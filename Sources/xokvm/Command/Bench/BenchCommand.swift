@@ -31,10 +31,27 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Measures Linux on this host as well, and estimates our time on native ring 0.")
     var againstLinux = false
 
+    @Option(help: "Repetitions of each operation that touches no device; a host that steps slowly may want fewer.")
+    var rounds = 1000
+
+    @Option(
+      help: """
+        Milliseconds of a slice while instructions are counted; more where a whole way through the kernel takes longer, step by step.
+        """)
+    var slice = 10
+
+    func validate() throws {
+      guard (1...1_000_000).contains(rounds) else {
+        throw ValidationError("--rounds \(rounds) is not between 1 and 1000000")
+      }
+      guard (1...10_000).contains(slice) else { throw ValidationError("--slice \(slice) is not between 1 and 10000") }
+    }
+
     func run() throws {
       // First: the machine starts threads, and Linux is measured in processes made by fork.
       let linux = againstLinux ? try LinuxComparison.measured() : nil
-      let report = PrimitivesReport(operations: try PrimitivesBench().run(), linux: linux)
+      let (operations, entry) = try PrimitivesBench(rounds: rounds, slice: 1000 * slice).run()
+      let report = PrimitivesReport(operations: operations, linux: linux, entry: entry)
       print(json ? report.json : report.table, terminator: "")
     }
   }

@@ -12,6 +12,14 @@ struct Operation {
   var nanoseconds: UInt64
 }
 
+/// Which instruction brings a call into the kernel.
+enum KernelEntry: String {
+  /// INT $4, after which the processor has pushed a frame.
+  case interrupt
+  /// SYSCALL, after which the kernel makes it.
+  case syscall
+}
+
 /// Runs the program `primitives` twice: stepped, to count instructions, and free, to take times.
 struct PrimitivesBench {
   /// Names of the operations, in the order of the table.
@@ -21,7 +29,12 @@ struct PrimitivesBench {
     "packet-send",
   ]
 
-  func run() throws -> [Operation] {
+  /// Repetitions of the operations that touch no device.
+  let rounds: Int
+  /// Length of a slice in microseconds while instructions are counted.
+  let slice: Int
+
+  func run() throws -> (operations: [Operation], entry: KernelEntry) {
     let kernel = GuestImages.kernel()
     guard let counter = StepCounter(SymbolTable(of: kernel)) else {
       throw CommandFailure(status: .software, "the bundled kernel has no symbols: build xokvm again")
@@ -31,12 +44,13 @@ struct PrimitivesBench {
     }
     _ = try boot(kernel, tracer: tracer)
     let times = try self.times(boot(kernel, tracer: nil))
-    return try Self.names.map { name in
+    let operations = try Self.names.map { name in
       guard let instructions = Self.instructions(of: name, in: counter.stays), let nanoseconds = times[name] else {
         throw CommandFailure(status: .software, "the bench did not measure \(name): please report this")
       }
       return Operation(name: name, instructions: instructions, nanoseconds: nanoseconds)
     }
+    return (operations, counter.kernelEntry)
   }
 
   /// The most that an operation's stays in ring 0 took; for operations of two stays, the sum of both.
@@ -67,7 +81,9 @@ struct PrimitivesBench {
     case "frame-unmap-batch": return further(call(0x1008, .frameUnmap), call(0x100c, .frameUnmap))
     case "ring3-exception":
       // The program has counted them; whatever of them came through the kernel would be a stay in ring 0.
-      return most(0x100e) { if case .vector(let vector) = $0 { vector < 0x20 && vector != 4 } else { false } } ?? 0
+      return most(StepCounter.exceptionMark) {
+        if case .vector(let vector) = $0 { vector < 0x20 && vector != 4 } else { false }
+      } ?? 0
     case "transfer":
       guard let there = call(0x1009, .call), let back = call(0x1009, .answer) else { return nil }
       return max(there, back)
@@ -92,17 +108,18 @@ struct PrimitivesBench {
     let console = try memoryFile("console")
     let disk = try memoryFile("disk", byteCount: 1 << 20)
     let archive = try ProgramArchive([
-      ProgramArgument(name: "primitives"), ProgramArgument(name: "primitives", arguments: "partner"),
+      ProgramArgument(name: "primitives", arguments: "\(rounds)"),
+      ProgramArgument(name: "primitives", arguments: "partner"),
       ProgramArgument(name: "primitives", arguments: "server"),
     ])
     var configuration = MachineConfiguration(
       boot: BootConfiguration(
         kernel: ImageSource(kernel, name: "the bundled kernel"), modules: [(archive.image, "programs")],
-        commandLine: archive.words.joined(separator: " ")),
+        commandLine: archive.words.joined(separator: " ") + (tracer == nil ? "" : " slice=\(slice)")),
       console: .file(path: console.path))
     configuration.disks = [DiskConfiguration(path: disk.path, isReadOnly: true)]
     configuration.networks = [.echo]
-    configuration.timeLimit = 300_000_000_000
+    configuration.timeLimit = 600_000_000_000
     let machine: VirtualMachine
     do throws(MachineError) {
       machine = try VirtualMachine(configuration, tracer: tracer)

@@ -4,7 +4,8 @@ import Hypervisor
 /// Counts the ring-0 instructions of each entry into the exokernel, from the steps of an `InstructionTracer`.
 ///
 /// A step tells the address of the instruction that comes next. The kernel is entered at the vectors page, or at `entry_syscall`; it is left
-/// by an instruction after which the steps go on in ring 3, or, where KVM does not report ring 3, at the next entry.
+/// by an instruction after which the steps go on in ring 3, or, where KVM does not report ring 3, at the next entry. Where it does, ring 0 runs on
+/// the processor, which is met again at a breakpoint: at the entry, or behind the stub of its vector.
 final class StepCounter: @unchecked Sendable {
   /// How the kernel was entered.
   enum Entry: Equatable {
@@ -24,19 +25,30 @@ final class StepCounter: @unchecked Sendable {
   /// Marks of this value and above name phases; the last one ends the trace.
   static let firstMark: UInt64 = 0x1000
   static let endMark: UInt64 = 0x10ff
+  /// The phase in which exceptions that come through the kernel would count.
+  static let exceptionMark: UInt64 = 0x100e
 
   private(set) var stays: [Stay] = []
+  /// How the calls came that were counted.
+  private(set) var kernelEntry = KernelEntry.interrupt
   private var phase: UInt64 = 0
   private var open: (entry: Entry, isMark: Bool, instructions: Int)?
   private let vectors: UInt64
   private let syscall: UInt64
   /// By address: the vector, and how many instructions were executed before that address.
   private let entries: [UInt64: (vector: UInt64, executed: Int)]
+  /// The same for what follows the stubs, which only breakpoints lead to: of the devices all count as the first line.
+  private let joints: [UInt64: (vector: UInt64, executed: Int)]
+  private let breakpoints: [UInt64]
+  private let exceptionBreakpoints: [UInt64]
+  /// Where the last step led to.
+  private var last: UInt64 = 0
 
   /// A counter for the kernel whose symbols are `symbols`; nil where it is not our kernel.
   init?(_ symbols: SymbolTable) {
     guard let vectors = symbols["vectors"], let syscall = symbols["entry_syscall"], let call = symbols["entry_call"],
-      let fault = symbols["entry_page_fault"], let timer = symbols["entry_timer"]
+      let fault = symbols["entry_page_fault"], let timer = symbols["entry_timer"],
+      let device = symbols["entry_device"], let exception = symbols["entry_exception"]
     else { return nil }
     self.vectors = vectors
     self.syscall = syscall
@@ -44,13 +56,18 @@ final class StepCounter: @unchecked Sendable {
     entries = [
       call: (4, 0), call + 4: (4, 1), fault: (14, 0), fault + 2: (14, 1), timer: (0xe0, 0), timer + 1: (0xe0, 1),
     ]
+    joints = [device: (0x30, 3), exception: (3, 3)]
+    breakpoints = [syscall, fault, timer, device]
+    exceptionBreakpoints = [syscall, exception, timer, device]
   }
 
   /// Takes one step.
   func step(_ next: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) -> InstructionTracer.Decision {
+    defer { last = next }
     guard next >= AddressMap.directMap else {
       close()
-      return phase == Self.endMark ? .pause : .goOn
+      guard phase != Self.endMark else { return .pause }
+      return .goOnFrom(phase == Self.exceptionMark ? exceptionBreakpoints : breakpoints)
     }
     if let start = entry(at: next, isInside: open != nil) {
       close()
@@ -70,9 +87,13 @@ final class StepCounter: @unchecked Sendable {
       if isInside, offset != 0, case .vector((next - vectors) / 16) = open?.entry { return nil }
       return (.vector((next - vectors) / 16), offset == 0 ? 0 : 1)
     }
-    if let entry = entries[next] {
+    // SYSCALL comes by there on its way.
+    if let entry = entries[next], !(entry.vector == 4 && open?.entry == .vector(256)) {
       if isInside, entry.executed == 1, open?.instructions == 0 { return nil }
       return (.vector(entry.vector), entry.executed)
+    }
+    if let joint = joints[next], !(vectors..<vectors + 4096).contains(last) {
+      return (.vector(joint.vector), joint.executed)
     }
     if next >= syscall, next <= syscall + 8 {
       if isInside, case .vector(256) = open?.entry { return nil }
@@ -86,6 +107,7 @@ final class StepCounter: @unchecked Sendable {
       open = (entry, false, executed)
       return
     }
+    kernelEntry = entry == .vector(256) ? .syscall : .interrupt
     let registers = try processor.registers()
     let isMark = registers.rax == 0 && registers.rdi >= Self.firstMark && registers.rdi <= Self.endMark
     if isMark { phase = registers.rdi }
