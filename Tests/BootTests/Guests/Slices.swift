@@ -56,10 +56,17 @@ public func programMain() -> Int32 {
 
     // The beginning of each slice is told; that of a yield that nobody else uses as well.
     try SliceBeginning.setHandler { unsafe beginnings &+= 1 }
-    let before = Books.environment(Environment.number)?.slicesRun ?? 0
-    for _ in 0..<20 { KernelCall.yield() }
-    let begun = (Books.environment(Environment.number)?.slicesRun ?? 0) &- before
-    guard unsafe beginnings == begun, begun == 20 else { return fail("the prologue") }
+    // Where a slice ends by its time, and nobody else wants the processor, the next one begins without a word: tried again then.
+    var isTold = false
+    for _ in 0..<20 where !isTold {
+      let before = Books.environment(Environment.number)?.slicesRun ?? 0
+      unsafe beginnings = 0
+      for _ in 0..<20 { KernelCall.yield() }
+      let begun = (Books.environment(Environment.number)?.slicesRun ?? 0) &- before
+      guard unsafe beginnings >= 20 else { return fail("the prologue of each yield") }
+      isTold = unsafe beginnings == 20 && begun == 20
+    }
+    guard isTold else { return fail("the prologue") }
   } catch { return fail(error) }
   Console.line("positions are held by whom the books say")
   return 0

@@ -38,7 +38,7 @@ struct BenchCommand: ParsableCommand {
       help: """
         Milliseconds of a slice while instructions are counted; more where a whole way through the kernel takes longer, step by step.
         """)
-    var slice = 10
+    var slice = 40
 
     func validate() throws {
       guard (1...1_000_000).contains(rounds) else {
