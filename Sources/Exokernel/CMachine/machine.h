@@ -56,6 +56,7 @@ MACHINE uint64_t machine_fault_address(void) { uint64_t value; __asm__ volatile(
 MACHINE void machine_wait_for_interrupt(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
 // The kernel's lock: one ticket for each entry, served in order.
 void machine_acquire(void);
+void machine_stop_locking(void);
 void machine_release(void);
 MACHINE void machine_halt(void) { __asm__ volatile("cli; hlt" : : : "memory"); }
 MACHINE void machine_clear_page(void *page) {
@@ -80,7 +81,7 @@ MACHINE uint16_t machine_load16(uintptr_t address) { return *(volatile uint16_t 
 
 extern char books[], private_state[], kernel_image_end[], fixups_start[], fixups_end[], trampoline_start[], trampoline_end[], identity_directory[], boot_root[], exposed_table[], frame_table_directory[],
     kernel_frame_table_directory[],
-    gate_interrupt[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], entry_syscall_32[], probe_syscall_arrived[];
+    gate_interrupt[], disk_rings[], network_rings[], receive_buffers[], entry_syscall[], entry_syscall_alone[], entry_syscall_32[], probe_syscall_arrived[];
 #define MACHINE_SYMBOL(name) MACHINE uintptr_t machine_##name##_address(void) { return (uintptr_t)name; }
 MACHINE_SYMBOL(books)
 MACHINE_SYMBOL(private_state)
@@ -99,6 +100,7 @@ MACHINE_SYMBOL(disk_rings)
 MACHINE_SYMBOL(network_rings)
 MACHINE_SYMBOL(receive_buffers)
 MACHINE_SYMBOL(entry_syscall)
+MACHINE_SYMBOL(entry_syscall_alone)
 MACHINE_SYMBOL(entry_syscall_32)
 MACHINE_SYMBOL(probe_syscall_arrived)
 

@@ -63,6 +63,14 @@ enum KernelGate {
 }
 
 extension KernelGate {
+  /// Calls take no lock from now on: there is one processor, and no other was ever asked to start. Where SYSCALL does not change the
+  /// privilege level, it stays where its page fault is known.
+  static func openWithoutLock() {
+    machine_stop_locking()
+    guard kernel.header.value.entryKind == 0 else { return }
+    machine_write_msr(0xc000_0082, UInt64(machine_entry_syscall_alone_address()))
+  }
+
   /// Points SYSCALL to this processor's entries.
   static func open() {
     let offset = UInt64(kernel.processor.value.index) &* 64

@@ -26,7 +26,7 @@ enum Processors {
     let features = Processor.identification(1)
     let present = features[3] & 1 &<< 28 != 0 ? features[1] &>> 16 & 0xff : 1
     let count = present < limit ? present : limit
-    guard count > 1 else { return }
+    guard count > 1 else { return KernelGate.openWithoutLock() }
     let length = machine_trampoline_end_address() &- machine_trampoline_start_address()
     let machine = RingZero()
     machine.copy(

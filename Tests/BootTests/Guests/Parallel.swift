@@ -32,7 +32,7 @@ private func playsInParallel(_ page: UInt64) throws(CallError) {
   try partner.start(position: otherProcessor << 8 | 5)
   let start = Clock.nanoseconds
   var number: UInt64 = 0
-  while number < 100_000, Clock.nanoseconds &- start < 5_000_000_000 {
+  while number < 100_000, Clock.nanoseconds &- start < 40_000_000_000 {
     if libos_load64(UInt(page)) == number {
       number += 2
       libos_store64(UInt(page), number - 1)

@@ -127,6 +127,8 @@ resume_as_syscall:                        # rdi: TrapFrame, whose upper part is 
   pop_caller_saved
   add $16, %rsp
   mov %r10, %rcx
+  cmpl $0, lock_is_off
+  jne entry_call_alone
   jmp serve_call
 
 # SYSCALL of 32-bit code, on processors that have it. Some KVMs arrive with the upper half of the address cut off, at the copy of the kernel's
@@ -145,6 +147,22 @@ entry_syscall_32:
   jmp *%rax
   .set processor, processor + 1
 .endr
+
+# Calls on a machine with one processor, where nobody else can be in the kernel: without the lock. SYSCALL comes to the first, and goes on in
+# the second; `machine_stop_locking` puts that into the interrupt table.
+.balign 64
+.globl entry_syscall_alone
+entry_syscall_alone:
+.set processor, 0
+  push_syscall_frame 0x33
+  mov %r10, %rcx
+.globl entry_call_alone
+entry_call_alone:
+  cmp $CALLS, %rax
+  jae unknown_call
+  call *call_table(,%rax,8)
+  clear_registers %ecx, %edx, %esi, %edi, %r8d, %r9d, %r10d, %r11d
+  iretq
 
 # ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
 .org vectors + ENTRY_PAGE_FAULT
@@ -229,7 +247,7 @@ unusual_timer:
 entry_device:
   save_interrupted
   mov %rsp, %rdi
-  take_lock
+  take_lock_if_shared
   call kernel_device_interrupt
   give_lock
   resume_interrupted

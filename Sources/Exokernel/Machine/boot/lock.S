@@ -5,11 +5,18 @@
 .section .text.lock, "ax", @progbits
 .globl machine_acquire
 machine_acquire:
-  take_lock
+  take_lock_if_shared
   ret
 .globl machine_release
 machine_release:
   give_lock
+  ret
+# There is one processor, and there will be no other. Called at boot, before the first environment runs.
+.globl machine_stop_locking
+machine_stop_locking:
+  movl $1, lock_is_off
+  lea entry_call_alone(%rip), %rax
+  mov %ax, interrupt_table + 4 * 16       # the rest of the address is that of every entry
   ret
 # r11d: our ticket. Who holds the lock may wait for us to forget our translations, or may have been stopped by the host: then the monitor is
 # told now and then that we only wait. Preserves everything but r11 and the flags.
@@ -48,3 +55,5 @@ wait_for_lock:
 lock_tickets: .skip 4
 .globl lock_served
 lock_served: .skip 4
+.globl lock_is_off
+lock_is_off: .skip 4

@@ -34,7 +34,7 @@ final class StepCounter: @unchecked Sendable {
   private var phase: UInt64 = 0
   private var open: (entry: Entry, isMark: Bool, instructions: Int)?
   private let vectors: UInt64
-  private let syscall: UInt64
+  private let syscalls: [UInt64]
   /// By address: the vector, and how many instructions were executed before that address.
   private let entries: [UInt64: (vector: UInt64, executed: Int)]
   /// The same for what follows the stubs, which only breakpoints lead to: of the devices all count as the first line.
@@ -48,17 +48,19 @@ final class StepCounter: @unchecked Sendable {
   init?(_ symbols: SymbolTable) {
     guard let vectors = symbols["vectors"], let syscall = symbols["entry_syscall"], let call = symbols["entry_call"],
       let fault = symbols["entry_page_fault"], let timer = symbols["entry_timer"],
-      let device = symbols["entry_device"], let exception = symbols["entry_exception"]
+      let device = symbols["entry_device"], let exception = symbols["entry_exception"],
+      let callAlone = symbols["entry_call_alone"], let syscallAlone = symbols["entry_syscall_alone"]
     else { return nil }
     self.vectors = vectors
-    self.syscall = syscall
+    syscalls = [syscall, syscallAlone]
     // The processor comes to these entries without a stub. KVM may have executed the first instruction before its first report.
     entries = [
-      call: (4, 0), call + 4: (4, 1), fault: (14, 0), fault + 2: (14, 1), timer: (0xe0, 0), timer + 1: (0xe0, 1),
+      call: (4, 0), call + 4: (4, 1), callAlone: (4, 0), callAlone + 4: (4, 1), fault: (14, 0), fault + 2: (14, 1),
+      timer: (0xe0, 0), timer + 1: (0xe0, 1),
     ]
     joints = [device: (0x30, 3), exception: (3, 3)]
-    breakpoints = [syscall, fault, timer, device]
-    exceptionBreakpoints = [syscall, exception, timer, device]
+    breakpoints = syscalls + [fault, timer, device]
+    exceptionBreakpoints = syscalls + [exception, timer, device]
   }
 
   /// Takes one step.
@@ -95,7 +97,8 @@ final class StepCounter: @unchecked Sendable {
     if let joint = joints[next], !(vectors..<vectors + 4096).contains(last) {
       return (.vector(joint.vector), joint.executed)
     }
-    if next >= syscall, next <= syscall + 8 {
+    // The second instruction of an entry is eight bytes behind it.
+    for syscall in syscalls where next == syscall || next == syscall + 8 {
       if isInside, case .vector(256) = open?.entry { return nil }
       return (.vector(256), next == syscall ? 0 : 1)
     }
