@@ -28,7 +28,7 @@ let package = Package(
     .target(
       name: "Hypervisor",
       dependencies: [
-        "CKVM", "CLinux", "VirtioLayout", "InternetStack",
+        "CKVM", "CLinux", "VirtioLayout", "InternetStack", "ExokernelABI",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,4 +1,5 @@
 import CKVM
+import ExokernelABI
 import Synchronization
 import SystemPackage
 
@@ -125,17 +126,17 @@ public final class VirtualMachine {
     to buses: inout MachineBuses, control: MachineControl, statistics: MachineStatistics
   ) throws(AddressBusError) {
     let exit = { @Sendable (status: UInt8) in control.finish(.exited(status: status)) }
-    try buses.ports.add(ExitPort(.plain, onExit: exit), at: ExitPort.plainPort, byteCount: 1)
-    try buses.ports.add(ExitPort(.debugExit, onExit: exit), at: ExitPort.debugExitPort, byteCount: 4)
-    try buses.ports.add(YieldPort(), at: YieldPort.port, byteCount: 1)
+    try buses.ports.add(ExitPort(.plain, onExit: exit), at: UInt64(MachinePort.exit), byteCount: 1)
+    try buses.ports.add(ExitPort(.debugExit, onExit: exit), at: UInt64(MachinePort.debugExit), byteCount: 4)
+    try buses.ports.add(YieldPort(), at: UInt64(MachinePort.yield), byteCount: 1)
     try buses.ports.add(ResetPort { control.finish(.reset) }, at: ResetPort.port, byteCount: 1)
     let milestones = MilestonePort { milestone in
       switch milestone {
       case .kernelReady: statistics.mark(.kernelReady)
-      case .libOSStarts: statistics.mark(.firstLibOSInstruction)
+      case .firstEnvironment: statistics.mark(.firstLibOSInstruction)
       }
     }
-    try buses.ports.add(milestones, at: MilestonePort.port, byteCount: 1)
+    try buses.ports.add(milestones, at: UInt64(MachinePort.milestone), byteCount: 1)
   }
 
   /// Runs the machine until it ends, serving its devices on the calling thread. To be called once.

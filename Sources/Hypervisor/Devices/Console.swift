@@ -1,3 +1,4 @@
+import ExokernelABI
 import SystemPackage
 
 #if canImport(Glibc)
@@ -56,7 +57,7 @@ final class Console: Sendable {
   ) throws {
     if let output {
       let text = TextPort(memory: memory) { output.append($0) }
-      try buses.ports.add(text, at: TextPort.port, byteCount: 4)
+      try buses.ports.add(text, at: UInt64(MachinePort.text), byteCount: 4)
     }
     try buses.ports.add(serial, at: SerialPort.firstPort, byteCount: SerialPort.portCount)
     buses.serial = serial

@@ -1,3 +1,5 @@
+import ExokernelABI
+
 /// A port by which the guest ends its machine with a status.
 public final class ExitPort: PortDevice {
   /// How a value written becomes an exit status.
@@ -7,11 +9,6 @@ public final class ExitPort: PortDevice {
     /// QEMU's isa-debug-exit: twice the value plus one, so that success is never 0.
     case debugExit
   }
-
-  /// Where a status is written as it is.
-  public static let plainPort: UInt64 = 0x501
-  /// Where QEMU's device usually is; it takes four ports.
-  public static let debugExitPort: UInt64 = 0xf4
 
   private let encoding: Encoding
   private let onExit: @Sendable (UInt8) -> Void
@@ -56,17 +53,7 @@ public final class ResetPort: PortDevice {
 
 /// A port by which our kernel tells how far it is, for the measures; other kernels leave it alone.
 public final class MilestonePort: PortDevice {
-  /// Where milestones are written, one byte.
-  public static let port: UInt64 = 0x502
   private let onMilestone: @Sendable (Milestone) -> Void
-
-  /// What a guest can report.
-  public enum Milestone: UInt8, Sendable {
-    /// The kernel has set itself up.
-    case kernelReady = 1
-    /// The first instruction of a library operating system comes next.
-    case libOSStarts = 2
-  }
 
   /// A port that calls `onMilestone` on the vCPU's thread.
   public init(onMilestone: @escaping @Sendable (Milestone) -> Void) {

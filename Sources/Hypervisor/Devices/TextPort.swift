@@ -3,8 +3,6 @@
 /// The kernel stores the text in its memory behind a 32-bit length and writes the record's physical address to the port. A kernel
 /// tells that the port is there by reading zero from it: an empty port reads as all ones.
 public final class TextPort: PortDevice {
-  /// Where an address is written, four bytes.
-  public static let port: UInt64 = 0x504
   /// The longest text; what is longer is cut.
   public static let limit = 4096
 
