@@ -1,5 +1,7 @@
 /// One frame of physical memory: 32 bytes.
 @frozen public struct FrameRecord {
+  /// Frames in a large one, whose first record stands for all of them.
+  public static let largeWeight: UInt32 = 512
   /// Name that a capability must dominate.
   public var guardName: UInt64
   /// Owner, use and allowed rights in one word: the frames of a run are alike where it and `guardName` are.

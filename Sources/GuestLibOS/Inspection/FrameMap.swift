@@ -56,9 +56,6 @@ public struct FrameMap: Sendable {
   /// Frames of the range being looked at, by environment; at last the kernel's.
   private var counts: [UInt32]
 
-  /// Frames in a large one.
-  private static let largeWeight: UInt32 = 512
-
   /// Looks once at the record of every frame.
   public init(_ books: BooksReader, columns: Int, rows: Int) {
     self.init(frameCount: books.header.frameCount, columns: columns, rows: rows)
@@ -146,7 +143,7 @@ public struct FrameMap: Sendable {
     let owner = Int(record.owner)
     switch record.kind {
     case FrameKind.large.rawValue:
-      large = LargeFrame(owner: owner, end: frame &+ Self.largeWeight)
+      large = LargeFrame(owner: owner, end: frame &+ FrameRecord.largeWeight)
       totals[owner].large += 1
     case FrameKind.pageTable.rawValue: totals[owner].pageTables += 1
     default: totals[owner].memory += 1

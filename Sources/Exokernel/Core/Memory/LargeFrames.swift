@@ -3,22 +3,19 @@ import ExokernelABI
 // Large frames: 512 frames in a row on a boundary of 2 MiB, whose first record stands for all of them. They are taken from the end of
 // memory. One that comes back is cleared in small steps before anybody gets it: two megabytes are too much for one call.
 extension Kernel {
-  /// Frames in a large one.
-  static var largeWeight: UInt32 { 512 }
-
   /// `CallNumber.largeAllocate`.
   public func largeAllocate(slot: UInt64) -> CallResult {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
     guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
     let environment = current
-    guard hasRoom(environment, .frames, Self.largeWeight) else { return refuse(.exhausted) }
+    guard hasRoom(environment, .frames, FrameRecord.largeWeight) else { return refuse(.exhausted) }
     guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .busy : .exhausted) }
     var identity = identity(of: environment, capability)
     identity.kind = FrameKind.large.rawValue
     frames[frame] = FrameRecord(
       guardName: capability.guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0,
       dirty: 1)
-    linkOwned(frame, to: environment, weight: Self.largeWeight)
+    linkOwned(frame, to: environment, weight: FrameRecord.largeWeight)
     return CallResult(UInt64(frame))
   }
 
@@ -29,14 +26,14 @@ extension Kernel {
       header.value.largeHead = frames[head].next
       return head
     }
-    let frontier = header.value.largeFrontier & ~(Self.largeWeight &- 1)
-    guard frontier >= Self.largeWeight, frontier &- Self.largeWeight >= header.value.frontier,
-      isUntouched(frontier &- Self.largeWeight)
+    let frontier = header.value.largeFrontier & ~(FrameRecord.largeWeight &- 1)
+    guard frontier >= FrameRecord.largeWeight, frontier &- FrameRecord.largeWeight >= header.value.frontier,
+      isUntouched(frontier &- FrameRecord.largeWeight)
     else { return nil }
     // What lies between the boundary and an odd end of memory is for single frames.
     linkUntouched(frontier..<header.value.largeFrontier)
-    header.value.largeFrontier = frontier &- Self.largeWeight
-    return frontier &- Self.largeWeight
+    header.value.largeFrontier = frontier &- FrameRecord.largeWeight
+    return frontier &- FrameRecord.largeWeight
   }
 
   /// Puts those of up to `largeWeight` frames on the list of free ones that nobody has ever had.
@@ -50,13 +47,13 @@ extension Kernel {
     guard frame != 0 else { return false }
     header.value.largeHead = frames[frame].next
     frames[frame].dirty = 0
-    linkUntouched(frame..<frame &+ Self.largeWeight)
+    linkUntouched(frame..<frame &+ FrameRecord.largeWeight)
     return true
   }
 
   /// True where no named allocation took a frame of this run. Bounded by the run.
   private func isUntouched(_ first: UInt32) -> Bool {
-    for index in 0..<Self.largeWeight {
+    for index in 0..<FrameRecord.largeWeight {
       let record = frames.cell(at: first &+ index)
       guard record.value.kind | record.value.dirty == 0 else { return false }
     }
@@ -74,7 +71,7 @@ extension Kernel {
 
   /// Gives a large frame back, to be cleared.
   func returnLarge(_ frame: UInt32) {
-    unlinkOwned(frame, weight: Self.largeWeight)
+    unlinkOwned(frame, weight: FrameRecord.largeWeight)
     frames[frame] = FrameRecord(
       guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0,
       next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 2)
@@ -90,7 +87,7 @@ extension Kernel {
     guard frame != 0 else { return false }
     machine.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)
     own.value.largeCleaned &+= 1
-    if own.value.largeCleaned == Self.largeWeight {
+    if own.value.largeCleaned == FrameRecord.largeWeight {
       own.value.largeCleaned = 0
       own.value.largeDirty = frames[frame].next
       frames[frame].next = header.value.largeHead
