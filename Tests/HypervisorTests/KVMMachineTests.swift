@@ -265,21 +265,22 @@ struct KVMMachineTests {
     #expect(machine.run() == .exited(status: 77))
   }
 
-  @Test("the tracer reports every instruction of ring 0 once")
+  @Test("the tracer reports every instruction of ring 0 once, from a store to its port on")
   func tracer() throws {
     var kernel = TestKernel()
+    kernel.out(0x510, 0)
     kernel.emit(0x90, 0x90, 0x90)
     kernel.out(0x501, 0)
     final class Trace: @unchecked Sendable { var addresses: [UInt64] = [] }
     let trace = Trace()
-    let tracer = InstructionTracer { (rip, processor) throws(KVMError) in
+    let tracer = InstructionTracer(startPort: 0x510) { (rip, processor) throws(KVMError) in
       trace.addresses.append(rip)
       return .goOn
     }
     let result = try boot(kernel, tracer: tracer)
     #expect(result.outcome == .exited(status: 0))
     // Reported after each instruction, that is with the address of the next: three nops, mov, mov; then the out ends it.
-    let base = UInt64(TestKernel.address)
+    let base = UInt64(TestKernel.address) + 7
     #expect(trace.addresses == [base + 1, base + 2, base + 3, base + 7, base + 9])
   }
 

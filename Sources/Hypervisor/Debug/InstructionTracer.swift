@@ -21,15 +21,15 @@ import CKVM
   /// memory) is reported with the one after it.
   public typealias Observer = (_ rip: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) -> Decision
 
-  private let startPort: UInt16?
+  private let startPort: UInt16
   private let observer: Observer
   /// Where the guest is to stop.
   private var addresses: [UInt64] = []
   private var breakpoints: CodeBreakpoints?
   private var isStepping = false
 
-  /// A tracer that starts with the guest's first instruction or, with `startPort`, after the guest's next store to that port.
-  public init(startPort: UInt16? = nil, observer: @escaping Observer) {
+  /// A tracer that starts after the guest's next store to `startPort`.
+  public init(startPort: UInt16, observer: @escaping Observer) {
     self.startPort = startPort
     self.observer = observer
   }
@@ -38,10 +38,6 @@ import CKVM
 
   /// Called before the vCPU's thread starts.
   func attach(_ memory: GuestMemory) { breakpoints = CodeBreakpoints(memory: memory) }
-
-  func begin(_ processor: borrowing VirtualCPU) throws(KVMError) {
-    if startPort == nil { try stop(steps: true, before: [], processor) }
-  }
 
   func portWritten(_ port: UInt16, _ processor: inout VirtualCPU) throws(KVMError) {
     if port == CodeBreakpoints.port {

@@ -123,7 +123,6 @@ public struct ExitCounts: Sendable, Equatable {
     unsafe pthread_sigmask(SIG_UNBLOCK, &kick, nil)
     onStart()
     do {
-      try tracer?.begin(processor)
       while !control.isStopping {
         let exit = try processor.enter()
         if let outcome = try serve(exit) { control.finish(outcome) }
