@@ -86,13 +86,15 @@ struct AssemblyConstantTests {
   }
 
   private let boot: URL
+  private let libOS: URL
   private let files: [URL]
 
   init() throws {
     let sources = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources")
     boot = sources.appending(path: "Exokernel/Machine/boot")
+    libOS = sources.appending(path: "GuestLibOS/Runtime")
     let folders = [
-      boot, sources.appending(path: "GuestLibOS/Runtime/start"), sources.appending(path: "Exokernel/Assembly"),
+      boot, libOS.appending(path: "start"), sources.appending(path: "Exokernel/Assembly"),
     ]
     files = try folders.flatMap {
       try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil)
@@ -158,6 +160,31 @@ struct AssemblyConstantTests {
     for name in Self.assemblyOnly.union(Self.expected.keys).subtracting(seen).sorted() {
       Issue.record("\(name) is in no assembly file any more")
     }
+  }
+
+  @Test("the words of the environment page are where the library looks for them")
+  func environmentWords() throws {
+    let expected: [String: UInt64] = [
+      "events": Self.offset(\EnvironmentPage.events), "criticalSection": Self.offset(\EnvironmentPage.criticalSection),
+      "epilogueDue": Self.offset(\EnvironmentPage.epilogueDue),
+      "argumentsLength": Self.offset(\EnvironmentPage.argumentsLength),
+      "environment": Self.offset(\EnvironmentPage.environment), "handle": Self.offset(\EnvironmentPage.handle),
+      "matchedTerm": Self.offset(\EnvironmentPage.matchedTerm),
+      "revocationKind": Self.offset(\EnvironmentPage.revocationKind),
+      "revocationCount": Self.offset(\EnvironmentPage.revocationCount),
+      "revocationDeadline": Self.offset(\EnvironmentPage.revocationDeadline),
+      "repossessed": Self.offset(\EnvironmentPage.repossessed),
+      "exceptionEntry": Self.offset(\EnvironmentPage.exceptionEntry),
+    ]
+    // The library is for ring 3 and is not linked here: its text is looked at.
+    let text = try String(contentsOf: libOS.appending(path: "EnvironmentWord.swift"), encoding: .utf8)
+    var words: [String: UInt64] = [:]
+    for line in text.split(separator: "\n") {
+      let parts = line.split(separator: " ")
+      guard parts.count == 4, parts[0] == "case", parts[2] == "=" else { continue }
+      words[String(parts[1])] = UInt64(parts[3])
+    }
+    #expect(words == expected)
   }
 
   @Test("fields that assembly files look at together lie together")
