@@ -63,14 +63,10 @@ serve_call:                               # (the direction flag is whatever it w
   jae unknown_call
   take_lock
   call *call_table(,%rax,8)
-.globl leave_call
-leave_call:
   give_lock
 leave_unlocked:
   # Nothing of the kernel's or of another environment's leaks.
   clear_registers %ecx, %edx, %esi, %edi, %r8d, %r9d, %r10d, %r11d
-.globl leave_call_return
-leave_call_return:
   iretq
 unknown_call:
   mov $-1, %rax
@@ -92,7 +88,8 @@ leave_transfer:
   iretq
 
 # SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it knows its stack. The
-# stack segment at the very top is always the same, so it is written once, at boot.
+# stack segment at the very top is always the same, so it is written once, at boot; where an interrupt has left none, `mendReturn` says what
+# happens.
 .macro push_syscall_frame code_segment
   mov %rsp, STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - 16
   mov $(STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - 16), %rsp
