@@ -20,8 +20,6 @@ struct BenchTests {
     let rows = try #require(document?["operations"] as? [[String: Any]])
     let entry = try #require(document?["entry"] as? String)
     #expect(["interrupt", "syscall"].contains(entry))
-    // A packet was found to take a few more where ring 0 is native.
-    let budgets = entry == "syscall" ? budgets.merging(["packet-receive": 360]) { $1 } : budgets
     #expect(
       rows.compactMap { $0["name"] as? String } == [
         "null-call", "null-call-full", "frame-map", "frame-unmap", "frame-map-batch", "frame-unmap-batch",

@@ -75,7 +75,8 @@ final class StepCounter: @unchecked Sendable {
       close()
       try begin(start.entry, executed: start.executed, processor)
     } else if open != nil {
-      open?.instructions += 1
+      // A string instruction is one instruction, however often it repeats; some KVMs report each of its rounds.
+      if next != last { open?.instructions += 1 }
     } else {
       open = (.unknown, true, 1)
     }
