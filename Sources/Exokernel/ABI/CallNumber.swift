@@ -83,8 +83,7 @@ public enum CallNumber: UInt64, Sendable {
 
   // Memory.
 
-  /// frameAllocate(slot, frame or any): makes a free frame this environment's, guarded by the capability presented. `busy` for "any"
-  /// means that the search for a free one has a bound and ended too early: call again.
+  /// frameAllocate(slot, frame or any): makes a free frame this environment's, guarded by the capability presented.
   case frameAllocate = 27
   /// frameFree(slot, frame): gives back a frame that is not mapped and not in a device's hands.
   case frameFree = 28
@@ -103,8 +102,7 @@ public enum CallNumber: UInt64, Sendable {
   /// table is another environment's, the frame becomes that one's.
   case tableInstall = 33
   /// framesAllocateMapped(slot, address, count, table): up to 64 fresh frames, mapped read-write at consecutive pages under one table;
-  /// they belong to the environment whose table it is. Returns how many, at least 1. `busy` where a page has a mapping, or as with
-  /// frameAllocate.
+  /// they belong to the environment whose table it is. Returns how many, at least 1. `busy` where a page has a mapping.
   case framesAllocateMapped = 34
   /// frameGuard(slot, frame, name, length | allowed rights << 32): gives a frame another guard, which the capability dominates, too, and
   /// says which rights new mappings may have. Needs the right to allocate.

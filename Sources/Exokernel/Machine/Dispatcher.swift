@@ -40,8 +40,7 @@ enum Dispatcher {
       if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
         Panic.endMachine(kernel.own.value.machineStatus)
       }
-      let isCleaning = kernel.cleanLarge()
-      guard !isBusy, !isCleaning, !isReceiving else { continue }
+      guard !isBusy, !isReceiving else { continue }
       kernel.armForIdle()
       machine_release()
       machine_wait_for_interrupt()

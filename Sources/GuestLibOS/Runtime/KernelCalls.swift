@@ -20,6 +20,17 @@ public enum KernelCall {
     CallResult(rawValue: libos_call(number.rawValue, a, b, c, d, e))
   }
 
+  /// Calls until the kernel has found free frames or says that there are none: each `again` brought it nearer to that, as do the ends of
+  /// slices where frames are still being cleared.
+  static func untilFound(_ call: () -> CallResult) throws(CallError) -> UInt64 {
+    while true {
+      do throws(CallError) { return try call().value() } catch {
+        guard error == .again else { throw error }
+        yield()
+      }
+    }
+  }
+
   /// Does nothing; `mark` is for whoever traces the machine.
   public static func null(mark: UInt64 = 0) { _ = call(.null, mark) }
 

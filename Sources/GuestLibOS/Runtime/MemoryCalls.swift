@@ -11,7 +11,7 @@ extension KernelCall {
     throws(CallError)
     -> UInt64
   {
-    try call(.frameAllocate, capability, frame).value()
+    try untilFound { call(.frameAllocate, capability, frame) }
   }
 
   /// Gives a frame back.
@@ -52,14 +52,14 @@ extension KernelCall {
     _ frame: UInt64 = CallNumber.any, for address: UInt64, level: UInt64, table: UInt64 = Handle.own,
     capability: UInt64 = CapabilitySlot.own
   ) throws(CallError) {
-    _ = try call(.tableInstall, capability, frame, address, level, table).value()
+    _ = try untilFound { call(.tableInstall, capability, frame, address, level, table) }
   }
 
   /// Allocates and maps `count` fresh frames from `address`; returns how many it mapped.
   public static func allocateMapped(
     at address: UInt64, count: UInt64, table: UInt64 = Handle.own, capability: UInt64 = CapabilitySlot.own
   ) throws(CallError) -> UInt64 {
-    try call(.framesAllocateMapped, capability, address, count, table).value()
+    try untilFound { call(.framesAllocateMapped, capability, address, count, table) }
   }
 
   /// Gives a frame another guard, and says which rights new mappings may have.
@@ -76,7 +76,8 @@ extension KernelCall {
     _ = try call(.frameGive, capability, frame, receiver).value()
   }
 
-  /// Allocates a large frame of 2 MiB; returns the number of its first frame.
+  /// Allocates a large frame of 2 MiB; returns the number of its first frame. Throws `again` where the only free ones are being cleared,
+  /// which takes 512 ends of slices each, or an idle processor.
   public static func allocateLarge(capability: UInt64 = CapabilitySlot.own) throws(CallError) -> UInt64 {
     try call(.largeAllocate, capability).value()
   }

@@ -39,7 +39,7 @@ extension KernelCall {
     // Safe: the block has its place in the environment page, which is always mapped.
     let place = UInt(AddressMap.environmentPage &+ EnvironmentPage.creationBlockOffset)
     unsafe UnsafeMutablePointer<CreationBlock>(bitPattern: place).unsafelyUnwrapped.pointee = block
-    return try call(.environmentCreate, slot, into).value()
+    return try untilFound { call(.environmentCreate, slot, into) }
   }
 
   /// Lets an environment run.

@@ -105,7 +105,6 @@ private func takeFrames() {
       address += try KernelCall.allocateMapped(at: address, count: min(room, 64, 512 - (address >> 12 & 511))) * 4096
       KernelCall.yield()
     } catch {
-      if error == .busy { continue }
       guard error == .noPageTable, room > 3 else {
         // A page table would take the last ones: they are had without.
         guard error == .noPageTable else { return expect(false, "a frame", error.number) }

@@ -16,7 +16,7 @@ extension Kernel {
       wanted = UInt32(truncatingIfNeeded: frame)
     }
     guard let taken = takeFrame(wanted, identity(of: environment, capability), guardName: capability.guardName) else {
-      return refuse(wanted == nil && header.value.freeFrames == 0 ? .exhausted : .busy)
+      return refuse(wanted != nil ? .busy : header.value.freeFrames == 0 ? .exhausted : .again)
     }
     return CallResult(UInt64(taken))
   }

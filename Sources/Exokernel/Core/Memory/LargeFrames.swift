@@ -9,7 +9,7 @@ extension Kernel {
     guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
     let environment = current
     guard hasRoom(environment, .frames, FrameRecord.largeWeight) else { return refuse(.exhausted) }
-    guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .busy : .exhausted) }
+    guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .again : .exhausted) }
     var identity = identity(of: environment, capability)
     identity.kind = FrameKind.large.rawValue
     frames[frame] = FrameRecord(
@@ -82,7 +82,7 @@ extension Kernel {
   }
 
   /// Clears one frame of the large ones that came back; true while there are more.
-  public func cleanLarge() -> Bool {
+  func cleanLarge() -> Bool {
     let frame = own.value.largeDirty
     guard frame != 0 else { return false }
     machine.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)

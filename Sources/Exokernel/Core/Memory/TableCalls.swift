@@ -41,7 +41,7 @@ extension Kernel {
     if frame == CallNumber.any {
       guard hasRoom(target, .frames) else { throw .exhausted }
       guard let taken = takeFrame(nil, identity, guardName: name) else {
-        throw header.value.freeFrames == 0 ? .exhausted : .busy
+        throw header.value.freeFrames == 0 ? .exhausted : .again
       }
       frames[taken].references = 1
       return taken
@@ -89,7 +89,7 @@ extension Kernel {
     var index = 0
     while index < Int(truncatingIfNeeded: count) {
       guard let frame = takeFrame(nil, identity, guardName: capability.guardName) else {
-        guard index != 0 else { return refuse(.busy) }
+        guard index != 0 else { return refuse(.again) }
         break
       }
       unsafe place[index] = pageEntry(frame: frame, rights: .read | .write)

@@ -35,7 +35,7 @@ extension Kernel {
       }
       guard header.value.freeFrames >= 2, let index = freeEnvironment() else { throw .exhausted }
 
-      guard makeEnvironment(index, quotas: block.quotas, sharing: shared) else { throw .busy }
+      guard makeEnvironment(index, quotas: block.quotas, sharing: shared) else { throw .again }
       for kind in 0..<6 { environments[creator].quotas[kind].used &+= block.quotas[kind] }
       charge(creator, .environments)
       environments[index].creatorPlusOne = creator &+ 1

@@ -16,8 +16,9 @@ extension Kernel {
     if own.value.doomed != 0 { endDoomed() }
     let isReaping = reap(limit: 8)
     let isPressing = repossess(limit: 8)
+    let isCleaning = cleanLarge()
     own.value.attention = hasChores || own.value.moreReceived != 0 ? 1 : own.value.standing
-    return isPressing || isReaping
+    return isPressing || isReaping || isCleaning
   }
 
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a

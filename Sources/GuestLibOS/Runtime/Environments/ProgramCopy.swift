@@ -104,8 +104,21 @@ private struct ProgramCopy {
   /// A fresh page of the other environment's at `address`, whose frame `fill` sees at the window that it is told.
   func page(at address: UInt64, _ fill: (UInt64) -> Void) throws(CallError) {
     let frame = try filledFrame(fill)
-    try map(frame, at: address, rights: .read | .write)
-    try KernelCall.giveFrame(frame, to: table)
+    try keep(frame) { () throws(CallError) in
+      try map(frame, at: address, rights: .read | .write)
+      do throws(CallError) { try KernelCall.giveFrame(frame, to: table) } catch {
+        try KernelCall.unmapFrame(at: address, table: table)
+        throw error
+      }
+    }
+  }
+
+  /// Gives the frame back where `body` fails.
+  private func keep(_ frame: UInt64, _ body: () throws(CallError) -> Void) throws(CallError) {
+    do throws(CallError) { try body() } catch {
+      try KernelCall.freeFrame(frame)
+      throw error
+    }
   }
 
   /// Maps a copy of a read-only page, which is made once. It stays this program's frame, and nobody can map it for writing any more.
@@ -115,10 +128,10 @@ private struct ProgramCopy {
     let known = UInt64(libos_load32(place))
     if known == 0 || Books.frame(known).map({ UInt64($0.owner) }) != Environment.number {
       let frame = try filledFrame { window in copyWords(from: page, to: window) }
-      if let guardRecord = Books.frame(frame) {
+      try keep(frame) { () throws(CallError) in
+        guard let name = Books.frame(frame)?.guardName else { return }
         try KernelCall.guardFrame(
-          frame, name: guardRecord.guardName, length: Capability.length(ofGuard: guardRecord.guardName),
-          allowed: .read | .execute)
+          frame, name: name, length: Capability.length(ofGuard: name), allowed: .read | .execute)
       }
       libos_store32(place, UInt32(truncatingIfNeeded: frame))
     }
@@ -127,9 +140,11 @@ private struct ProgramCopy {
 
   private func filledFrame(_ fill: (UInt64) -> Void) throws(CallError) -> UInt64 {
     let frame = try KernelCall.allocateFrame()
-    try KernelCall.mapFrame(frame, at: PageSpace.window, rights: .read | .write)
-    fill(PageSpace.window)
-    try KernelCall.unmapFrame(at: PageSpace.window)
+    try keep(frame) { () throws(CallError) in
+      try KernelCall.mapFrame(frame, at: PageSpace.window, rights: .read | .write)
+      fill(PageSpace.window)
+      try KernelCall.unmapFrame(at: PageSpace.window)
+    }
     return frame
   }
 

@@ -47,7 +47,12 @@ public final class PagedRegion<Policy: PagingPolicy> {
     self.pages = pages
     self.policy = policy
     self.disk = disk
-    for _ in 0..<frames { places.append(Place(frame: try KernelCall.allocateFrame())) }
+    do throws(CallError) {
+      for _ in 0..<frames { places.append(Place(frame: try KernelCall.allocateFrame())) }
+    } catch {
+      for place in places { try KernelCall.freeFrame(place.frame) }
+      throw error
+    }
   }
 
   /// Whether a fault at `address` was one of this region's, and is served: the page is there now. False as well where the disk fails, for
