@@ -13,11 +13,6 @@ public struct BootArchive {
   /// An empty archive.
   public init() { bytes = [] }
 
-  /// Goes on after the files of `archive`: whatever follows its last file is replaced by what is appended.
-  public init(extending archive: [UInt8]) {
-    bytes = Array(archive.prefix(Self.end(of: archive)))
-  }
-
   /// Appends a file of `name`, at most `nameLimit` bytes without slashes, after a padding entry where its contents need one.
   public mutating func append(_ name: String, _ contents: [UInt8]) {
     let gap = (Self.pageSize - (bytes.count + Self.blockSize) % Self.pageSize) % Self.pageSize
@@ -39,33 +34,37 @@ public struct BootArchive {
   /// Names of the files in `archive`, without padding, in their order; stops at what is no header.
   public static func names(in archive: [UInt8]) -> [String] {
     var names: [String] = []
-    _ = walk(archive) { name, _ in if name != ".padding" { names.append(name) } }
+    walk(archive) { name, _ in if name != ".padding" { names.append(name) } }
     return names
   }
 
   /// Names and contents of the files in `archive`, without padding.
   public static func files(in archive: [UInt8]) -> [(name: String, contents: [UInt8])] {
     var files: [(name: String, contents: [UInt8])] = []
-    _ = walk(archive) { name, range in if name != ".padding" { files.append((name, Array(archive[range]))) } }
+    walk(archive) { name, range in if name != ".padding" { files.append((name, Array(archive[range]))) } }
     return files
   }
 
-  private static func end(of archive: [UInt8]) -> Int { walk(archive) { _, _ in } }
+  /// Contents of the first file of `name` in `archive`; nil where there is none.
+  public static func contents(of name: String, in archive: [UInt8]) -> [UInt8]? {
+    var found: Range<Int>?
+    walk(archive) { other, range in if other == name, found == nil { found = range } }
+    return found.map { Array(archive[$0]) }
+  }
 
-  /// Calls `visit` for each file; returns where the last one ends.
-  private static func walk(_ archive: [UInt8], _ visit: (String, Range<Int>) -> Void) -> Int {
+  /// Calls `visit` for each file.
+  private static func walk(_ archive: [UInt8], _ visit: (String, Range<Int>) -> Void) {
     var offset = 0
     while offset + blockSize <= archive.count, archive[offset] != 0, archive[offset + 257] == 0x75 {
       let digits = archive[(offset + 124)..<(offset + 135)]
       let size = digits.reduce(0) { $1 >= 0x30 && $1 <= 0x37 ? $0 << 3 | Int($1 - 0x30) : $0 }
       let start = offset + blockSize
       let next = start + (size + blockSize - 1) / blockSize * blockSize
-      guard next <= archive.count else { return offset }
+      guard next <= archive.count else { return }
       let name = String(decoding: archive[offset..<(offset + 100)].prefix { $0 != 0 }, as: UTF8.self)
       visit(name, start..<(start + size))
       offset = next
     }
-    return offset
   }
 
   /// Gaps are multiples of the block size, so a gap that holds no header is none.

@@ -8,7 +8,8 @@ import Hypervisor
   import Musl
 #endif
 
-/// The boot archive for a list of programs: the bundled ones, followed by those that are files of the host.
+/// The boot archive for a list of programs, bundled ones and files of the host. It carries no others: the kernel would have to look past them, and
+/// each of their pages would be copied.
 struct ProgramArchive {
   /// The archive.
   let image: ImageSource
@@ -18,7 +19,8 @@ struct ProgramArchive {
   init(_ programs: [ProgramArgument]) throws {
     let bundled = GuestImages.programs()
     var names = BootArchive.names(in: bundled)
-    var extended: BootArchive?
+    var archive = BootArchive()
+    var carried: [String] = []
     var words: [String] = []
     // A file that is named twice is carried once.
     var nameOfFile: [(path: String, name: String)] = []
@@ -27,6 +29,10 @@ struct ProgramArchive {
       let name: String
       if !isPath, names.contains(program.name), !nameOfFile.contains(where: { $0.name == program.name }) {
         name = program.name
+        if !carried.contains(name), let contents = BootArchive.contents(of: name, in: bundled) {
+          archive.append(name, contents)
+          carried.append(name)
+        }
       } else if let known = nameOfFile.first(where: { $0.path == program.name }) {
         name = known.name
       } else {
@@ -44,16 +50,14 @@ struct ProgramArchive {
             "\(program.name) is not a program: name a statically linked 64-bit ELF executable for x86-64")
         }
         name = Self.uniqueName(program.name, among: names)
-        var archive = extended ?? BootArchive(extending: bundled)
         archive.append(name, contents)
-        extended = archive
         names.append(name)
         nameOfFile.append((program.name, name))
       }
       words.append("app=" + name + (program.arguments.isEmpty ? "" : ":" + program.arguments))
     }
     self.words = words
-    image = ImageSource(extended?.finished() ?? bundled, name: "the program archive")
+    image = ImageSource(archive.finished(), name: "the program archive")
   }
 
   /// Whether `contents` start as a 64-bit little-endian executable for x86-64 that is not to be relocated; the kernel checks the rest.
