@@ -34,8 +34,24 @@ public struct Archive {
 
   /// Where the data of the file lies whose header is at `offset`; nil where there is no header, or the data pass the archive's end.
   private func data(ofHeaderAt offset: UInt64) -> Range<UInt64>? {
-    guard offset &+ 512 <= bytes.count, bytes[offset] != 0, bytes.matches("ustar", at: offset &+ 257) else {
-      return nil
+    guard offset &+ 512 <= bytes.count, bytes[offset] != 0,
+      bytes.load(UInt64.self, at: offset &+ 257) & 0xff_ffff_ffff == Self.magic
+    else { return nil }
+    let start = offset &+ 512
+    let size = size(ofHeaderAt: offset)
+    return size <= bytes.count &- start ? start..<start &+ size : nil
+  }
+
+  /// "ustar".
+  private static var magic: UInt64 { 0x72_6174_7375 }
+
+  /// The size in a header: eleven octal digits, or fewer before something else. A search reads many, so eleven are read as two words.
+  private func size(ofHeaderAt offset: UInt64) -> UInt64 {
+    let upper = bytes.load(UInt64.self, at: offset &+ 124)
+    let lower = bytes.load(UInt64.self, at: offset &+ 127) & 0xffff_ff00_0000_0000 | 0x30_3030_3030
+    let kind: UInt64 = 0xf8f8_f8f8_f8f8_f8f8
+    if upper & kind == 0x3030_3030_3030_3030, lower & kind == 0x3030_3030_3030_3030 {
+      return Self.octal(upper) &<< 9 | Self.octal(lower)
     }
     var size: UInt64 = 0
     for digit in 124..<UInt64(135) {
@@ -43,8 +59,15 @@ public struct Archive {
       guard byte >= 0x30, byte <= 0x37 else { break }
       size = size &<< 3 | UInt64(byte &- 0x30)
     }
-    let start = offset &+ 512
-    return size <= bytes.count &- start ? start..<start &+ size : nil
+    return size
+  }
+
+  /// The value of eight octal digits, the first in the least significant byte: neighbours are joined, then pairs, then fours.
+  @inline(__always) private static func octal(_ digits: UInt64) -> UInt64 {
+    var word = digits & 0x0707_0707_0707_0707
+    word = (word &<< 3 | word &>> 8) & 0x003f_003f_003f_003f
+    word = (word &<< 6 | word &>> 16) & 0x0000_0fff_0000_0fff
+    return (word &<< 12 | word &>> 32) & 0xff_ffff
   }
 
   private func isNamed(_ name: Range<UInt64>, of names: PhysicalBytes, at offset: UInt64) -> Bool {

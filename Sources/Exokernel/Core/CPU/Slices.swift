@@ -94,7 +94,7 @@ extension Kernel {
     sliceNodes[index].record = owner.address
     sliceNodes[index].turn = UInt64(environment) &<< 32 | position & 63
     self.processor(processor).value.slicesTaken |= 1 &<< (position & 63)
-    linkSlices(of: processor)
+    relink(position & 63, of: processor)
     charge(environment, .slices)
     if processor != self.processor.value.index, self.processor(processor).value.isIdle != 0 {
       machine.interrupt(processor: processor)
@@ -109,22 +109,29 @@ extension Kernel {
     slices[index] = SliceRecord(guardName: 0, ownerPlusOne: 0)
     sliceNodes[index].record = 0
     self.processor(processor).value.slicesTaken &= ~(1 &<< (position & 63))
-    linkSlices(of: processor)
+    relink(position & 63, of: processor)
   }
 
-  /// Links each position of a processor's vector, taken or not, with the next one that has an owner. Bounded by the vector's length.
-  private func linkSlices(of processor: UInt32) {
+  /// A position was taken or freed: links those before it, back to the nearest one that has an owner, with what follows them now. Each
+  /// position, taken or not, is linked with the next one that has an owner. Bounded by the vector's length.
+  private func relink(_ position: UInt64, of processor: UInt32) {
     let taken = self.processor(processor).value.slicesTaken
     processors[processor].slicesTaken = taken
     self.processor(processor).value.isAlone = taken & (taken &- 1) == 0 ? 1 : 0
     let base = processor &* UInt32(BooksLayout.slices)
-    let first = UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)
-    var next = taken == 0 ? nobodysNode.address : sliceNodes.cell(at: base &+ first).address
-    var position = UInt32(BooksLayout.slices)
-    while position > 0 {
-      position &-= 1
-      sliceNodes[base &+ position].next = next
-      if taken &>> UInt64(position) & 1 != 0 { next = sliceNodes.cell(at: base &+ position).address }
+    let start = UInt32(truncatingIfNeeded: position)
+    var next = nobodysNode.address
+    if taken != 0 {
+      let distance = UInt32(truncatingIfNeeded: taken.rotatedRight(by: start).trailingZeroBitCount)
+      next = sliceNodes.cell(at: base &+ (start &+ distance) & 63).address
+    }
+    // How many: to the nearest one below, or around the vector.
+    let below = taken.rotatedRight(by: start)
+    let count = below &>> 1 == 0 ? 64 : UInt32(truncatingIfNeeded: below.leadingZeroBitCount) &+ 1
+    var index = start
+    for _ in 0..<count {
+      index = (index &- 1) & 63
+      sliceNodes[base &+ index].next = next
     }
   }
 

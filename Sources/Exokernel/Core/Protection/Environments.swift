@@ -113,7 +113,11 @@ extension Kernel {
     let frames = (header.value.largeFrontier &- header.value.firstFrame) / count
     // The records of environments that the programs themselves take are nobody's to promise.
     let totals: InlineArray<6, UInt32> = [0, 64, 16, 64, 64 &- count, 64]
-    for index in 0..<environments.count where environments[index].state != EnvironmentState.free.rawValue {
+    var rest = count
+    for index in 0..<environments.count {
+      guard rest > 0 else { break }
+      guard environments[index].state != EnvironmentState.free.rawValue else { continue }
+      rest &-= 1
       for kind in 0..<6 {
         let share = kind == 0 ? frames : totals[kind] &* (kind == 1 ? header.value.processorCount : 1) / count
         let used = environments[index].quotas[kind].used
