@@ -11,7 +11,11 @@ struct SevenBitTextTests {
     {
       let text = Self.characters(SevenBitText.literal(image))
       #expect(text.allSatisfy { $0 < 0x80 })
-      #expect(text.withUnsafeBytes { SevenBitText.bytes($0) } == image, "\(image)")
+      #expect(text.withUnsafeBytes { SevenBitText.byteCount($0) } == count)
+      for range in [0..<count, count / 3..<count, 0..<count / 2, count / 4..<count / 2, count..<count] {
+        let part = text.withUnsafeBytes { SevenBitText.bytes($0, in: range) }
+        #expect(part == Array(image[range]), "\(range) of \(image)")
+      }
     }
   }
 

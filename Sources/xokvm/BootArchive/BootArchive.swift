@@ -31,40 +31,27 @@ public struct BootArchive {
     bytes + [UInt8](repeating: 0, count: 2 * Self.blockSize)
   }
 
-  /// Names of the files in `archive`, without padding, in their order; stops at what is no header.
-  public static func names(in archive: [UInt8]) -> [String] {
-    var names: [String] = []
-    walk(archive) { name, _ in if name != ".padding" { names.append(name) } }
-    return names
-  }
-
   /// Names and contents of the files in `archive`, without padding.
   public static func files(in archive: [UInt8]) -> [(name: String, contents: [UInt8])] {
-    var files: [(name: String, contents: [UInt8])] = []
-    walk(archive) { name, range in if name != ".padding" { files.append((name, Array(archive[range]))) } }
-    return files
+    places(byteCount: archive.count) { Array(archive[$0]) }.map { ($0.name, Array(archive[$0.range])) }
   }
 
-  /// Contents of the first file of `name` in `archive`; nil where there is none.
-  public static func contents(of name: String, in archive: [UInt8]) -> [UInt8]? {
-    var found: Range<Int>?
-    walk(archive) { other, range in if other == name, found == nil { found = range } }
-    return found.map { Array(archive[$0]) }
-  }
-
-  /// Calls `visit` for each file.
-  private static func walk(_ archive: [UInt8], _ visit: (String, Range<Int>) -> Void) {
+  /// Names and places of the files, without padding, in an archive of `byteCount` bytes, of which `read` gives those that are needed; stops at
+  /// what is no header.
+  public static func places(byteCount: Int, read: (Range<Int>) -> [UInt8]) -> [(name: String, range: Range<Int>)] {
+    var files: [(name: String, range: Range<Int>)] = []
     var offset = 0
-    while offset + blockSize <= archive.count, archive[offset] != 0, archive[offset + 257] == 0x75 {
-      let digits = archive[(offset + 124)..<(offset + 135)]
-      let size = digits.reduce(0) { $1 >= 0x30 && $1 <= 0x37 ? $0 << 3 | Int($1 - 0x30) : $0 }
+    while offset + blockSize <= byteCount {
+      let header = read(offset..<offset + blockSize)
+      guard header[0] != 0, header[257] == 0x75 else { break }
+      let size = header[124..<135].reduce(0) { $1 >= 0x30 && $1 <= 0x37 ? $0 << 3 | Int($1 - 0x30) : $0 }
       let start = offset + blockSize
-      let next = start + (size + blockSize - 1) / blockSize * blockSize
-      guard next <= archive.count else { return }
-      let name = String(decoding: archive[offset..<(offset + 100)].prefix { $0 != 0 }, as: UTF8.self)
-      visit(name, start..<(start + size))
-      offset = next
+      offset = start + (size + blockSize - 1) / blockSize * blockSize
+      guard offset <= byteCount else { break }
+      let name = String(decoding: header[..<100].prefix { $0 != 0 }, as: UTF8.self)
+      if name != ".padding" { files.append((name, start..<(start + size))) }
     }
+    return files
   }
 
   /// Gaps are multiples of the block size, so a gap that holds no header is none.

@@ -24,25 +24,37 @@ public enum SevenBitText {
     return text
   }
 
-  /// The bytes that `text`, without escapes, stands for.
-  public static func bytes(_ text: UnsafeRawBufferPointer) -> [UInt8] {
-    let groups = text.count / 8
-    guard groups > 1 else { return [] }
+  /// How many bytes `text`, without escapes, stands for.
+  public static func byteCount(_ text: UnsafeRawBufferPointer) -> Int {
+    guard text.count >= 16 else { return 0 }
+    let start = unsafe decode(text, 0..<2)
+    let count = (0..<8).reduce(0) { $0 | Int(start[$1]) << (8 * $1) }
+    return min(max(0, count), text.count / 8 * 7 - 8)
+  }
+
+  /// The bytes of `range` that `text`, without escapes, stands for; the range is inside `byteCount`.
+  public static func bytes(_ text: UnsafeRawBufferPointer, in range: Range<Int>) -> [UInt8] {
+    // The count stands before the first byte.
+    let groups = (range.lowerBound + 8) / 7..<(range.upperBound + 8 + 6) / 7
+    var contents = unsafe decode(text, groups)
+    contents.removeLast(groups.upperBound * 7 - 8 - range.upperBound)
+    contents.removeFirst(range.lowerBound + 8 - groups.lowerBound * 7)
+    return contents
+  }
+
+  /// Groups of eight characters as seven bytes each.
+  private static func decode(_ text: UnsafeRawBufferPointer, _ groups: Range<Int>) -> [UInt8] {
     // Safe: a group is eight characters of the text, and each store begins seven bytes behind the last one, in room for eight more.
-    var contents = unsafe [UInt8](unsafeUninitializedCapacity: groups * 7 + 8) { target, count in
-      for group in 0..<groups {
+    unsafe [UInt8](unsafeUninitializedCapacity: groups.count * 7 + 8) { target, count in
+      for (index, group) in groups.enumerated() {
         var word = unsafe text.loadUnaligned(fromByteOffset: group * 8, as: UInt64.self) ^ mask
         word = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1
         word = word & 0x0000_3fff_0000_3fff | (word & 0x3fff_0000_3fff_0000) >> 2
         word = word & 0x0000_0000_0fff_ffff | (word & 0x0fff_ffff_0000_0000) >> 4
         unsafe UnsafeMutableRawPointer(target.baseAddress.unsafelyUnwrapped).storeBytes(
-          of: word, toByteOffset: group * 7, as: UInt64.self)
+          of: word, toByteOffset: index * 7, as: UInt64.self)
       }
-      count = groups * 7
+      count = groups.count * 7
     }
-    let count = (0..<8).reduce(0) { $0 | Int(contents[$1]) << (8 * $1) }
-    contents.removeFirst(8)
-    contents.removeLast(max(0, contents.count - count))
-    return contents
   }
 }

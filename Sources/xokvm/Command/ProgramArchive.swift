@@ -17,8 +17,8 @@ struct ProgramArchive {
   let words: [String]
 
   init(_ programs: [ProgramArgument]) throws {
-    let bundled = GuestImages.programs()
-    var names = BootArchive.names(in: bundled)
+    let bundled = GuestImages.programPlaces()
+    var names = bundled.map(\.name)
     var archive = BootArchive()
     var carried: [String] = []
     var words: [String] = []
@@ -29,8 +29,8 @@ struct ProgramArchive {
       let name: String
       if !isPath, names.contains(program.name), !nameOfFile.contains(where: { $0.name == program.name }) {
         name = program.name
-        if !carried.contains(name), let contents = BootArchive.contents(of: name, in: bundled) {
-          archive.append(name, contents)
+        if !carried.contains(name), let place = bundled.first(where: { $0.name == name }) {
+          archive.append(name, GuestImages.programs(in: place.range))
           carried.append(name)
         }
       } else if let known = nameOfFile.first(where: { $0.path == program.name }) {
