@@ -53,11 +53,13 @@ MACHINE void machine_invalidate_page(uint64_t address) { __asm__ volatile("invlp
 MACHINE void machine_write_root(uint64_t physical) { __asm__ volatile("mov %0, %%cr3" : : "r"(physical) : "memory"); }
 MACHINE uint64_t machine_read_root(void) { uint64_t value; __asm__ volatile("mov %%cr3, %0" : "=r"(value)); return value; }
 MACHINE uint64_t machine_fault_address(void) { uint64_t value; __asm__ volatile("mov %%cr2, %0" : "=r"(value)); return value; }
-MACHINE void machine_wait_for_interrupt(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
+// Sleeps until an interrupt was served. Interrupts are on here, and nowhere else in ring 0.
+void machine_wait_for_interrupt(void);
 // The kernel's lock: one ticket for each entry, served in order.
 void machine_acquire(void);
-void machine_stop_locking(void);
 void machine_release(void);
+// There is one processor, and there will be no other: calls leave the lock alone from now on.
+void machine_stop_locking(void);
 MACHINE void machine_halt(void) { __asm__ volatile("cli; hlt" : : : "memory"); }
 MACHINE void machine_clear_page(void *page) {
   size_t count = 512;

@@ -54,6 +54,15 @@ vectors:
   add $16, %rsp
   iretq
 .endm
+# The same after an interrupt, for which ring 0 may have waited: then it waits no more.
+.macro resume_waiting
+  pop_caller_saved
+  add $16, %rsp
+  testb $3, 8(%rsp)
+  jnz 1f
+  movq $waited, (%rsp)
+1:iretq
+.endm
 
 .org vectors + ENTRY_CALL
 .globl entry_call
@@ -237,7 +246,7 @@ unusual_timer:
   save_interrupted
   mov %rsp, %rdi
   call kernel_timer
-  resume_interrupted
+  resume_waiting
 
 .balign 64
 .globl entry_device
@@ -247,7 +256,7 @@ entry_device:
   take_lock_if_shared
   call kernel_device_interrupt
   give_lock
-  resume_interrupted
+  resume_waiting
 
 # Another processor wants something of this one. It may hold the lock and wait for us, so this is no place to wait for the lock.
 .balign 64
@@ -258,7 +267,7 @@ entry_processor_interrupt:
   save_interrupted
   mov %rsp, %rdi
   call kernel_processor_interrupt
-  resume_interrupted
+  resume_waiting
 
 # An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page for the stack of its
 # exceptions, the processor's own stack is empty: there the kernel knows which processor it is.

@@ -20,6 +20,17 @@ machine_resume:                           # rdi: instruction pointer, rsi: stack
   give_lock
   iretq
 
+# ---------------------------------------------------------------- nobody can run
+# Whatever interrupts ring 0 interrupts these two instructions, and goes on behind them. STI should hold interrupts off until HLT has begun,
+# but QEMU's SVM forgets that over a VM exit: an interrupt that is served before HLT would be slept through.
+.globl machine_wait_for_interrupt, waited
+machine_wait_for_interrupt:
+  sti
+  hlt
+waited:
+  cli
+  ret
+
 # ---------------------------------------------------------------- which instruction enters the kernel here?
 # machine_probe(offset): runs a part of the gate page once in ring 3. machine_probe(PROBE_SYSCALL) -> 0 SYSCALL, 1 int $4: executes SYSCALL
 # and sees where it arrives. machine_probe(PROBE_VECTORS) -> what ring 3 finds switched on, see gates.S.
