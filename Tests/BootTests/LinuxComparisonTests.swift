@@ -125,14 +125,14 @@ struct LinuxComparisonTests {
       Operation(name: "block-read", instructions: 300, nanoseconds: 7),
     ]
     #expect(
-      PrimitivesReport(operations: operations).table == """
+      PrimitivesReport(operations: operations, entry: .interrupt).table == """
         operation   instructions  nanoseconds
         null-call             16        40000
         block-read           300            7
 
         """)
     #expect(
-      PrimitivesReport(operations: operations, linux: linux).table == """
+      PrimitivesReport(operations: operations, linux: linux, entry: .interrupt).table == """
         operation   instructions  nanoseconds  Linux service  Linux ns   ratio  native estimate ns  ratio
         null-call             16        40000         getpid     100.0  0.0025               104.0   0.96
         block-read           300            7              -         -       -                   -      -

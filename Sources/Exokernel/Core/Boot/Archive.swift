@@ -45,14 +45,8 @@ public struct Archive {
   /// "ustar".
   private static var magic: UInt64 { 0x72_6174_7375 }
 
-  /// The size in a header: eleven octal digits, or fewer before something else. A search reads many, so eleven are read as two words.
+  /// The size in a header: eleven octal digits, or fewer before something else.
   private func size(ofHeaderAt offset: UInt64) -> UInt64 {
-    let upper = bytes.load(UInt64.self, at: offset &+ 124)
-    let lower = bytes.load(UInt64.self, at: offset &+ 127) & 0xffff_ff00_0000_0000 | 0x30_3030_3030
-    let kind: UInt64 = 0xf8f8_f8f8_f8f8_f8f8
-    if upper & kind == 0x3030_3030_3030_3030, lower & kind == 0x3030_3030_3030_3030 {
-      return Self.octal(upper) &<< 9 | Self.octal(lower)
-    }
     var size: UInt64 = 0
     for digit in 124..<UInt64(135) {
       let byte = bytes[offset &+ digit]
@@ -60,14 +54,6 @@ public struct Archive {
       size = size &<< 3 | UInt64(byte &- 0x30)
     }
     return size
-  }
-
-  /// The value of eight octal digits, the first in the least significant byte: neighbours are joined, then pairs, then fours.
-  @inline(__always) private static func octal(_ digits: UInt64) -> UInt64 {
-    var word = digits & 0x0707_0707_0707_0707
-    word = (word &<< 3 | word &>> 8) & 0x003f_003f_003f_003f
-    word = (word &<< 6 | word &>> 16) & 0x0000_0fff_0000_0fff
-    return (word &<< 12 | word &>> 32) & 0xff_ffff
   }
 
   private func isNamed(_ name: Range<UInt64>, of names: PhysicalBytes, at offset: UInt64) -> Bool {

@@ -120,14 +120,15 @@ extension Kernel {
     self.processor(processor).value.isAlone = taken & (taken &- 1) == 0 ? 1 : 0
     let base = processor &* UInt32(BooksLayout.slices)
     let start = UInt32(truncatingIfNeeded: position)
+    // This position is in the lowest bit, the one before it in the highest.
+    let others = taken.rotatedRight(by: start)
     var next = nobodysNode.address
     if taken != 0 {
-      let distance = UInt32(truncatingIfNeeded: taken.rotatedRight(by: start).trailingZeroBitCount)
+      let distance = UInt32(truncatingIfNeeded: others.trailingZeroBitCount)
       next = sliceNodes.cell(at: base &+ (start &+ distance) & 63).address
     }
-    // How many: to the nearest one below, or around the vector.
-    let below = taken.rotatedRight(by: start)
-    let count = below &>> 1 == 0 ? 64 : UInt32(truncatingIfNeeded: below.leadingZeroBitCount) &+ 1
+    // How many: to the nearest one before it, or around the vector.
+    let count = others &>> 1 == 0 ? 64 : UInt32(truncatingIfNeeded: others.leadingZeroBitCount) &+ 1
     var index = start
     for _ in 0..<count {
       index = (index &- 1) & 63

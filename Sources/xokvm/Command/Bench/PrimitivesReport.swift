@@ -4,8 +4,8 @@ import Hypervisor
 struct PrimitivesReport {
   let operations: [Operation]
   var linux: LinuxComparison?
-  /// The instruction that enters the kernel here, where that is known.
-  var entry: KernelEntry?
+  /// The instruction that enters the kernel here.
+  let entry: KernelEntry
 
   /// A table; a line for each operation.
   var table: String {
@@ -37,7 +37,7 @@ struct PrimitivesReport {
   var json: String {
     var writer = JSONWriter()
     writer.object {
-      if let entry { $0.member("entry", entry.rawValue) }
+      $0.member("entry", entry.rawValue)
       $0.array("operations") { array in
         for operation in operations {
           array.object {
