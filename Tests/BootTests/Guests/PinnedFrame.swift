@@ -11,7 +11,8 @@ public func programMain() -> Int32 {
     try KernelCall.unmapFrame(at: page)
     var refusals = 0
     var attempts = 0
-    // The disk may be faster than the program; on a host with one processor it is nearly always.
+    Console.line("begins")
+    // The disk may be faster than the program.
     let start = Clock.nanoseconds
     while refusals == 0, Clock.nanoseconds &- start < 20_000_000_000 {
       attempts += 1

@@ -139,6 +139,10 @@ final class RunningCommand {
     return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
+  /// From now on its first thread, which serves the devices, is the last to get a processor that others want; false where the host
+  /// refuses that.
+  func yieldToOthers() -> Bool { setpriority(.init(PRIO_PROCESS.rawValue), UInt32(process.processIdentifier), 19) == 0 }
+
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
   /// Waits for the end, or kills after `seconds`.
