@@ -32,28 +32,35 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Sources/Hypervisor", exclude: ["VirtioLayout", "Virtio/README.md"], swiftSettings: strict),
-    .target(
-      name: "VirtioLayout", path: "Sources/Hypervisor/VirtioLayout", swiftSettings: guest),
+      path: "Sources/Hypervisor", exclude: ["Virtio/README.md"], swiftSettings: strict),
 
     // The exokernel, guest ring 0.
     .target(name: "ExokernelABI", path: "Sources/Exokernel/ABI", swiftSettings: guest),
+    .target(name: "VirtioLayout", path: "Sources/Exokernel/VirtioLayout", swiftSettings: guest),
     .target(name: "DownloadedCode", path: "Sources/Exokernel/DownloadedCode", swiftSettings: guest),
     .target(
       name: "ExokernelCore", dependencies: ["ExokernelABI", "DownloadedCode", "VirtioLayout"],
       path: "Sources/Exokernel/Core", swiftSettings: guest),
-    .systemLibrary(name: "CMachine", path: "Sources/Exokernel/CMachine"),
+    .systemLibrary(name: "CRingZero", path: "Sources/Exokernel/CRingZero"),
     .target(
-      name: "ExokernelMachine", dependencies: ["ExokernelCore", "CMachine"],
-      path: "Sources/Exokernel/Machine", exclude: ["boot"], swiftSettings: guest),
+      name: "RingZero", dependencies: ["ExokernelCore", "CRingZero"], path: "Sources/Exokernel/RingZero",
+      exclude: [
+        "Entry/calls.S", "Entry/entries.S", "Entry/exits.S", "Entry/gates.S", "Entry/lock.S", "Entry/lock.inc",
+        "Start/kernel.ld", "Start/rings.S", "Start/start.S", "Start/tables.S", "layout.inc", "memory.S",
+      ],
+      swiftSettings: guest),
 
     // Library operating systems and their programs, guest ring 3.
-    .systemLibrary(name: "CLibOS", path: "Sources/GuestLibOS/CEntry"),
+    .systemLibrary(name: "CLibOS", path: "Sources/GuestLibOS/CLibOS"),
     .target(
-      name: "LibOS", dependencies: ["ExokernelABI", "DownloadedCode", "CLibOS"], path: "Sources/GuestLibOS/Runtime",
-      exclude: ["start"], swiftSettings: guest),
+      name: "LibOS", dependencies: ["ExokernelABI", "DownloadedCode", "CLibOS"], path: "Sources/GuestLibOS/LibOS",
+      exclude: [
+        "Calls/calls.S", "Calls/gate.inc", "Memory/memory.S", "Messages/transfers.S", "Start/program.ld",
+        "Start/start.S",
+        "Threads/threads.S", "Upcalls/upcalls.S",
+      ], swiftSettings: guest),
     .target(
-      name: "InternetStack", path: "Sources/GuestLibOS/Network", exclude: ["README.md"], swiftSettings: guest),
+      name: "InternetStack", path: "Sources/GuestLibOS/InternetStack", exclude: ["README.md"], swiftSettings: guest),
     .target(name: "FileSystems", path: "Sources/GuestLibOS/FileSystems", swiftSettings: guest),
     .target(
       name: "HTTP", dependencies: ["FileSystems"], path: "Sources/GuestLibOS/HTTP",

@@ -265,7 +265,7 @@ struct VerifierTests {
     #expect(storage[0].operation == .reject)
     #expect(Operation.reject.rawValue == 0)
     #expect(MemoryLayout<DecodedInstruction>.stride == 16)
-    #expect(MemoryLayout<FilterScratch>.size == Machine.memoryByteCount)
+    #expect(MemoryLayout<FilterScratch>.size == ExecutionState.memoryByteCount)
   }
 
   @Test("errors name the instruction and the reason")

@@ -85,19 +85,16 @@ struct AssemblyConstantTests {
     return "\(call)".map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined()
   }
 
-  private let boot: URL
+  private let ringZero: URL
   private let libOS: URL
   private let files: [URL]
 
   init() throws {
     let sources = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources")
-    boot = sources.appending(path: "Exokernel/Machine/boot")
-    libOS = sources.appending(path: "GuestLibOS/Runtime")
-    let folders = [
-      boot, libOS.appending(path: "start"), sources.appending(path: "Exokernel/Assembly"),
-    ]
-    files = try folders.flatMap {
-      try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil)
+    ringZero = sources.appending(path: "Exokernel/RingZero")
+    libOS = sources.appending(path: "GuestLibOS/LibOS")
+    files = [ringZero, libOS, sources.appending(path: "Exokernel/Assembly")].flatMap {
+      FileManager.default.enumerator(at: $0, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
     }.filter { ["S", "inc"].contains($0.pathExtension) }
   }
 
@@ -177,7 +174,7 @@ struct AssemblyConstantTests {
       "exceptionEntry": Self.offset(\EnvironmentPage.exceptionEntry),
     ]
     // The library is for ring 3 and is not linked here: its text is looked at.
-    let text = try String(contentsOf: libOS.appending(path: "EnvironmentWord.swift"), encoding: .utf8)
+    let text = try String(contentsOf: libOS.appending(path: "Books/EnvironmentWord.swift"), encoding: .utf8)
     var words: [String: UInt64] = [:]
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: " ")
@@ -199,7 +196,7 @@ struct AssemblyConstantTests {
 
   @Test("the call table has the calls in the order of their numbers")
   func callTable() throws {
-    let table = try lines(boot.appending(path: "calls.S")).filter { $0.contains(" .quad ") }
+    let table = try lines(ringZero.appending(path: "Entry/calls.S")).filter { $0.contains(" .quad ") }
     let entries = table.flatMap { line in
       line.drop { $0 != "c" }.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
@@ -208,7 +205,7 @@ struct AssemblyConstantTests {
 
   @Test("the linker script puts the image where Swift and the assembly files say")
   func linkerScript() throws {
-    let script = try String(contentsOf: boot.appending(path: "kernel.ld"), encoding: .utf8)
+    let script = try String(contentsOf: ringZero.appending(path: "Start/kernel.ld"), encoding: .utf8)
     let base = UInt64(ImageLayout.base)
     #expect(script.contains("KERNEL_BASE = 0x\(String(base, radix: 16));"))
     #expect(

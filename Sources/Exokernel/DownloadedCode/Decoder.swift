@@ -313,7 +313,7 @@ struct Decoder {
     return decoded
   }
 
-  /// Where in the machine's memory, and which bits of the stack's bytes, `size` bytes at `offset` from r10 are.
+  /// Where in the memory of a run, and which bits of the stack's bytes, `size` bytes at `offset` from r10 are.
   private func stackPlace(_ offset: Int16, _ size: MemorySize) throws(Reason) -> (place: UInt16, bytes: UInt64) {
     let first = FilterProgram.stackByteCount &+ Int(offset)
     guard first >= 0, first &+ size.byteCount <= FilterProgram.stackByteCount else { throw .stackOutOfBounds }

@@ -10,7 +10,7 @@
   public static var capacity: Int { 64 }
   /// Bytes of stack below r10.
   public static var stackByteCount: Int { 64 }
-  /// Bytes of the registers r0 to r9 in the machine's memory, before the stack.
+  /// Bytes of the registers r0 to r9 in the memory of a run, before the stack.
   static var registersByteCount: Int { 80 }
 
   /// How many steps the program was decoded to: the bound on the steps of one run.

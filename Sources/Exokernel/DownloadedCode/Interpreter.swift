@@ -3,10 +3,10 @@ extension FilterProgram {
   ///
   /// Ends after at most `stepCount` steps, reads no byte outside the packet, and never fails. A negative `length` counts as 0.
   public func run(packet: UnsafeRawPointer, length: Int, scratch: inout FilterScratch) -> UInt64 {
-    // Safe: the scratch holds `Machine.memoryByteCount` bytes and outlives the machine.
+    // Safe: the scratch holds `ExecutionState.memoryByteCount` bytes and outlives the run.
     unsafe withUnsafeMutableBytes(of: &scratch) { memory in
       unsafe Self.interpret(
-        Machine(
+        ExecutionState(
           steps: steps, memory: memory.baseAddress.unsafelyUnwrapped, packet: packet,
           length: UInt64(truncatingIfNeeded: length < 0 ? 0 : length)))
     }
@@ -14,8 +14,8 @@ extension FilterProgram {
 
   /// The steps until the program ends. Each goes forward, and the verifier saw that the last one ends.
   @inline(__always)
-  private static func interpret(_ machine: consuming Machine) -> UInt64 {
-    var m = machine
+  private static func interpret(_ state: consuming ExecutionState) -> UInt64 {
+    var m = state
     while true {
       switch m.next() {
       case .reject: return 0

@@ -38,7 +38,7 @@ enum Operation: UInt8 {
   case packet8, packet16, packet32, packet64, packetSigned8, packetSigned16, packetSigned32
   /// Loads from the packet at `source + offset`.
   case computed8, computed16, computed32, computed64, computedSigned8, computedSigned16, computedSigned32
-  /// Accesses to the stack; `offset` counts from the start of the machine's memory and is verified.
+  /// Accesses to the stack; `offset` counts from the start of the memory of a run and is verified.
   case stack8, stack16, stack32, stack64, stackSigned8, stackSigned16, stackSigned32
   case storeStack8K, storeStack16K, storeStack32K, storeStack64K
   case storeStack8X, storeStack16X, storeStack32X, storeStack64X

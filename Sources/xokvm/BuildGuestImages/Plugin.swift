@@ -10,14 +10,14 @@ import PackagePlugin
     let package = context.package.directoryURL
     let sources = package.appending(path: "Sources")
     let kernel = [
-      "Exokernel/ABI", "Exokernel/DownloadedCode", "Exokernel/Core", "Exokernel/Machine", "Exokernel/CMachine",
+      "Exokernel/ABI", "Exokernel/DownloadedCode", "Exokernel/Core", "Exokernel/Machine", "Exokernel/CRingZero",
       "Exokernel/Assembly",
     ]
     let libOS = ["Exokernel/ABI", "Exokernel/DownloadedCode", "GuestLibOS", "Exokernel/Assembly"]
     if target.name == "GuestImages" {
       return [
         try command(
-          "kernel", context, inputs: (kernel + ["Hypervisor/VirtioLayout"]).map { sources.appending(path: $0) }),
+          "kernel", context, inputs: kernel.map { sources.appending(path: $0) }),
         try command("programs", context, inputs: libOS.map { sources.appending(path: $0) }),
       ]
     }

@@ -54,15 +54,15 @@ import Foundation
 private func buildKernel(_ tools: Toolchain) throws -> Data {
   let modules = [
     GuestModule("ExokernelABI", "Sources/Exokernel/ABI"),
-    GuestModule("VirtioLayout", "Sources/Hypervisor/VirtioLayout"),
+    GuestModule("VirtioLayout", "Sources/Exokernel/VirtioLayout"),
     GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
     GuestModule("ExokernelCore", "Sources/Exokernel/Core"),
-    GuestModule("ExokernelMachine", "Sources/Exokernel/Machine"),
+    GuestModule("RingZero", "Sources/Exokernel/RingZero"),
   ]
   var objects = try modules.map { try tools.compile($0, flags: Toolchain.ringZero) }
-  let boot = "Sources/Exokernel/Machine/boot"
-  objects += try tools.assemble(boot)
-  return try tools.link(objects, script: "\(boot)/kernel.ld", name: "kernel.elf", strip: false)
+  let ringZero = "Sources/Exokernel/RingZero"
+  objects += try tools.assemble(ringZero)
+  return try tools.link(objects, script: "\(ringZero)/Start/kernel.ld", name: "kernel.elf", strip: false)
 }
 
 /// Programs, each linked with the library operating system and a module that they share, if any, as one boot archive.
@@ -70,17 +70,18 @@ private func buildPrograms(_ tools: Toolchain, _ programs: [Program], support: G
   let libraries = [
     GuestModule("ExokernelABI", "Sources/Exokernel/ABI"),
     GuestModule("DownloadedCode", "Sources/Exokernel/DownloadedCode"),
-    GuestModule("LibOS", "Sources/GuestLibOS/Runtime"), GuestModule("InternetStack", "Sources/GuestLibOS/Network"),
+    GuestModule("LibOS", "Sources/GuestLibOS/LibOS"), GuestModule("InternetStack", "Sources/GuestLibOS/InternetStack"),
     GuestModule("FileSystems", "Sources/GuestLibOS/FileSystems"), GuestModule("HTTP", "Sources/GuestLibOS/HTTP"),
     GuestModule("Inspection", "Sources/GuestLibOS/Inspection"), GuestModule("Service", "Sources/GuestLibOS/Service"),
   ]
   var objects = try (libraries + [support].compactMap(\.self)).map { try tools.compile($0, flags: []) }
-  let start = "Sources/GuestLibOS/Runtime/start"
-  objects += try tools.assemble(start)
+  let libOS = "Sources/GuestLibOS/LibOS"
+  objects += try tools.assemble(libOS)
   var archive = BootArchive()
   for program in programs {
     let own = try tools.compile(program.module, flags: [], headers: program.headers)
-    let image = try tools.link(objects + [own], script: "\(start)/program.ld", name: "\(program.name).elf", strip: true)
+    let image = try tools.link(
+      objects + [own], script: "\(libOS)/Start/program.ld", name: "\(program.name).elf", strip: true)
     archive.append(program.name, [UInt8](image))
   }
   return Data(archive.finished())

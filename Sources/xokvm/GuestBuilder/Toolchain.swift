@@ -51,7 +51,7 @@ struct Toolchain {
     let location = module.path.hasPrefix("/") ? URL(filePath: module.path) : package.appending(path: module.path)
     let object = work.appending(path: "\(module.name).o").path
     let headers =
-      ["Sources/Exokernel/CMachine", "Sources/GuestLibOS/CEntry"].flatMap {
+      ["Sources/Exokernel/CRingZero", "Sources/GuestLibOS/CLibOS"].flatMap {
         ["-I", package.appending(path: $0).path]
       } + extra.flatMap { ["-I", $0] }
     try run(
@@ -66,10 +66,11 @@ struct Toolchain {
 
   /// Assembles every file of a folder.
   func assemble(_ folder: String) throws -> [String] {
-    let headers = package.appending(path: "Sources/Exokernel/Assembly").path
+    let headers = ["Exokernel/Assembly", "Exokernel/RingZero", "Exokernel/RingZero/Entry", "GuestLibOS/LibOS/Calls"]
+      .flatMap { ["-I", package.appending(path: "Sources/\($0)").path] }
     return try files("S", at: package.appending(path: folder)).map { source in
       let object = work.appending(path: URL(filePath: source).lastPathComponent + ".o").path
-      try run(clang, ["-target", "x86_64-unknown-none-elf", "-I", headers, "-c", source, "-o", object])
+      try run(clang, ["-target", "x86_64-unknown-none-elf"] + headers + ["-c", source, "-o", object])
       return object
     }
   }

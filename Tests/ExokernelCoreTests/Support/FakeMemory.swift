@@ -25,7 +25,7 @@ extension FakeMachine {
     return start.load(as: UInt64.self) == 0 && memcmp(start, start + 8, 4088) == 0
   }
 
-  /// The rings as boot/rings.S fills them in.
+  /// The rings as Start/rings.S fills them in.
   func prepareRings() {
     for disk: UInt64 in 0..<4 {
       let rings = Place.diskRings + disk * DiskDriver.ringsSize

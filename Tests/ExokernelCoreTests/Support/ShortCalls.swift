@@ -53,7 +53,7 @@ extension Kernel {
     if let error = transferRefusal(slot: slot, environment: handle, callee) { throw error }
     return transfer(to: callee, mode: mode, instruction: instruction, stack: stack)
   }
-  func sliceEnded(at instruction: UInt64) -> SliceEnd { sliceEnded(at: instruction, now: machine.timeStamp) }
+  func sliceEnded(at instruction: UInt64) -> SliceEnd { sliceEnded(at: instruction, now: hardware.timeStamp) }
   func sliceFree(position: UInt64) -> CallResult { sliceFree(slot: 0, position: position) }
   func filterUnbind(_ filter: UInt64) -> CallResult { filterUnbind(slot: 0, filter: filter) }
   func blockSubmit(slot: UInt64 = 0, extent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64)

@@ -16,7 +16,7 @@ final class World {
     files: [(String, [UInt8])] = [("p", TestProgram.standard)], otherDevices: [FakeDevice] = [], processors: UInt32 = 1
   ) {
     machine = FakeMachine(memory: memory)
-    kernel = Kernel(machine: machine)
+    kernel = Kernel(hardware: machine)
     self.disk = disk
     self.network = network
     machine.devices = ([disk, network] as [FakeDevice?]).compactMap(\.self) + otherDevices

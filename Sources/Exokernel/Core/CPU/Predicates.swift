@@ -34,7 +34,7 @@ import ExokernelABI
 extension Kernel {
   // Safe: the private layout gives the table its own range.
   @inline(__always) var predicates: Table<PredicateBinding> {
-    unsafe Table(machine.privateBase + PrivateLayout.predicates, count: UInt32(BooksLayout.environments))
+    unsafe Table(hardware.privateBase + PrivateLayout.predicates, count: UInt32(BooksLayout.environments))
   }
 
   /// `CallNumber.predicateBind`.
@@ -91,7 +91,7 @@ extension Kernel {
       return place
     case UInt64(WordSource.books.rawValue):
       guard place & 7 == 0, place < BooksLayout.size else { return nil }
-      return machine.booksAddress &+ place
+      return hardware.booksAddress &+ place
     case UInt64(WordSource.clock.rawValue): return PredicateBinding.clockWord
     default: return nil
     }
@@ -140,7 +140,7 @@ extension Kernel {
     var index: UInt64 = 0
     while index < count {
       let comparison = binding.value.comparisons[Int(truncatingIfNeeded: index)]
-      let word: UInt64 = comparison.word == PredicateBinding.clockWord ? machine.timeStamp : get(comparison.word)
+      let word: UInt64 = comparison.word == PredicateBinding.clockWord ? hardware.timeStamp : get(comparison.word)
       if (word & comparison.mask) &- comparison.low > comparison.span {
         index = comparison.next & 0xffff_ffff
         continue

@@ -14,7 +14,7 @@ extension Kernel {
   /// The slice vectors once more, linked, `BooksLayout.slices` for each processor.
   @inline(__always) var sliceNodes: Table<SliceNode> {
     unsafe Table(
-      machine.privateBase + PrivateLayout.sliceNodes, count: UInt32(BooksLayout.slices * BooksLayout.processors))
+      hardware.privateBase + PrivateLayout.sliceNodes, count: UInt32(BooksLayout.slices * BooksLayout.processors))
   }
 
   /// Where position `position` of this processor's vector is in the table of all vectors.
@@ -25,7 +25,7 @@ extension Kernel {
   /// The node that is nobody's.
   var nobodysNode: Cell<SliceNode> {
     // Safe: the private layout gives it its own place.
-    unsafe Cell(machine.privateBase + PrivateLayout.nobodysNode)
+    unsafe Cell(hardware.privateBase + PrivateLayout.nobodysNode)
   }
 
   /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the next position is
@@ -49,7 +49,7 @@ extension Kernel {
     activate(record)
     let end = now &+ length &- debt
     processor.value.sliceEnd = end
-    machine.armDeadline(at: end)
+    hardware.armDeadline(at: end)
     return record
   }
 
@@ -68,7 +68,7 @@ extension Kernel {
     let root = UInt64(record.value.rootTable) &<< 12
     if processor.value.activeRoot != root {
       processor.value.activeRoot = root
-      machine.activate(root: root)
+      hardware.activate(root: root)
     }
   }
 
@@ -124,9 +124,9 @@ extension Kernel {
     let paid = debt < length ? debt : length &>> 1
     environments[turn.environment].debt = debt &- paid
     processor.value.epiloguePending = 0
-    let end = machine.timeStamp &+ length &- paid
+    let end = hardware.timeStamp &+ length &- paid
     processor.value.sliceEnd = end
-    machine.armTimer(at: end)
+    hardware.armTimer(at: end)
   }
 
   /// Makes an environment the one that runs here, in whatever is left of the slice.
@@ -142,7 +142,7 @@ extension Kernel {
     leaveProcessor()
     var earliest: UInt64 = 0
     var watchesMemory = false
-    let now = machine.timeStamp
+    let now = hardware.timeStamp
     var taken = processor.value.slicesTaken
     while taken != 0 {
       let position = UInt32(truncatingIfNeeded: taken.trailingZeroBitCount)
@@ -172,9 +172,9 @@ extension Kernel {
       let look = now &+ header.value.sliceLength
       if earliest == 0 || look < earliest { earliest = look }
     }
-    guard earliest != 0 else { return machine.armTimer(at: 0) }
+    guard earliest != 0 else { return hardware.armTimer(at: 0) }
     let delta = earliest > now ? earliest &- now : 1
-    machine.armTimer(at: now &+ (delta < Self.idleLimit ? delta : Self.idleLimit))
+    hardware.armTimer(at: now &+ (delta < Self.idleLimit ? delta : Self.idleLimit))
   }
 
   /// Longest time for which the idle timer is set, in time-stamp units: sums and products with it do not overflow.
@@ -193,7 +193,7 @@ extension Kernel {
   public func leaveIdle() {
     for index in 0..<header.value.processorCount
     where index != processor.value.index && processor(index).value.isIdle == 2 {
-      machine.interrupt(processor: index)
+      hardware.interrupt(processor: index)
     }
   }
 
@@ -201,9 +201,9 @@ extension Kernel {
   func leaveProcessor() {
     let processor = self.processor
     processor.value.environment = BooksLayout.noEnvironment
-    if processor.value.activeRoot != machine.templateRoot {
-      machine.activate(root: machine.templateRoot)
-      processor.value.activeRoot = machine.templateRoot
+    if processor.value.activeRoot != hardware.templateRoot {
+      hardware.activate(root: hardware.templateRoot)
+      processor.value.activeRoot = hardware.templateRoot
     }
   }
 }

@@ -17,7 +17,7 @@ extension Kernel {
     let record = environments.cell(at: environment)
     if page(of: environment).value.events != record.value.sleepEvents { return true }
     let deadline = record.value.sleepDeadline
-    return deadline != 0 && machine.timeStamp >= deadline
+    return deadline != 0 && hardware.timeStamp >= deadline
   }
 
   /// `CallNumber.wake`.
@@ -42,7 +42,7 @@ extension Kernel {
   @inline(never) func interruptIdle() {
     for index in 0..<header.value.processorCount
     where index != processor.value.index && processor(index).value.isIdle != 0 {
-      machine.interrupt(processor: index)
+      hardware.interrupt(processor: index)
     }
   }
 

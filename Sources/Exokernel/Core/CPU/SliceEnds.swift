@@ -19,7 +19,7 @@ extension Kernel {
   /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
-    machine.armTimer(at: now &+ header.value.sliceLength)
+    hardware.armTimer(at: now &+ header.value.sliceLength)
     guard processor.value.epiloguePending == 0 else { return overran(at: instruction, now: now) }
     guard processor.value.isAlone == 0 else {
       // Alone on this processor: its next slice begins at once.
@@ -87,7 +87,7 @@ extension Kernel {
   /// The same, whatever the environment waits for from now on.
   public func giveUp(instruction: UInt64, stack: UInt64) {
     let state = currentRecord.value.state
-    giveUp(instruction: instruction, stack: stack, now: machine.timeStamp)
+    giveUp(instruction: instruction, stack: stack, now: hardware.timeStamp)
     currentRecord.value.state = state
   }
 

@@ -97,7 +97,7 @@ extension Kernel {
     relink(position & 63, of: processor)
     charge(environment, .slices)
     if processor != self.processor.value.index, self.processor(processor).value.isIdle != 0 {
-      machine.interrupt(processor: processor)
+      hardware.interrupt(processor: processor)
     }
   }
 

@@ -54,13 +54,13 @@ extension Kernel {
       // Environments that share a page table share the page at the usual address, which may be another one's.
       let place = unsafe entryPlace(current, AddressMap.environmentPage)
     else { return nil }
-    // Safe: the machine vouches for the entry; the frames of the machine have records and lie in the direct map.
+    // Safe: the hardware vouches for the entry; the frames of the machine have records and lie in the direct map.
     let entry = unsafe place.pointee
     let frame = (entry & PageEntry.addressMask) &>> 12
     guard entry & PageEntry.present != 0,
       frames[UInt32(truncatingIfNeeded: frame)].kind == FrameKind.environmentPage.rawValue
     else { return nil }
-    let page = unsafe Cell<EnvironmentPage>(machine.memory(at: frame &<< 12))
+    let page = unsafe Cell<EnvironmentPage>(hardware.memory(at: frame &<< 12))
     // At an entry that is no address there would be the next exception.
     guard page.value.exceptionEntry &- 1 < AddressMap.userEnd &- 1 else { return nil }
     let offset =

@@ -61,7 +61,7 @@ extension Kernel {
   /// Puts a frame that is on no list on its new owner's. From now on it may hold the owner's data.
   @inline(__always) func give(_ frame: UInt32, _ identity: FrameIdentity, guardName: UInt64) {
     let record = frames.cell(at: frame)
-    if record.value.dirty != 0 { machine.clear(frame: UInt64(frame) &<< 12) }
+    if record.value.dirty != 0 { hardware.clear(frame: UInt64(frame) &<< 12) }
     record.value = FrameRecord(
       guardName: guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0, dirty: 1)
     linkOwned(frame, to: UInt32(identity.owner), weight: 1)

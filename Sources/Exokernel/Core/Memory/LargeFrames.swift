@@ -85,7 +85,7 @@ extension Kernel {
   func cleanLarge() -> Bool {
     let frame = own.value.largeDirty
     guard frame != 0 else { return false }
-    machine.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)
+    hardware.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)
     own.value.largeCleaned &+= 1
     if own.value.largeCleaned == FrameRecord.largeWeight {
       own.value.largeCleaned = 0

@@ -34,9 +34,9 @@ extension Kernel {
     // Both must be nothing: where guard and name differ, and what is wanted and not allowed.
     let difference = (record.value.guardName ^ capability.value.name) & capability.value.mask
     guard difference | UInt64(rights & ~capability.value.rights.rawValue) == 0 else { return false }
-    guard let place = unsafe machine.entry(of: address) else { return false }
-    // Safe: the machine vouches for the entry, and tells all ones where there is none.
-    guard unsafe machine.load(entry: place) & PageEntry.present == 0 else { return false }
+    guard let place = unsafe hardware.entry(of: address) else { return false }
+    // Safe: the hardware vouches for the entry, and tells all ones where there is none.
+    guard unsafe hardware.load(entry: place) & PageEntry.present == 0 else { return false }
     unsafe place.pointee = frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
     record.value.references &+= 1
     return true
@@ -58,7 +58,7 @@ extension Kernel {
     // The frames of an ended environment are going back: no new mapping.
     guard isLive(owner) else { return refuse(.noSuchResource) }
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
-    // Safe: the machine, or the walk, vouches for the entry.
+    // Safe: the hardware, or the walk, vouches for the entry.
     guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
     if owner != current || target != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target) }
     unsafe place.pointee = pageEntry(frame: index, rights: rights)
@@ -102,16 +102,16 @@ extension Kernel {
   @inline(__always) public func frameUnmap(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
     guard table == Handle.own, count <= 1 else { return unmapRun(address: address, count: count, table: table) }
-    guard let place = unsafe machine.entry(of: address) else { return refuse(.noPageTable) }
-    // Safe: the machine vouches for the entry.
-    let entry = unsafe machine.load(entry: place)
+    guard let place = unsafe hardware.entry(of: address) else { return refuse(.noPageTable) }
+    // Safe: the hardware vouches for the entry.
+    let entry = unsafe hardware.load(entry: place)
     guard entry & PageEntry.present != 0 else { return refuse(.noSuchResource) }
     guard !PageEntry.isMissing(entry) else { return refuse(.noPageTable) }
     let record = frames.cell(at: UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12))
     guard record.value.kind != FrameKind.environmentPage.rawValue else { return refuse(.badAddress) }
     unsafe place.pointee = 0
     record.value.references &-= 1
-    machine.invalidate(page: address)
+    hardware.invalidate(page: address)
     if header.value.processorCount > 1 { forgetElsewhere(processor.value.activeRoot) }
     return CallResult(1)
   }
@@ -191,7 +191,7 @@ extension Kernel {
     let target: UInt32
     do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
-    // Safe: the machine, or the walk, vouches for the entry.
+    // Safe: the hardware, or the walk, vouches for the entry.
     guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
     unsafe place.pointee = value
     return .success

@@ -38,8 +38,9 @@ extension Kernel {
   /// The last-level entry of `address`, an ordinary page, in the page table of `environment`; nil where a table is missing.
   @inline(__always) func entryPlace(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>? {
     guard environment == current else { return unsafe entryElsewhere(environment, address) }
-    // Safe: the machine vouches for the place.
-    guard let place = unsafe machine.entry(of: address), unsafe !PageEntry.isMissing(machine.load(entry: place)) else {
+    // Safe: the hardware vouches for the place.
+    guard let place = unsafe hardware.entry(of: address), unsafe !PageEntry.isMissing(hardware.load(entry: place))
+    else {
       return nil
     }
     return unsafe place
@@ -49,7 +50,7 @@ extension Kernel {
   @inline(never) func entryElsewhere(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>? {
     guard let table = lastTable(root: rootTable(of: environment), address: address) else { return nil }
     // Safe: tables lie in the direct map, and nine bits of index stay inside one.
-    return unsafe machine.memory(at: table | (address &>> 9 & 0xff8)).assumingMemoryBound(to: UInt64.self)
+    return unsafe hardware.memory(at: table | (address &>> 9 & 0xff8)).assumingMemoryBound(to: UInt64.self)
   }
 
   /// Physical address of an environment's root table.
@@ -70,10 +71,10 @@ extension Kernel {
 
   /// The same on this processor: a few one by one, more of them with everything else.
   func forgetHere(_ address: UInt64, count: UInt64) {
-    guard count <= 8 else { return machine.activate(root: processor.value.activeRoot) }
+    guard count <= 8 else { return hardware.activate(root: processor.value.activeRoot) }
     var page = address
     for _ in 0..<count {
-      machine.invalidate(page: page)
+      hardware.invalidate(page: page)
       page &+= AddressMap.pageSize
     }
   }
@@ -82,20 +83,20 @@ extension Kernel {
   @inline(never) func forgetElsewhere(_ root: UInt64) {
     for index in 0..<header.value.processorCount
     where index != processor.value.index && processor(index).value.activeRoot == root {
-      machine.flush(processor: index)
+      hardware.flush(processor: index)
     }
   }
 
   /// Reads entry `index` (only its low nine bits count) of the table at physical address `table`.
   @inline(__always) func tableEntry(_ table: UInt64, _ index: UInt64) -> UInt64 {
     // Safe: tables lie in the direct map, and nine bits of index stay inside one.
-    unsafe machine.memory(at: table | (index &<< 3 & 0xff8)).load(as: UInt64.self)
+    unsafe hardware.memory(at: table | (index &<< 3 & 0xff8)).load(as: UInt64.self)
   }
 
   /// Writes entry `index` (only its low nine bits count) of the table at physical address `table`.
   @inline(__always) func setTableEntry(_ table: UInt64, _ index: UInt64, _ entry: UInt64) {
     // Safe: as in `tableEntry`.
-    unsafe machine.memory(at: table | (index &<< 3 & 0xff8)).storeBytes(of: entry, as: UInt64.self)
+    unsafe hardware.memory(at: table | (index &<< 3 & 0xff8)).storeBytes(of: entry, as: UInt64.self)
   }
 
   /// True for a page-aligned address at which an environment may map an ordinary page.

@@ -72,7 +72,7 @@ extension Kernel {
   public func regionRead(slot: UInt64, region handle: UInt64, offset: UInt64, count: UInt64) -> CallResult {
     do throws(CallError) {
       let place = try place(in: handle, slot: slot, .read, offset: offset, count: count)
-      machine.copy(from: place, to: regionBuffer, count: UInt32(truncatingIfNeeded: count))
+      hardware.copy(from: place, to: regionBuffer, count: UInt32(truncatingIfNeeded: count))
       return CallResult(count)
     } catch {
       return refuse(error)
@@ -83,7 +83,7 @@ extension Kernel {
   public func regionWrite(slot: UInt64, region handle: UInt64, offset: UInt64, count: UInt64) -> CallResult {
     do throws(CallError) {
       let place = try place(in: handle, slot: slot, .write, offset: offset, count: count)
-      machine.copy(from: regionBuffer, to: place, count: UInt32(truncatingIfNeeded: count))
+      hardware.copy(from: regionBuffer, to: place, count: UInt32(truncatingIfNeeded: count))
       return CallResult(count)
     } catch {
       return refuse(error)

@@ -56,7 +56,7 @@ extension Kernel {
       unlinkOwned(index, weight: 1)
       linkOwned(index, to: target, weight: 1)
     }
-    machine.clear(frame: frame &<< 12)
+    hardware.clear(frame: frame &<< 12)
     frames[index].guardName = name
     frames[index].identity = identity
     frames[index].references = 1
@@ -65,7 +65,7 @@ extension Kernel {
 
   /// Puts the template's entry for the reserved addresses into an environment's table of the first 512 GiB.
   func reserve(in table: UInt64) {
-    let template = tableEntry(machine.templateRoot, 0) & PageEntry.addressMask
+    let template = tableEntry(hardware.templateRoot, 0) & PageEntry.addressMask
     setTableEntry(table, AddressMap.reserved &>> 30, tableEntry(template, AddressMap.reserved &>> 30))
   }
 

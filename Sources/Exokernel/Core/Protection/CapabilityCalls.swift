@@ -6,7 +6,7 @@ extension Kernel {
   /// Who may fill a slot: a handle, or `Handle.none`.
   @inline(__always) var acceptances: Table<UInt64> {
     unsafe Table(
-      machine.privateBase + PrivateLayout.acceptances,
+      hardware.privateBase + PrivateLayout.acceptances,
       count: UInt32(BooksLayout.environments * CapabilitySlot.count))
   }
 

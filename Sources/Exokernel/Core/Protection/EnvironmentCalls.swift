@@ -8,7 +8,7 @@ extension Kernel {
     guard presented.rights.contains(.allocate) else { return refuse(.notPermitted) }
     let creator = current
     // Safe: the block is inside the environment page; it is copied before it is looked at.
-    let block = unsafe machine.memory(
+    let block = unsafe hardware.memory(
       at: UInt64(environments[creator].environmentPage) &<< 12 &+ EnvironmentPage.creationBlockOffset
     ).loadUnaligned(as: CreationBlock.self)
     do throws(CallError) {
@@ -87,7 +87,7 @@ extension Kernel {
     if processor != 0, processor != self.processor.value.index &+ 1 {
       own.value.doomed |= 1 &<< UInt64(index)
       own.value.attention = 1
-      machine.interrupt(processor: processor &- 1)
+      hardware.interrupt(processor: processor &- 1)
       return false
     }
     end(index, status: 0)

@@ -73,7 +73,7 @@ extension Kernel {
     unsafe place.pointee = 0
     frames[page].references = 0
     let root = rootTable(of: environment)
-    if processor.value.activeRoot == root { machine.invalidate(page: address) }
+    if processor.value.activeRoot == root { hardware.invalidate(page: address) }
     if header.value.processorCount > 1 { forgetElsewhere(root) }
   }
 

@@ -59,12 +59,12 @@ extension Kernel {
 
   /// Puts the kernel's entries into a root table.
   private func fillRoot(_ root: UInt64) {
-    setTableEntry(root, 254, tableEntry(machine.templateRoot, 254))
+    setTableEntry(root, 254, tableEntry(hardware.templateRoot, 254))
     setTableEntry(root, AddressMap.recursiveSlot, root | PageEntry.present | PageEntry.user | PageEntry.noExecute)
-    setTableEntry(root, 256, tableEntry(machine.templateRoot, 256))
+    setTableEntry(root, 256, tableEntry(hardware.templateRoot, 256))
     setTableEntry(
       root, AddressMap.kernelRecursiveSlot, root | PageEntry.present | PageEntry.write | PageEntry.noExecute)
-    setTableEntry(root, 511, tableEntry(machine.templateRoot, 511))
+    setTableEntry(root, 511, tableEntry(hardware.templateRoot, 511))
   }
 
   /// A record that can be used once more; nil where there is none.
@@ -84,7 +84,7 @@ extension Kernel {
     let record = UInt64(index) &* UInt64(MemoryLayout<EnvironmentRecord>.stride)
     for word in 0..<UInt64(MemoryLayout<EnvironmentRecord>.size / 8) {
       // Safe: the record is that many words of the books.
-      unsafe (machine.booksBase + Int(BooksLayout.environmentsOffset &+ record &+ word &* 8)).storeBytes(
+      unsafe (hardware.booksBase + Int(BooksLayout.environmentsOffset &+ record &+ word &* 8)).storeBytes(
         of: 0, as: UInt64.self)
     }
   }

@@ -75,7 +75,7 @@ extension Kernel {
     var shift: UInt64 = 39
     while true {
       // Safe: tables lie in the direct map, and nine bits of index stay inside one.
-      let entries = unsafe machine.memory(at: table).assumingMemoryBound(to: UInt64.self)
+      let entries = unsafe hardware.memory(at: table).assumingMemoryBound(to: UInt64.self)
       let first = Int(truncatingIfNeeded: address &>> shift & 511)
       let end = first &+ Self.entriesPerStep < 512 ? first &+ Self.entriesPerStep : 512
       var index = first

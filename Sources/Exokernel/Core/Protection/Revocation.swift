@@ -31,7 +31,7 @@ import ExokernelABI
 extension Kernel {
   // Safe: the private layout gives the table its own range.
   @inline(__always) var revocations: Table<RevocationRequest> {
-    unsafe Table(machine.privateBase + PrivateLayout.revocations, count: UInt32(BooksLayout.environments))
+    unsafe Table(hardware.privateBase + PrivateLayout.revocations, count: UInt32(BooksLayout.environments))
   }
 
   /// `CallNumber.revoke`.
@@ -113,7 +113,7 @@ extension Kernel {
       return false
     }
     if request.value.stage < 3 {
-      guard machine.timeStamp >= request.value.deadline else { return false }
+      guard hardware.timeStamp >= request.value.deadline else { return false }
       request.value.stage = 3
     }
     switch UInt64(request.value.kind) {

@@ -1,0 +1,122 @@
+import ExokernelABI
+
+/// The console: whole lines, each with its author's number and name. A libOS cannot speak in another's name, nor move the cursor of the
+/// terminal behind it.
+extension Kernel {
+  /// `CallNumber.consoleWrite`.
+  public func consoleWrite(count: UInt64) -> CallResult {
+    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+    let environment = current
+    var line = newLine
+    writePrefix(of: environment, to: &line)
+    let source = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
+    // Safe: the console buffer is inside the environment page, and `count` is at most its size.
+    unsafe line.append(hardware.memory(at: source), count: UInt32(truncatingIfNeeded: count))
+    line.endLine()
+    write(line)
+    return .success
+  }
+
+  /// `CallNumber.consoleDraw`.
+  public func consoleDraw(slot: UInt64, count: UInt64) -> CallResult {
+    if let error = refusal(slot, .write, guardName: CapabilityName.guardName(CapabilityName.console, 0)) {
+      return refuse(error)
+    }
+    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+    var line = newLine
+    let source = UInt64(environments[current].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
+    for index in 0..<count { line.append(get(source &+ index) as UInt8) }
+    write(line)
+    return .success
+  }
+
+  /// Tells why an environment ended.
+  public func writeEpitaph(of environment: UInt32, cause: Cause, instruction: UInt64) {
+    var line = newLine
+    writePrefix(of: environment, to: &line)
+    line.append("ended: ")
+    switch cause {
+    case .exception(let vector, let code):
+      line.append(exceptionName(vector))
+      line.append(" (vector ")
+      line.append(decimal: vector)
+      line.append(", code ")
+      line.append(hexadecimal: code)
+      line.append(")")
+    case .pageFault(let address, let code):
+      line.append("page fault")
+      describe(address, code, to: &line)
+    case .nestedPageFault(let address, let code):
+      line.append("page fault inside its fault handler")
+      describe(address, code, to: &line)
+    case .sliceOverrun:
+      line.append("kept the CPU past its slice")
+    }
+    line.append(" at instruction ")
+    line.append(hexadecimal: instruction)
+    line.endLine()
+    write(line)
+  }
+
+  /// Tells that a program could not be started.
+  func reportLoadError(_ error: LoadError, _ name: Range<UInt64>, _ text: PhysicalBytes) {
+    var line = newLine
+    line.append("[kernel] cannot start ")
+    var index = name.lowerBound
+    while index < name.upperBound, index < name.lowerBound &+ 100 {
+      line.append(printable: text[index])
+      index &+= 1
+    }
+    line.append(": ")
+    line.append(error.text)
+    line.endLine()
+    write(line)
+  }
+
+  /// A line of the kernel's own.
+  public func writeLine(_ text: StaticString, _ value: UInt64) {
+    var line = newLine
+    line.append("[kernel] ")
+    line.append(text)
+    line.append(hexadecimal: value)
+    line.endLine()
+    write(line)
+  }
+
+  // Safe: the record is a part of the private state, with a line buffer of `LineWriter.capacity` bytes.
+  private var record: UnsafeMutableRawPointer { unsafe hardware.privateBase + PrivateLayout.consoleRecord }
+  private var newLine: LineWriter { unsafe LineWriter(base: record + 4) }
+  private func write(_ line: LineWriter) { unsafe hardware.consoleWrite(record, count: line.count) }
+
+  private func writePrefix(of environment: UInt32, to line: inout LineWriter) {
+    line.append(0x5b)
+    line.append(decimal: UInt64(environment))
+    line.append(0x20)
+    let name = environments[environment].name
+    line.append(packed: name.0)
+    line.append(packed: name.1)
+    line.append(0x5d)
+    line.append(0x20)
+  }
+
+  private func describe(_ address: UInt64, _ code: UInt64, to line: inout LineWriter) {
+    line.append(code & 16 != 0 ? ", executing " : code & 2 != 0 ? ", writing " : ", reading ")
+    line.append(hexadecimal: address)
+    if address >= AddressMap.directMap { line.append(" (the kernel's)") }
+  }
+
+  private func exceptionName(_ vector: UInt64) -> StaticString {
+    switch vector {
+    case 0: "division error"
+    case 1: "debug exception"
+    case 3: "breakpoint"
+    case 6: "invalid instruction"
+    case 8: "exception without a stack"
+    case 12: "stack violation"
+    case 13: "protection violation"
+    case 16, 19: "floating-point error"
+    case 17: "unaligned access"
+    default: "exception"
+    }
+  }
+}

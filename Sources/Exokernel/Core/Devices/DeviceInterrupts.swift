@@ -1,0 +1,76 @@
+import ExokernelABI
+import VirtioLayout
+
+extension Kernel {
+  /// Packets taken over in one interrupt, so that its length has a bound.
+  static var packetsPerInterrupt: UInt32 { 16 }
+
+  // Safe: the private layout gives the table its own range.
+  /// By interrupt line, what is on it: 0 nothing, `Self.diskLine` and up a disk, 1 and up an interface, `Self.sharedLine` several devices.
+  @inline(__always) private var lines: Table<UInt8> {
+    unsafe Table(hardware.privateBase + PrivateLayout.lines, count: 64)
+  }
+  private static var diskLine: UInt8 { 0x80 }
+  private static var sharedLine: UInt8 { 0xff }
+
+  /// Notes that disk or interface `index` is on interrupt line `line`.
+  func noteLine(_ line: UInt32, disk: UInt32? = nil, interface: UInt32? = nil) {
+    let number = UInt8(truncatingIfNeeded: disk ?? interface ?? 0)
+    let device = disk != nil ? Self.diskLine &+ number : number &+ 1
+    let index = line & 63
+    lines[index] = lines[index] == 0 ? device : Self.sharedLine
+  }
+
+  /// Interrupt line `line` was raised: serves every device on it.
+  @inline(__always) public func deviceInterrupt(_ line: UInt64) {
+    header.value.counters.interrupts &+= 1
+    let device = lines[UInt32(truncatingIfNeeded: line & 63)]
+    if device == 1 { return interfaceInterrupt(0) }
+    if device == Self.diskLine { return diskInterrupt(0) }
+    serveOthers(line, device)
+  }
+
+  /// Devices besides the first of their kinds.
+  @inline(never) private func serveOthers(_ line: UInt64, _ device: UInt8) {
+    guard device != 0 else { return }
+    if device == Self.sharedLine { return serveShared(line) }
+    let number = UInt32(device & 0x7f)
+    if device >= Self.diskLine { diskInterrupt(number) } else { interfaceInterrupt(number &- 1) }
+  }
+
+  /// Every device on a line that several share.
+  private func serveShared(_ line: UInt64) {
+    for index in 0..<header.value.interfaceCount where UInt64(interfaceDrivers[index].interrupt) == line {
+      interfaceInterrupt(index)
+    }
+    for index in 0..<header.value.diskCount where UInt64(diskDrivers[index].interrupt) == line {
+      diskInterrupt(index)
+    }
+  }
+
+  private func interfaceInterrupt(_ index: UInt32) {
+    acknowledge(interfaceDrivers[index].device)
+    if receive(index, limit: Self.packetsPerInterrupt) { noteMore(index) }
+  }
+
+  /// Packets that an interrupt left for later, called between slices and before the CPU sleeps; true where some are left still.
+  public func receiveRest() -> Bool {
+    let waiting = own.value.moreReceived
+    guard waiting != 0 else { return false }
+    own.value.moreReceived = 0
+    for index in 0..<header.value.interfaceCount where waiting & (1 &<< index) != 0 {
+      if receive(index, limit: Self.packetsPerInterrupt) { noteMore(index) }
+    }
+    return own.value.moreReceived != 0
+  }
+
+  private func noteMore(_ interface: UInt32) {
+    own.value.moreReceived |= 1 &<< interface
+    own.value.attention = 1
+  }
+
+  /// Both causes at once: reading which one it was would cost an exit and change nothing.
+  @inline(__always) func acknowledge(_ device: UInt64) {
+    hardware.deviceStore(device &+ VirtioMMIO.Register.interruptAcknowledge, 3)
+  }
+}

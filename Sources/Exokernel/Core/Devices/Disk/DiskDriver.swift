@@ -1,0 +1,216 @@
+import ExokernelABI
+import VirtioLayout
+
+/// State of the driver of one virtio-blk device. Its rings are laid out as Start/rings.S says.
+@frozen public struct DiskDriver {
+  /// Physical address of the device's registers; 0 where there is no device.
+  public var device: UInt64
+  /// Physical address of its rings.
+  public var rings: UInt64
+  /// Bit n is set where request n is free.
+  public var freeRequests: UInt32
+  /// Used entries taken over so far.
+  public var usedSeen: UInt16
+  /// Available entries published so far.
+  public var published: UInt16
+  /// Interrupt line.
+  public var interrupt: UInt32
+  /// Zero.
+  public var reserved: UInt32
+
+  /// Requests that may be in flight.
+  public static let requests: UInt32 = 32
+  static let availableOffset: UInt64 = 2048
+  static let usedOffset: UInt64 = 2560
+  static let headersOffset: UInt64 = 4096
+  static let statusOffset: UInt64 = 4608
+  /// Bytes of rings per disk.
+  public static let ringsSize: UInt64 = 8192
+  static let queueSize: UInt32 = 128
+}
+
+/// A request in flight.
+@frozen public struct DiskRequest {
+  /// The frame it reads or writes.
+  public var frame: UInt32
+  /// The extent's record.
+  public var extent: UInt32
+  /// Who asked.
+  public var environment: UInt8
+  /// The tag under which the result is told.
+  public var tag: UInt8
+  /// Zero.
+  public var reserved: UInt16
+}
+
+/// Disk blocks: extents are bound once, requests are checked against the extent, and the device moves the data to and from the
+/// environment's own frame.
+extension Kernel {
+  // Safe: the private layout gives each table its own range.
+  /// Drivers of the disks.
+  @inline(__always) public var diskDrivers: Table<DiskDriver> {
+    unsafe Table(hardware.privateBase + PrivateLayout.diskDrivers, count: UInt32(BooksLayout.disks))
+  }
+  @inline(__always) var diskRequests: Table<DiskRequest> {
+    unsafe Table(
+      hardware.privateBase + PrivateLayout.diskRequests, count: UInt32(BooksLayout.disks) &* DiskDriver.requests)
+  }
+
+  /// `CallNumber.extentBind`.
+  public func extentBind(slot: UInt64, disk: UInt64, first: UInt64, count: UInt64, rights: UInt64) -> CallResult {
+    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+    guard disk < UInt64(header.value.diskCount) else { return refuse(.noSuchResource) }
+    let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 3)
+    let name = CapabilityName.guardName(CapabilityName.disk, disk)
+    guard !wanted.isEmpty, capability.allows(wanted, guardName: name) else {
+      return refuse(.notPermitted)
+    }
+    let record = disks[UInt32(truncatingIfNeeded: disk)]
+    guard record.readOnly == 0 || !wanted.contains(.write) else { return refuse(.notPermitted) }
+    guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return refuse(.badArgument) }
+    guard hasRoom(current, .extents), let index = freeExtent() else { return refuse(.exhausted) }
+    let generation = extents[index].generation &+ 1
+    extents[index] = ExtentRecord(
+      first: first, count: count, guardName: environments[current].guardName,
+      generation: generation, owner: current,
+      disk: UInt16(truncatingIfNeeded: disk), rights: UInt16(truncatingIfNeeded: wanted.rawValue))
+    charge(current, .extents)
+    return CallResult(Handle.of(index, generation: generation))
+  }
+
+  private func freeExtent() -> UInt32? {
+    for index in 0..<extents.count
+    where extents[index].count == 0 && extents[index].inFlight == 0 && extents[index].generation < Handle.generations {
+      return index
+    }
+    return nil
+  }
+
+  /// The extent that `handle` names; nil where it is out of date.
+  @inline(__always) private func extent(_ handle: UInt64) -> UInt32? {
+    let index = Handle.index(handle)
+    guard index < UInt32(BooksLayout.extents) else { return nil }
+    let record = extents.cell(at: index)
+    guard record.value.count != 0, UInt64(record.value.generation) == Handle.generation(handle) else { return nil }
+    return index
+  }
+
+  /// `CallNumber.extentUnbind`.
+  public func extentUnbind(slot: UInt64, extent handle: UInt64) -> CallResult {
+    guard let index = extent(handle) else { return refuse(.noSuchResource) }
+    if let error = refusal(
+      slot, .allocate, guardName: extents[index].guardName)
+    {
+      return refuse(error)
+    }
+    guard extents[index].inFlight == 0 else { return refuse(.busy) }
+    dropExtent(index)
+    return .success
+  }
+
+  /// Frees an extent's record; what is in flight still ends.
+  func dropExtent(_ index: UInt32) {
+    discharge(extents[index].owner, .extents)
+    extents[index].count = 0
+  }
+
+  /// `CallNumber.blockSubmit`.
+  public func blockSubmit(slotAndExtent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64)
+    -> CallResult
+  {
+    guard let index = extent(slotAndExtent &>> 32) else { return refuse(.noSuchResource) }
+    let environment = current
+    let binding = extents[index]
+    let count = operation & 0xffff_ffff
+    let isWrite = operation &>> 32 != 0
+    let needed: Rights = isWrite ? .write : .read
+    if let error = refusal(
+      slotAndExtent & 0xffff_ffff, needed, guardName: binding.guardName)
+    {
+      return refuse(error)
+    }
+    guard count >= 1, count <= 8, tag < EnvironmentPage.blockTags else { return refuse(.badArgument) }
+    guard binding.rights & UInt16(needed.rawValue) != 0 else { return refuse(.notPermitted) }
+    guard count <= binding.count, block <= binding.count &- count else { return refuse(.badArgument) }
+    guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
+    let target = UInt32(truncatingIfNeeded: frame)
+    guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == environment else {
+      return refuse(.notPermitted)
+    }
+    let driver = UInt32(binding.disk)
+    let free = diskDrivers[driver].freeRequests
+    guard free != 0, frames[target].pins < UInt16.max else { return refuse(.deviceFull) }
+
+    let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
+    diskDrivers[driver].freeRequests = free & (free &- 1)
+    frames[target].pins &+= 1
+    extents[index].inFlight &+= 1
+    diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
+      frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
+      tag: UInt8(truncatingIfNeeded: tag),
+      reserved: 0)
+    setBlockStatus(of: environment, tag: tag, 0)
+    let rings = diskDrivers[driver].rings
+    let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
+    put(header, isWrite ? VirtioBlock.RequestType.write : VirtioBlock.RequestType.read)
+    put(header &+ 8, binding.first &+ block)
+    let data = rings &+ UInt64(request &* 3 &+ 1) &* 16
+    put(data, frame &<< 12)
+    put(data &+ 8, UInt32(truncatingIfNeeded: count &* 512))
+    put(data &+ 12, VirtqueueDescriptor.Flag.next | (isWrite ? 0 : VirtqueueDescriptor.Flag.write))
+    let published = diskDrivers[driver].published
+    put(
+      rings &+ DiskDriver.availableOffset &+ 4 &+ UInt64(published & 127) &* 2, UInt16(truncatingIfNeeded: request &* 3)
+    )
+    hardware.orderStores()
+    put(rings &+ DiskDriver.availableOffset &+ 2, published &+ 1)
+    diskDrivers[driver].published = published &+ 1
+    hardware.orderAll()
+    let ringFlags: UInt16 = get(rings &+ DiskDriver.usedOffset)
+    if ringFlags & 1 == 0 { hardware.deviceStore(diskDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 0) }
+    return .success
+  }
+
+  /// Takes over what the device has finished, at most a ring's worth.
+  public func diskInterrupt(_ index: UInt32) {
+    let driver = diskDrivers.cell(at: index)
+    acknowledge(driver.value.device)
+    let used = driver.value.rings &+ DiskDriver.usedOffset
+    var rest = DiskDriver.requests
+    while rest != 0 {
+      let published: UInt16 = get(used &+ 2)
+      let seen = driver.value.usedSeen
+      guard published != seen else { return }
+      hardware.orderStores()
+      let descriptor: UInt32 = get(used &+ 4 &+ UInt64(seen & 127) &* 8)
+      driver.value.usedSeen = seen &+ 1
+      finishRequest(index, driver, descriptor / 3)
+      rest &-= 1
+    }
+  }
+
+  @inline(__always) private func finishRequest(_ index: UInt32, _ driver: Cell<DiskDriver>, _ request: UInt32) {
+    // A device that names a request that is not in flight is broken; what it says is not believed.
+    let free = driver.value.freeRequests
+    guard request < DiskDriver.requests, free & (1 &<< request) == 0 else { return }
+    driver.value.freeRequests = free | 1 &<< request
+    let record = diskRequests.cell(at: index &* DiskDriver.requests &+ request)
+    frames.cell(at: record.value.frame).value.pins &-= 1
+    extents.cell(at: record.value.extent).value.inFlight &-= 1
+    header.value.counters.blocks &+= 1
+    let environment = UInt32(record.value.environment)
+    // The frame was pinned, so its owner's record has not been used again; but it may have ended.
+    guard isLive(environment) else { return }
+    let page = UInt64(environments[environment].environmentPage) &<< 12
+    let status: UInt8 = get(driver.value.rings &+ DiskDriver.statusOffset &+ UInt64(request))
+    put(
+      page &+ EnvironmentPage.blockStatusOffset &+ UInt64(record.value.tag),
+      status == VirtioBlock.Status.ok ? 1 : 2 as UInt8)
+    countEvent(of: environment)
+  }
+
+  private func setBlockStatus(of environment: UInt32, tag: UInt64, _ status: UInt8) {
+    let page = UInt64(environments[environment].environmentPage) &<< 12
+    put(page &+ EnvironmentPage.blockStatusOffset &+ tag, status)
+  }
+}

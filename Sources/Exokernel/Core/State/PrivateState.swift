@@ -1,0 +1,152 @@
+import ExokernelABI
+
+/// What only the kernel may see or change.
+@frozen public struct PrivateState {
+  /// Environments that ended and still own frames: bit n for record n.
+  public var reaping: UInt64
+  /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another, or share a page table.
+  public var sharing: UInt64
+  /// Those of `reaping` whose page tables have let go of every frame that they mapped, or are still another environment's.
+  public var unmapped: UInt64
+  /// Those of `reaping` whose page tables are still another environment's.
+  public var lingering: UInt64
+  /// How far `Kernel.reap` has come with them.
+  public var reaper: ReaperPosition
+  /// Status with which the machine ends: the first failure of an environment.
+  public var machineStatus: UInt32
+  /// Bit n is set where interface n has received packets that an interrupt left for later.
+  public var moreReceived: UInt32
+  /// Environments that are asked to give something back.
+  public var pressed: UInt64
+  /// Environments that were destroyed while another processor runs them.
+  public var doomed: UInt64
+  /// Head of the list of large frames that came back and are not cleared yet, or 0.
+  public var largeDirty: UInt32
+  /// Frames of the first of them that are cleared.
+  public var largeCleaned: UInt32
+  /// Nonzero where something may wait to be done between slices: what `hasChores` tells, or packets, or where it is `standing`. So that one
+  /// look is enough for the shortest ways through the kernel.
+  public var attention: UInt64
+  /// 1 where the shortest ways may never be taken, because the timer does not compare time-stamps.
+  public var standing: UInt64
+  /// 1 once the first program has its capability for everything.
+  public var hasFirst: UInt32
+  /// 1 once every boot program was started: from then on a machine without environments has nothing left to do.
+  public var hasBooted: UInt32
+}
+
+/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock, but for `slicesTaken`.
+/// Assembly files know where the fields are that they use, and `AssemblyConstantTests` that they do.
+@frozen public struct ProcessorState {
+  /// Position in the slice vector whose turn it is.
+  public var slice: UInt32
+  /// The environment that runs here, or `BooksLayout.noEnvironment`.
+  public var environment: UInt32
+  /// Where the record of that environment is, so that the paths that are taken most need not look for it; stale where none runs.
+  public var record: UInt
+  /// Physical address of the page table in force.
+  public var activeRoot: UInt64
+  /// Bit n is set where position n of the slice vector has an owner.
+  public var slicesTaken: UInt64
+  /// Where the `SliceNode` of the position is whose turn it is.
+  public var node: UInt
+  /// Time-stamp at which the slice ends, or ended.
+  public var sliceEnd: UInt64
+  /// What the record of an environment that runs here starts with: `runnable`, and this processor's number plus 1.
+  public var running: UInt64
+  /// Where this processor's `ProcessorRecord` is.
+  public var exposed: UInt
+  /// Of ring 0: nonzero asks the processor to forget its translations.
+  public var flush: UInt64
+  /// Of ring 0: time-stamp that the timer was set to last.
+  public var timer: UInt64
+  /// This processor's number.
+  public var index: UInt32
+  /// 1 while it waits for an interrupt; 2 where a predicate waits with it for what another processor may write.
+  public var isIdle: UInt32
+  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
+  public var epiloguePending: UInt16
+  /// Slices in a row that the environment ran past its epilogue upcall.
+  public var overrun: UInt16
+  /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a usual one.
+  public var isAlone: UInt32
+  /// Where the record is of the environment whose slice ended, where `epiloguePending` is not 0: it pays for what runs from then on. The
+  /// record of nobody's once it has ended.
+  public var told: UInt
+  /// Zero.
+  public var reserved: (UInt64, UInt64, UInt64)
+
+  /// Bytes of a processor's state.
+  public static let size = 128
+  /// Where `flush` is, for other processors.
+  public static let flushOffset: UInt = 64
+
+  /// `slice` and `environment` at once.
+  var turn: UInt64 {
+    @inline(__always) get { UInt64(environment) &<< 32 | UInt64(slice) }
+    @inline(__always) set {
+      slice = UInt32(truncatingIfNeeded: newValue)
+      environment = UInt32(truncatingIfNeeded: newValue &>> 32)
+    }
+  }
+}
+
+/// A position of a slice vector as the scheduler sees it, one step away from the next one.
+@frozen public struct SliceNode: BitwiseCopyable {
+  /// Where the owner's record is.
+  public var record: UInt
+  /// The position in the low half and its owner in the high one, as in `ProcessorRecord`.
+  public var turn: UInt64
+  /// Where the node of the next position is that has an owner; of nobody's where there is none. Kept right for positions without an owner, too.
+  public var next: UInt
+  /// Zero.
+  public var reserved: UInt64
+}
+
+/// Where the taking back of ended environments' frames goes on.
+@frozen public struct ReaperPosition {
+  /// First address of `environment` whose mapping is still in its page tables.
+  public var address: UInt64
+  /// The environment whose turn it is.
+  public var environment: UInt32
+  /// The frame of its list whose turn it is, or 0 for the list's head.
+  public var frame: UInt32
+  /// Steps of this round that took something back.
+  public var progress: UInt32
+}
+
+/// Where the parts of the kernel's own state are, in bytes from `Hardware.privateBase`.
+public enum PrivateLayout {
+  /// `DiskDriver`s, one per disk.
+  public static let diskDrivers = 0x100
+  /// `DiskRequest`s, `DiskDriver.requests` per disk.
+  public static let diskRequests = 0x200
+  /// `InterfaceDriver`s, one per interface.
+  public static let interfaceDrivers = 0xa00
+  /// `RingBinding`s, one per filter.
+  public static let ringBindings = 0xb00
+  /// `UInt32`s: data frames of the rings, `RingBinding.maximumFrames` per filter.
+  public static let ringFrames = 0xe00
+  /// `UInt8`s: which environment, plus 1, sent the chain that starts at a descriptor, 256 per interface.
+  public static let sendOwners = 0x1600
+  /// Four bytes for the hardware's use, then the console's line buffer of `LineWriter.capacity` bytes.
+  public static let consoleRecord = 0x19fc
+  /// One `FilterScratch`.
+  public static let filterScratch = 0x1c00
+  /// Verified filters, one per filter record.
+  public static let filterPrograms = 0x2000
+  /// `PredicateBinding`s, one per environment.
+  public static let predicates = 0x10000
+  /// `RevocationRequest`s, one per environment.
+  public static let revocations = 0x1_8000
+  /// `UInt64`s: who may fill a slot, one for each slot of each environment.
+  public static let acceptances = 0x1_a000
+  /// `SliceNode`s, `BooksLayout.slices` for each processor.
+  public static let sliceNodes = 0x1_c000
+  /// A `SliceNode` that is nobody's, and the `EnvironmentRecord` of nobody to which it leads.
+  public static let nobodysNode = 0x1_e000
+  /// `UInt8`s: which device is on an interrupt line, 64 of them.
+  public static let lines = 0x1_e800
+  /// Size in bytes.
+  public static let size = 0x1_f000
+}

@@ -1,0 +1,125 @@
+import CRingZero
+import ExokernelABI
+import ExokernelCore
+
+// The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what they return in rax.
+// Their order is that of `CallNumber`.
+
+@c(call_null) func callNull() -> Int64 { 0 }
+
+@c(call_exit) func callExit(_ status: UInt64) -> Int64 {
+  kernel.end(kernel.current, status: UInt32(truncatingIfNeeded: status & 0xff))
+  Dispatcher.run()
+}
+
+@c(call_yield) func callYield() -> Int64 {
+  let frame = UserFrame.current
+  let now = ring0_time_stamp()
+  kernel.giveUp(instruction: frame.instruction, stack: frame.stack, now: now)
+  return Dispatcher.runNext(at: now)
+}
+
+@c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
+  let receiver = kernel.recordNumbered(by: environment)
+  if let error = kernel.yieldRefusal(environment: environment, receiver) { return kernel.refuse(error).rawValue }
+  let frame = UserFrame.current
+  kernel.yield(to: receiver, instruction: frame.instruction, stack: frame.stack)
+  return Dispatcher.resume()
+}
+
+@c(call_sleep) func callSleep(_ events: UInt64, _ deadline: UInt64) -> Int64 {
+  guard kernel.sleep(events: events, deadline: deadline) else { return 0 }
+  let frame = UserFrame.current
+  kernel.giveUp(instruction: frame.instruction, stack: frame.stack)
+  Dispatcher.run()
+}
+
+@c(call_sleep_until) func callSleepUntil() -> Int64 {
+  guard kernel.sleepUntil() else { return 0 }
+  let frame = UserFrame.current
+  kernel.giveUp(instruction: frame.instruction, stack: frame.stack)
+  Dispatcher.run()
+}
+
+@c(call_predicate_bind)
+func callPredicateBind(_ slot: UInt64, _ frame: UInt64, _ offset: UInt64, _ count: UInt64) -> Int64 {
+  kernel.predicateBind(slot: slot, frame: frame, offset: offset, count: count).rawValue
+}
+
+@c(call_wake) func callWake(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  kernel.wake(slot: slot, environment: environment).rawValue
+}
+
+@c(call_upcall_bind)
+func callUpcallBind(_ fault: UInt64, _ epilogue: UInt64, _ prologue: UInt64, _ revocation: UInt64) -> Int64 {
+  kernel.upcallBind(fault: fault, epilogue: epilogue, prologue: prologue, revocation: revocation).rawValue
+}
+
+@c(call_fault_decline) func callFaultDecline() -> Int64 {
+  let instruction = kernel.page(of: kernel.current).value.faultInstruction
+  Dispatcher.abort(kernel.declinedFault(), at: instruction)
+}
+
+@c(call_exception_decline)
+func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt64) -> Int64 {
+  Dispatcher.abort(.exception(vector: vector, code: code), at: instruction)
+}
+
+@c(call_transfer_bind)
+func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length: UInt64) -> Int64 {
+  kernel.transferBind(entry: entry, stack: stack, name: name, length: length).rawValue
+}
+
+@c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  transferGenerally(slot, environment, .asynchronous)
+}
+
+@c(kernel_call) func callCall(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  // Safe: the frame is this call's own, at the top of the stack.
+  let frame = unsafe UserFrame.place
+  let arrival = unsafe kernel.callSleeper(
+    slot: slot, environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
+  guard let arrival else { return transferGenerally(slot, environment, .synchronous) }
+  return arrive(arrival)
+}
+
+@c(kernel_answer) func callAnswer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  // Safe: as in `callCall`.
+  let frame = unsafe UserFrame.place
+  let arrival = unsafe kernel.answer(
+    environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
+  guard let arrival else { return transferGenerally(slot, environment, .final) }
+  return arrive(arrival)
+}
+
+@inline(never) private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ mode: TransferMode) -> Int64 {
+  let callee = kernel.recordNumbered(by: environment)
+  if let error = kernel.transferRefusal(slot: slot, environment: environment, callee) {
+    return kernel.refuse(error).rawValue
+  }
+  let frame = UserFrame.current
+  return arrive(kernel.transfer(to: callee, mode: mode, instruction: frame.instruction, stack: frame.stack))
+}
+
+/// The call returns as the other environment.
+@inline(__always) private func arrive(_ arrival: Arrival) -> Int64 {
+  // Safe: the frame is this call's own, at the top of the stack.
+  let frame = unsafe UserFrame.place
+  unsafe frame.pointee.instruction = arrival.entry
+  unsafe frame.pointee.codeSegment = 0x33
+  unsafe frame.pointee.flags = 0x202
+  unsafe frame.pointee.stack = arrival.stack
+  return Int64(bitPattern: arrival.caller)
+}
+
+@c(call_slice_allocate) func callSliceAllocate(_ slot: UInt64, _ position: UInt64) -> Int64 {
+  kernel.sliceAllocate(slot: slot, position: position).rawValue
+}
+
+@c(call_slice_free) func callSliceFree(_ slot: UInt64, _ position: UInt64) -> Int64 {
+  kernel.sliceFree(slot: slot, position: position).rawValue
+}
+
+@c(call_slice_give) func callSliceGive(_ slot: UInt64, _ position: UInt64, _ environment: UInt64) -> Int64 {
+  kernel.sliceGive(slot: slot, position: position, environment: environment).rawValue
+}

@@ -1,0 +1,118 @@
+import CRingZero
+import ExokernelABI
+import ExokernelCore
+
+extension UserFrame {
+  /// Where the frame of the call in progress is.
+  static var place: UnsafeMutablePointer<UserFrame> {
+    // Safe: entries.S leaves it there for every call, and the stack is this processor's alone.
+    @inline(__always) get {
+      unsafe UnsafeMutablePointer(bitPattern: ring0_processor_base() &- 40).unsafelyUnwrapped
+    }
+  }
+
+  /// The frame of the call in progress.
+  static var current: UserFrame { @inline(__always) get { unsafe place.pointee } }
+}
+
+/// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
+enum Dispatcher {
+  /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and nothing is unusual.
+  @inline(__always) static func runNext(at now: UInt64) -> Int64 {
+    guard kernel.own.value.attention == 0, let record = kernel.startNextSlice(at: now) else { run() }
+    let saved = record.value.savedInstructionPointer
+    let prologue = record.value.prologueEntry
+    return ring0_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
+  }
+
+  /// Runs the environment whose turn it is; sleeps where there is none; ends the machine where none is left.
+  static func run() -> Never {
+    var wasIdle = false
+    while true {
+      let isReceiving = kernel.receiveRest()
+      // Also before somebody runs: programs that give the processor up before each tick of the timer would keep the dead for ever.
+      let isBusy = kernel.hasChores && kernel.doChores()
+      if let turn = kernel.nextTurn() {
+        if wasIdle { kernel.leaveIdle() }
+        kernel.enter(turn)
+        _ = resume()
+      }
+      if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
+        Panic.endMachine(kernel.own.value.machineStatus)
+      }
+      guard !isBusy, !isReceiving else { continue }
+      kernel.armForIdle()
+      ring0_release()
+      ring0_wait_for_interrupt()
+      ring0_acquire()
+      kernel.processor.value.isIdle = 0
+      wasIdle = true
+    }
+  }
+
+  /// Lets an environment go on that gave the processor up, and was switched to.
+  @inline(__always) static func resume() -> Int64 {
+    let place = kernel.resumption(of: kernel.currentRecord)
+    return ring0_resume(place.entry, place.stack, place.saved)
+  }
+
+  /// Ends the running environment with an epitaph, and runs the next.
+  static func abort(_ cause: Cause, at instruction: UInt64) -> Never {
+    let environment = kernel.current
+    kernel.writeEpitaph(of: environment, cause: cause, instruction: instruction)
+    kernel.end(environment, status: 139)
+    run()
+  }
+}
+
+/// Lets the interrupted environment go on at an entry of its own, in 64-bit mode whatever it was in: a 64-bit address in a 32-bit code
+/// segment would fault in ring 0.
+@inline(__always) func enter(_ entry: UInt64, _ frame: UnsafeMutablePointer<TrapFrame>) {
+  // Safe: the callers pass the frame that entries.S has pushed.
+  unsafe frame.pointee.instruction = entry
+  unsafe frame.pointee.codeSegment = 0x33
+}
+
+/// The end of a slice where entries.S has not served it. The interrupt was acknowledged.
+@c(kernel_timer)
+func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
+  // From ring 0 the timer interrupts the idle loop, which looks by itself.
+  // Safe: entries.S passes the frame it has just pushed.
+  guard unsafe frame.pointee.codeSegment & 3 != 0 else { return }
+  // It may be a late one of the slice before, which is not the running environment's; or an early one of this slice, and then it is the only one.
+  guard LocalAPIC.isDue(ring0_time_stamp()) else { return LocalAPIC.arm(at: kernel.processor.value.timer) }
+  ring0_acquire()
+  // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
+  if kernel.own.value.attention != 0 { _ = kernel.doChores() }
+  guard kernel.current != BooksLayout.noEnvironment else { Dispatcher.run() }
+  // The time of now: waiting for the lock and the chores may have taken a slice, and a timer that is set to the past lets nobody run.
+  switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: ring0_time_stamp()) {
+  case .goOn: break
+  case .epilogue(let entry): unsafe enter(entry, frame)
+  case .abort: unsafe Dispatcher.abort(.sliceOverrun, at: frame.pointee.instruction)
+  }
+  ring0_release()
+}
+
+@c(kernel_device_interrupt)
+func kernelDeviceInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
+  // Safe: entries.S passes the frame it has just pushed.
+  let line = unsafe frame.pointee.vector &- LocalAPIC.deviceVector
+  kernel.deviceInterrupt(line)
+  LocalAPIC.acknowledge()
+}
+
+/// Another processor asks: to forget translations, to look for something to run, or to end the environment that runs here.
+@c(kernel_processor_interrupt)
+func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
+  LocalAPIC.acknowledge()
+  Processors.forgetTranslations()
+  // In ring 0 this interrupted the idle loop, which looks by itself.
+  // Safe: entries.S passes the frame it has just pushed.
+  guard unsafe frame.pointee.codeSegment & 3 != 0, kernel.own.value.doomed != 0 else { return }
+  ring0_acquire()
+  let environment = kernel.current
+  kernel.endDoomed()
+  if kernel.current != environment { Dispatcher.run() }
+  ring0_release()
+}

@@ -1,0 +1,62 @@
+# The ways out of ring 0 that are not the end of an entry.
+#include "abi.inc"
+#include "layout.inc"
+#include "lock.inc"
+#include "registers.inc"
+
+.section .text.exits, "ax", @progbits
+# ---------------------------------------------------------------- into an environment that called to be here
+# By way of the gate page, whose instructions empty the registers in ring 3: what is in them is the kernel's and another environment's.
+.globl ring0_resume
+ring0_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
+  or $(STACK_SIZE - 1), %rsp
+  sub $(STATE_SIZE - 1 + 40), %rsp
+  mov $(GATE_PAGE + GATE_WINDOW), %rax
+  mov %rax, (%rsp)
+  movq $0x33, 8(%rsp)
+  movq $0x202, 16(%rsp)
+  mov %rsi, 24(%rsp)
+  mov %rdi, %rcx
+  give_lock
+  iretq
+
+# ---------------------------------------------------------------- nobody can run
+# Whatever interrupts ring 0 interrupts these two instructions, and goes on behind them. STI should hold interrupts off until HLT has begun,
+# but QEMU's SVM forgets that over a VM exit: an interrupt that is served before HLT would be slept through.
+.globl ring0_wait_for_interrupt, waited
+ring0_wait_for_interrupt:
+  sti
+  hlt
+waited:
+  cli
+  ret
+
+# ---------------------------------------------------------------- which instruction enters the kernel here?
+# ring0_probe(offset): runs a part of the gate page once in ring 3. ring0_probe(PROBE_SYSCALL) -> 0 SYSCALL, 1 int $4: executes SYSCALL
+# and sees where it arrives. ring0_probe(PROBE_VECTORS) -> what ring 3 finds switched on, see gates.S.
+.globl ring0_probe
+ring0_probe:
+  push_callee_saved
+  mov %rsp, probe_stack(%rip)
+  push $0x2b
+  push $0
+  push $0x002
+  push $0x33
+  mov $GATE_PAGE, %rax
+  add %rdi, %rax
+  push %rax
+  mov $1, %eax                            # the answer, unless the probe has another one
+  iretq
+.globl probe_syscall_arrived
+probe_syscall_arrived:
+  xor %edi, %edi
+.globl ring0_probe_done
+ring0_probe_done:                       # edi: the answer
+  mov probe_stack(%rip), %rsp
+  mov %edi, %eax
+  pop_callee_saved
+  ret
+
+.bss
+.balign 8
+probe_stack: .skip 8
