@@ -96,7 +96,7 @@ let package = Package(
       name: "GuestBuilder", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestBuilder",
       swiftSettings: [.treatAllWarnings(as: .error)]),
     .plugin(
-      name: "BuildGuestImages", capability: .buildTool(), dependencies: ["GuestBuilder"],
+      name: "BuildGuestImages", capability: .buildTool(),
       path: "Sources/xokvm/BuildGuestImages"),
     .target(
       name: "GuestImages", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestImages", swiftSettings: strict,
