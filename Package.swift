@@ -25,14 +25,15 @@ let package = Package(
     // The host: a KVM virtual machine monitor.
     .systemLibrary(name: "CKVM", path: "Sources/CKVM"),
     .systemLibrary(name: "CLinux", path: "Sources/CKVM/CLinux"),
+    .target(name: "CodeMap", path: "Sources/Hypervisor/CodeMap", swiftSettings: strict),
     .target(
       name: "Hypervisor",
       dependencies: [
-        "CKVM", "CLinux", "VirtioLayout", "InternetStack", "ExokernelABI",
+        "CKVM", "CLinux", "CodeMap", "VirtioLayout", "InternetStack", "ExokernelABI",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Sources/Hypervisor", exclude: ["Virtio/README.md"], swiftSettings: strict),
+      path: "Sources/Hypervisor", exclude: ["CodeMap", "Virtio/README.md"], swiftSettings: strict),
 
     // The exokernel, guest ring 0.
     .target(name: "ExokernelABI", path: "Sources/Exokernel/ABI", swiftSettings: guest),
@@ -93,7 +94,7 @@ let package = Package(
     // Guest images: compiled for the guest by the plug-in, carried inside the command.
     .target(name: "BootArchive", path: "Sources/xokvm/BootArchive", swiftSettings: strict),
     .executableTarget(
-      name: "GuestBuilder", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestBuilder",
+      name: "GuestBuilder", dependencies: ["BootArchive", "CodeMap"], path: "Sources/xokvm/GuestBuilder",
       swiftSettings: [.treatAllWarnings(as: .error)]),
     .plugin(
       name: "BuildGuestImages", capability: .buildTool(),

@@ -20,7 +20,8 @@ import PackagePlugin
       .map { sources.appending(path: $0) }
     if target.name == "GuestImages" {
       return [
-        try images.builderCommand(["GuestBuilder", "BootArchive"].map { sources.appending(path: "xokvm/\($0)") }),
+        try images.builderCommand(
+          ["xokvm/GuestBuilder", "xokvm/BootArchive", "Hypervisor/CodeMap"].map { sources.appending(path: $0) }),
         try images.command("kernel", inputs: [sources.appending(path: "Exokernel")]),
         try images.command("programs", inputs: libOS),
       ]
@@ -50,7 +51,7 @@ private struct Images {
       inputFiles: sources, outputFiles: [stamp])
   }
 
-  /// Builds an image, and what tells its names and lines but for the tests' programs.
+  /// Builds an image, and maps of its code but for the tests' programs.
   func command(_ image: String, inputs: [URL], guests: URL? = nil) throws -> Command {
     let output = context.pluginWorkDirectoryURL.appending(path: "\(image).swift")
     var arguments = [builder.path, "images", image, context.package.directoryURL.path, work.path, output.path]
@@ -58,11 +59,11 @@ private struct Images {
       arguments.append(try context.tool(named: tool).url.path)
     }
     if let guests { arguments.append(guests.path) }
-    let symbols = context.pluginWorkDirectoryURL.appending(path: "\(image)Symbols.swift")
+    let maps = context.pluginWorkDirectoryURL.appending(path: "\(image)Maps.swift")
     return .buildCommand(
       displayName: "Compiling the guest's \(image)", executable: shell,
       arguments: ["-c", "exec \"$@\"", "sh"] + arguments,
-      inputFiles: inputs.flatMap(files) + [stamp], outputFiles: guests == nil ? [output, symbols] : [output])
+      inputFiles: inputs.flatMap(files) + [stamp], outputFiles: guests == nil ? [output, maps] : [output])
   }
 
   private var builder: URL { work.appending(path: "GuestBuilder") }

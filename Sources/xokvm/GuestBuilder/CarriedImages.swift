@@ -6,8 +6,8 @@ import Foundation
 
 /// The images that the command or its tests carry, as Swift source that holds them in static strings, as `SevenBitText` writes them.
 ///
-/// `kernel` makes `kernelImage` and, in a file beside it, `kernelSymbols`; `programs` makes an archive of the programs and one of their
-/// symbols; `guests` an archive of the programs in a folder of tests, with the module that they share.
+/// `kernel` makes `kernelImage` and, in a file beside it, `kernelMaps`, an archive of its code map; `programs` makes an archive of the programs and one of their
+/// maps; `guests` an archive of the programs in a folder of tests, with the module that they share.
 struct CarriedImages {
   private let kind: String
   private let output: URL
@@ -22,25 +22,27 @@ struct CarriedImages {
     guard FileManager.default.changeCurrentDirectoryPath(package) else { throw GuestBuildError.unreadable(package) }
     work = relativePath(arguments[2])
     output = URL(filePath: arguments[3])
-    tools = Toolchain(swiftc: arguments[4], clang: arguments[5], linker: arguments[6], objcopy: arguments[7])
+    tools = Toolchain(
+      swiftc: arguments[4], clang: arguments[5], linker: arguments[6], objcopy: arguments[7],
+      mapper: CommandLine.arguments[0])
     guests = arguments.count > 8 ? relativePath(arguments[8]) : ""
   }
 
   /// Builds, and writes what has changed: a file with the same contents keeps its time, so that nothing is compiled again for it.
   func build() throws {
     var images: GuestRecipes
-    var symbols: [(name: String, file: String)] = []
+    var maps: [(name: String, file: String)] = []
     let contents: () throws -> Data
     switch kind {
     case "kernel":
       images = try GuestRecipes(tools: tools, work: "\(work)/ring0", flags: GuestFlags.ringZero)
       let kernel = try images.kernel()
-      symbols = [("kernel", kernel.symbols)]
+      maps = [("kernel", kernel.map)]
       contents = { try read(kernel.image) }
     case "programs":
       images = try GuestRecipes(tools: tools, work: "\(work)/ring3", flags: [])
       let programs = try images.programs(try GuestModule.programs())
-      symbols = programs.map { ($0.name, $0.symbols) }
+      maps = programs.map { ($0.name, $0.map) }
       contents = { try archive(programs.map { ($0.name, $0.image) }) }
     default:
       images = try GuestRecipes(tools: tools, work: "\(work)/ring3", flags: [])
@@ -52,9 +54,9 @@ struct CarriedImages {
     let runner = StepRunner(work: images.recipe.work)
     try runner.run(images.recipe.steps)
     try write("\(kind)Image", try contents(), to: output)
-    if !symbols.isEmpty {
-      let file = output.deletingLastPathComponent().appending(path: "\(kind)Symbols.swift")
-      try write("\(kind)Symbols", try archive(symbols), to: file)
+    if !maps.isEmpty {
+      let file = output.deletingLastPathComponent().appending(path: "\(kind)Maps.swift")
+      try write("\(kind)Maps", try archive(maps), to: file)
     }
     print(
       "\(kind): \(runner.ran.count) of \(images.recipe.steps.count) steps ran\(runner.ran.isEmpty ? "" : ":")",

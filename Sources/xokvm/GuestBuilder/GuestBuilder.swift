@@ -1,3 +1,7 @@
+// The plug-in compiles the builder together with the files of that module.
+#if canImport(CodeMap)
+  import CodeMap
+#endif
 import Foundation
 
 /// Builds guest images. The build plug-in calls it for what the command and its tests carry:
@@ -15,6 +19,7 @@ import Foundation
       switch arguments.first {
       case "images" where arguments.count >= 9: try CarriedImages(Array(arguments.dropFirst())).build()
       case "program" where arguments.count >= 2: try OwnProgram(Array(arguments.dropFirst())).build()
+      case "map" where arguments.count == 3: try makeMap(of: arguments[2], into: arguments[3])
       case "flags": try OwnProgram([]).printFlags()
       default: fail(Self.usage, status: 64)
       }
@@ -27,6 +32,11 @@ import Foundation
     usage: swift run GuestBuilder program FILE.swift|FOLDER [-o FILE.elf]   builds a program for `xokvm boot --app`
            swift run GuestBuilder flags                                     tells flags, folders and objects for a build of your own
     """
+
+  /// A step of the builder's own: what an ELF file's DWARF information tells of its code, in few bytes.
+  private static func makeMap(of file: String, into output: String) throws {
+    try Data(CodeMap(elf: [UInt8](try read(file))).encoded).write(to: URL(filePath: output))
+  }
 
   /// Ends with one text on standard error.
   static func fail(_ message: String, status: Int32) -> Never {

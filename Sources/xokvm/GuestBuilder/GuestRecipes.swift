@@ -5,8 +5,8 @@ struct GuestRecipes {
   /// The steps.
   private(set) var recipe: Recipe
 
-  /// A program's name, its image and its symbols.
-  typealias Program = (name: String, whole: String, image: String, symbols: String)
+  /// A program's name, its image with everything in it, as it is carried, and the map of its code.
+  typealias Program = (name: String, whole: String, image: String, map: String)
 
   /// Works in the folder `work`, which is made.
   init(tools: Toolchain, work: String, flags: [String]) throws {
@@ -15,7 +15,7 @@ struct GuestRecipes {
   }
 
   /// The exokernel.
-  mutating func kernel() throws -> (image: String, symbols: String) {
+  mutating func kernel() throws -> (image: String, map: String) {
     var objects = try GuestModule.kernel.map { try recipe.compile($0) }
     objects += recipe.assemble("Sources/Exokernel/RingZero")
     let whole = recipe.link(objects, script: "Sources/Exokernel/RingZero/Start/kernel.ld", name: "kernel")
@@ -37,7 +37,7 @@ struct GuestRecipes {
       let whole = recipe.link(
         objects + [own], script: GuestRecipes.programScript, name: program.programName)
       let parts = recipe.split(whole, keepsNames: false)
-      return (program.programName, whole, parts.image, parts.symbols)
+      return (program.programName, whole, parts.image, parts.map)
     }
   }
 

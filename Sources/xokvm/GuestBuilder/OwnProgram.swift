@@ -25,7 +25,7 @@ struct OwnProgram {
     }
     tools = Toolchain(
       swiftc: try tool("swiftc"), clang: try tool("clang"), linker: try tool("ld.lld"),
-      objcopy: try tool("llvm-objcopy"))
+      objcopy: try tool("llvm-objcopy"), mapper: CommandLine.arguments[0])
     guard FileManager.default.fileExists(atPath: GuestRecipes.programScript) else {
       throw GuestBuildError.unreadable(
         "\(GuestRecipes.programScript); call this in the folder of xokvm's Package.swift")

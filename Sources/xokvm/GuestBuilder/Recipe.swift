@@ -71,12 +71,12 @@ struct Recipe {
     return output
   }
 
-  /// The image as it is loaded, and beside it what tells its names and lines.
-  mutating func split(_ image: String, keepsNames: Bool) -> (image: String, symbols: String) {
+  /// The image as it is loaded, and beside it the map of its code.
+  mutating func split(_ image: String, keepsNames: Bool) -> (image: String, map: String) {
     let base = String(image.dropLast(".elf".count))
     let name = URL(filePath: base).lastPathComponent
     let stripped = "\(base).image"
-    let symbols = "\(base).symbols"
+    let map = "\(base).map"
     steps.append(
       Step(
         name: "\(name).image", tool: tools.objcopy,
@@ -84,9 +84,8 @@ struct Recipe {
         outputs: [stripped]))
     steps.append(
       Step(
-        name: "\(name).symbols", tool: tools.objcopy,
-        arguments: ["--only-keep-debug", "--remove-section=.debug_names", "--remove-section=.comment", image, symbols],
-        sources: [], needs: [image], outputs: [symbols]))
-    return (stripped, symbols)
+        name: "\(name).map", tool: tools.mapper, arguments: ["map", image, map], sources: [], needs: [image],
+        outputs: [map]))
+    return (stripped, map)
   }
 }

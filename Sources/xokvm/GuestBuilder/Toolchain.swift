@@ -8,6 +8,8 @@ struct Toolchain {
   let linker: String
   /// Takes symbols out of ELF files.
   let objcopy: String
+  /// This builder: it makes maps of code.
+  let mapper: String
 }
 
 /// The flags of guest code. All modules of one ring have the same, whatever they are built for.
@@ -21,7 +23,7 @@ enum GuestFlags {
     "-Xfrontend", "-function-sections", "-Xfrontend", "-disable-stack-protector", "-Xcc", "-fno-pic", "-Xcc",
     "-fomit-frame-pointer", "-Xcc", "-ffreestanding",
     // Line tables, for epitaphs: they stay beside the images.
-    "-gline-tables-only", "-debug-prefix-map", ".=",
+    "-gline-tables-only",
   ]
 
   /// What ring 0 needs besides: interrupts may come at any instruction, and the FPU belongs to ring 3.
