@@ -105,7 +105,7 @@ let package = Package(
     .executableTarget(
       name: "xokvm",
       dependencies: [
-        "CLinux", "Hypervisor", "GuestImages", "BootArchive", "ExokernelABI",
+        "CLinux", "CodeMap", "Hypervisor", "GuestImages", "BootArchive", "ExokernelABI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -82,10 +82,15 @@ struct CallFrames {
       rule: UnwindRule(address: start, frame: nil, saved: [], isInterrupt: common.isInterrupt),
       codeAlignment: common.codeAlignment, dataAlignment: common.dataAlignment)
     var initial = common.instructions
+    let first = rules.count
     machine.execute(&initial) { _ in }
     machine.initial = machine.rule
     machine.execute(&reader) { rules.append($0) }
     rules.append(machine.rule)
+    // Only .eh_frame says it by a letter; but nothing other than an interrupt keeps the stack pointer.
+    for index in first..<rules.count where rules[index].saved.contains(where: { $0.register == 7 }) {
+      rules[index].isInterrupt = true
+    }
     rules.append(UnwindRule(address: start &+ size, frame: nil, saved: [], isInterrupt: false))
   }
 

@@ -10,7 +10,7 @@ struct ELFSections {
   private var sections: [String: ArraySlice<UInt8>] = [:]
   /// Address of each section.
   private(set) var addresses: [String: UInt64] = [:]
-  /// Addresses of the sections that hold code.
+  /// Addresses of the sections that are loaded. Code may be in those that are not executable, too: the kernel's gate pages are data to it.
   private(set) var code: [Range<UInt64>] = []
 
   /// Reads the headers of `file`; there are no sections where they are damaged.
@@ -46,7 +46,7 @@ struct ELFSections {
       // Sections of type NOBITS have no contents in the file.
       sections[name] = section.type == 8 ? [] : contents(section.offset, section.size)
       addresses[name] = section.address
-      if section.flags & 4 != 0, section.size > 0 {
+      if section.flags & 2 != 0, section.size > 0 {
         code.append(section.address..<section.address.addingClamped(section.size))
       }
     }

@@ -115,6 +115,7 @@ final class FakeMachine: Hardware {
   func armTimer(at deadline: UInt64) { processors[Int(processor)].timer = deadline }
   func armDeadline(at deadline: UInt64) { armTimer(at: deadline) }
   var hasDeadlineTimer: Bool { true }
+  func tellCrash(at instruction: UInt64, record: UInt64) {}
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) {
     record.storeBytes(of: count, as: UInt32.self)
     console.append(contentsOf: UnsafeRawBufferPointer(start: record + 4, count: Int(count)))

@@ -48,6 +48,11 @@ vectors:
   push_caller_saved
   cld
 .endm
+# What is at the stack pointer then: those registers, vector and error code, and the processor's frame.
+.macro cfi_saved
+  cfi_interrupted rsp, 88
+  cfi_caller_saved 24
+.endm
 # The way back, by the vector and the error code above them.
 .macro resume_interrupted
   pop_caller_saved
@@ -66,6 +71,7 @@ vectors:
 
 .org vectors + ENTRY_CALL
 .globl entry_call
+cfi_interrupted rsp, 0
 entry_call:                               # int $4: the CPU's frame is at the top of the stack, where UserFrame is
 serve_call:                               # (the direction flag is whatever it was: what uses it clears it)
   cmp $CALLS, %rax
@@ -95,6 +101,7 @@ call_answer:
 leave_transfer:
   give_lock
   iretq
+.cfi_endproc
 
 # SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it knows its stack. The
 # stack segment at the very top is always the same, so it is written once, at boot; where an interrupt has left none, `mendReturn` says what
@@ -163,12 +170,14 @@ entry_syscall_alone:
   push_syscall_frame 0x33
   mov %r10, %rcx
 .globl entry_call_alone
+cfi_interrupted rsp, 0
 entry_call_alone:
   cmp $CALLS, %rax
   jae unknown_call
   call *call_table(,%rax,8)
   clear_registers %ecx, %edx, %esi, %edi, %r8d, %r9d, %r10d, %r11d
   iretq
+.cfi_endproc
 
 # ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
 .org vectors + ENTRY_PAGE_FAULT
@@ -177,7 +186,9 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   push $14
   save_interrupted
   mov %rsp, %rdi
+  cfi_saved
   call kernel_page_fault
+  .cfi_endproc
   resume_interrupted
 
 # The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is over; nothing else to
@@ -245,7 +256,9 @@ unusual_timer:
   push $0xe0
   save_interrupted
   mov %rsp, %rdi
+  cfi_saved
   call kernel_timer
+  .cfi_endproc
   resume_waiting
 
 .balign 64
@@ -254,7 +267,9 @@ entry_device:
   save_interrupted
   mov %rsp, %rdi
   take_lock_if_shared
+  cfi_saved
   call kernel_device_interrupt
+  .cfi_endproc
   give_lock
   resume_waiting
 
@@ -266,7 +281,9 @@ entry_processor_interrupt:
   push $0xe1
   save_interrupted
   mov %rsp, %rdi
+  cfi_saved
   call kernel_processor_interrupt
+  .cfi_endproc
   resume_waiting
 
 # An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page for the stack of its
@@ -296,7 +313,10 @@ entry_exception:
   push_callee_saved
   lea 48(%rsp), %rdi
   mov %rsp, %rsi
+  cfi_interrupted rsp, 136
+  cfi_caller_saved 24
   call kernel_exception
+  .cfi_endproc
   pop_callee_saved
   resume_interrupted
 
