@@ -129,6 +129,7 @@ let package = Package(
       name: "ExokernelCoreTests",
       dependencies: ["ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "RandomFixtures"],
       swiftSettings: tests),
+    .testTarget(name: "TreeTests", swiftSettings: tests),
     .testTarget(
       name: "DownloadedCodeTests", dependencies: ["DownloadedCode", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
