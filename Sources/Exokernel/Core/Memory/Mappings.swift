@@ -16,9 +16,10 @@ extension Kernel {
     return mapRun(slot: slot, frame: frame, address: address, rightsAndCount: rightsAndCount, table: table)
   }
 
-  /// The usual case: one page, of the caller's own memory, on which there is no restriction, into the caller's own page table. False in every
-  /// other case, and then nothing was changed: `mapRun` decides, which makes the same checks one by one.
-  @inline(__always) private func mapOwn(
+  /// The usual case of `mapRun`: one page, of the caller's own memory, on which there is no restriction, into the
+  /// caller's own page table. False in every other case, and then nothing was changed: `mapRun` decides. Both make the
+  /// same checks, here folded together: change both. `TwinTests` runs them on the same states.
+  @inline(__always) func mapOwn(
     slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
   ) -> Bool {
     let environment = processor.value.environment & UInt32(BooksLayout.environments &- 1)
@@ -42,8 +43,8 @@ extension Kernel {
     return true
   }
 
-  /// `CallNumber.frameMap` in general.
-  @inline(never) private func mapRun(
+  /// `CallNumber.frameMap` in general. Its usual case is `mapOwn`: change both.
+  @inline(never) func mapRun(
     slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
   ) -> CallResult {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
@@ -98,7 +99,8 @@ extension Kernel {
     return limit &- UInt64(bitPattern: Int64(-index))
   }
 
-  /// `CallNumber.frameUnmap`.
+  /// `CallNumber.frameUnmap`. One page of the caller's own page table is done here, everything else by `unmapRun`, which
+  /// makes the same checks: change both. `TwinTests` runs them on the same states.
   @inline(__always) public func frameUnmap(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
     guard table == Handle.own, count <= 1 else { return unmapRun(address: address, count: count, table: table) }
@@ -116,8 +118,9 @@ extension Kernel {
     return CallResult(1)
   }
 
-  /// A run, or another environment's page table.
-  @inline(never) private func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
+  /// `CallNumber.frameUnmap` in general: a run, or another environment's page table. The caller has checked the address.
+  /// The usual case is in `frameUnmap`: change both.
+  @inline(never) func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     let target: UInt32
     do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
