@@ -39,7 +39,7 @@ extension Kernel {
     // Safe: the hardware vouches for the entry, and tells all ones where there is none.
     guard unsafe hardware.load(entry: place) & PageEntry.present == 0 else { return false }
     unsafe place.pointee = frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
-    record.value.references &+= 1
+    record.value.addReference()
     return true
   }
 
@@ -63,7 +63,7 @@ extension Kernel {
     guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
     if owner != current || target != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target) }
     unsafe place.pointee = pageEntry(frame: index, rights: rights)
-    frames[index].references &+= 1
+    frames[index].addReference()
     let count = rightsAndCount &>> 32
     return count > 1 ? unsafe CallResult(mapMore(index, place, address: address, count: count)) : CallResult(1)
   }
@@ -92,7 +92,7 @@ extension Kernel {
       else { break }
       entry &+= AddressMap.pageSize
       unsafe end[index] = entry
-      unsafe next.pointee.references &+= 1
+      unsafe next.pointee.addReference()
       unsafe next += 1
       index &+= 1
     } while index != 0
@@ -112,7 +112,7 @@ extension Kernel {
     let record = frames.cell(at: UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12))
     guard record.value.kind != FrameKind.environmentPage.rawValue else { return refuse(.badAddress) }
     unsafe place.pointee = 0
-    record.value.references &-= 1
+    record.value.removeReference()
     hardware.invalidate(page: address)
     if header.value.processorCount > 1 { forgetElsewhere(processor.value.activeRoot) }
     return CallResult(1)
@@ -139,7 +139,7 @@ extension Kernel {
       // An address in an entry, less its last seven bits, is 32 times the frame's number: where its record is.
       let record = unsafe Cell<FrameRecord>(records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 7))
       guard record.value.kind != FrameKind.environmentPage.rawValue else { break }
-      record.value.references &-= 1
+      record.value.removeReference()
       unsafe next.pointee = 0
       unsafe next += 1
     } while unsafe next != end

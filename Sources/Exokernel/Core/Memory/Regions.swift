@@ -22,7 +22,7 @@ extension Kernel {
     guard frames[number].pins < UInt16.max &- 64 else { return refuse(.busy) }
     guard hasRoom(current, .regions), let index = freeRegion() else { return refuse(.exhausted) }
     let generation = regions[index].generation &+ 1
-    frames[number].pins &+= 1
+    frames[number].pin()
     regions[index] = RegionRecord(
       guardName: wanted.guardName, generation: generation, ownerPlusOne: current &+ 1,
       frame: number, offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: count))
@@ -63,7 +63,7 @@ extension Kernel {
   }
 
   func unbindRegion(_ index: UInt32) {
-    frames[regions[index].frame].pins &-= 1
+    frames[regions[index].frame].unpin()
     discharge(regions[index].ownerPlusOne &- 1, .regions)
     regions[index].ownerPlusOne = 0
   }

@@ -43,7 +43,7 @@ extension Kernel {
       environments[index].pageAddress = page
       if let entry = unsafe entry {
         unsafe entry.pointee = pageEntry(frame: environments[index].environmentPage, rights: .read | .write)
-        frames[environments[index].environmentPage].references = 1
+        frames[environments[index].environmentPage].addReference()
       }
       fill(place, capabilities[self.slot(CapabilitySlot.own, of: index)])
       return CallResult(environments[index].handle)
@@ -67,7 +67,7 @@ extension Kernel {
         guard let mapping = unsafe entryPlace(index, environments[index].pageAddress) else { throw .noPageTable }
         guard unsafe mapping.pointee & PageEntry.present == 0 else { throw .busy }
         unsafe mapping.pointee = pageEntry(frame: page, rights: .read | .write)
-        frames[page].references = 1
+        frames[page].addReference()
       }
       environments[index].savedInstructionPointer = entry
       environments[index].savedStackPointer = stack

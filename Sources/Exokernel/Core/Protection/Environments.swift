@@ -33,7 +33,7 @@ extension Kernel {
     guard let page = takeFrame(nil, identity, guardName: name) else { return false }
     if let shared {
       let root = environments[shared].rootTable
-      frames[root].references &+= 1
+      frames[root].addReference()
       environments[index].rootTable = root
       own.value.sharing |= 1 &<< UInt64(index) | 1 &<< UInt64(shared)
     } else {
@@ -43,7 +43,7 @@ extension Kernel {
         returnFrame(page)
         return false
       }
-      frames[root].references = 1
+      frames[root].addReference()
       environments[index].rootTable = root
       fillRoot(UInt64(root) &<< 12)
     }

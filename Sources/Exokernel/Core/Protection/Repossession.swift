@@ -144,7 +144,7 @@ extension Kernel {
   /// Removes a mapping of a frame; takes the frame where it was the last one, and returns true then.
   private func dropMapping(of environment: UInt32, _ table: UInt64, _ address: UInt64, _ frame: UInt32) -> Bool {
     setTableEntry(table, address &>> 12, 0)
-    frames[frame].references &-= 1
+    frames[frame].removeReference()
     forgetTranslations(environment, address)
     guard frames[frame].references == 0 else { return false }
     returnFrame(frame)

@@ -143,7 +143,7 @@ extension Kernel {
 
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
     diskDrivers[driver].freeRequests = free & (free &- 1)
-    frames[target].pins &+= 1
+    frames[target].pin()
     extents[index].inFlight &+= 1
     diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
       frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
@@ -195,7 +195,7 @@ extension Kernel {
     guard request < DiskDriver.requests, free & (1 &<< request) == 0 else { return }
     driver.value.freeRequests = free | 1 &<< request
     let record = diskRequests.cell(at: index &* DiskDriver.requests &+ request)
-    frames.cell(at: record.value.frame).value.pins &-= 1
+    frames.cell(at: record.value.frame).value.unpin()
     extents.cell(at: record.value.extent).value.inFlight &-= 1
     header.value.counters.blocks &+= 1
     let environment = UInt32(record.value.environment)

@@ -51,9 +51,9 @@ extension Kernel {
       return refuse(.badProgram)
     }
 
-    frames[control].pins &+= 1
+    frames[control].pin()
     for position in 0..<frameCount {
-      frames[ringFrames[base &+ position]].pins &+= 1
+      frames[ringFrames[base &+ position]].pin()
     }
     ringBindings[index] = RingBinding(
       control: UInt64(control) &<< 12, mask: UInt32(truncatingIfNeeded: slots &- 1), producer: 0, filter: program)
@@ -84,8 +84,8 @@ extension Kernel {
 
   func unbindFilter(_ index: UInt32) {
     let base = index &* RingBinding.maximumFrames
-    frames[filters[index].ringFrame].pins &-= 1
-    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].pins &-= 1 }
+    frames[filters[index].ringFrame].unpin()
+    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].unpin() }
     discharge(filters[index].ownerPlusOne &- 1, .filters)
     filters[index].ownerPlusOne = 0
     // Packets go past every record below this count, so it does not stay at its highest.
