@@ -33,7 +33,7 @@ extension Kernel {
         let wanted = UInt64(block.quotas[kind]) &+ (kind == Int(ResourceKind.environments.rawValue) ? 1 : 0)
         guard UInt64(quota.used) &+ wanted <= UInt64(quota.limit) else { throw .exhausted }
       }
-      guard header.value.freeFrames >= 2, let index = freeEnvironment() else { throw .exhausted }
+      guard header.value.freeFrames >= 2, let index = environments.firstFree() else { throw .exhausted }
 
       guard makeEnvironment(index, quotas: block.quotas, sharing: shared) else { throw .again }
       for kind in 0..<6 { environments[creator].quotas[kind].used &+= block.quotas[kind] }

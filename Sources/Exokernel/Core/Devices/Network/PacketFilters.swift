@@ -38,7 +38,7 @@ extension Kernel {
       count <= UInt64(FilterProgram.capacity)
     else { return refuse(.badArgument) }
     guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return refuse(.notPermitted) }
-    guard hasRoom(current, .filters), let index = freeFilter() else { return refuse(.exhausted) }
+    guard hasRoom(current, .filters), let index = filters.firstFree() else { return refuse(.exhausted) }
     // The frame numbers are copied before they are checked, so nothing can change in between.
     let base = index &* RingBinding.maximumFrames
     let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
@@ -69,15 +69,8 @@ extension Kernel {
 
   /// `CallNumber.filterUnbind`.
   public func filterUnbind(slot: UInt64, filter handle: UInt64) -> CallResult {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.filters), filters[index].ownerPlusOne != 0,
-      UInt64(filters[index].generation) == Handle.generation(handle)
-    else { return refuse(.noSuchResource) }
-    if let error = refusal(
-      slot, .allocate, guardName: filters[index].guardName)
-    {
-      return refuse(error)
-    }
+    guard let index = filters.index(of: handle) else { return refuse(.noSuchResource) }
+    if let error = refusal(slot, .allocate, guardName: filters[index].guardName) { return refuse(error) }
     unbindFilter(index)
     return .success
   }
@@ -102,14 +95,6 @@ extension Kernel {
       frames[index].pins < UInt16.max &- 64
     else { return nil }
     return index
-  }
-
-  private func freeFilter() -> UInt32? {
-    for index in 0..<filters.count
-    where filters[index].ownerPlusOne == 0 && filters[index].generation < Handle.generations {
-      return index
-    }
-    return nil
   }
 
   /// Bytes of the verified filters.
