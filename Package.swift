@@ -128,8 +128,12 @@ let package = Package(
       swiftSettings: tests),
     .testTarget(
       name: "ExokernelCoreTests",
-      dependencies: ["ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "RandomFixtures"],
+      dependencies: [
+        "ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "CRingZero", "GuestImages", "Hypervisor",
+        "RandomFixtures",
+      ],
       swiftSettings: tests),
+    .testTarget(name: "TreeTests", swiftSettings: tests),
     .testTarget(
       name: "DownloadedCodeTests", dependencies: ["DownloadedCode", "RandomFixtures"], swiftSettings: tests),
     .testTarget(

@@ -139,7 +139,7 @@ final class FakeMachine: Hardware {
 }
 
 /// One processor of a fake machine.
-struct FakeProcessor {
+struct FakeProcessor: Equatable {
   /// The page table in force.
   var root = FakeMachine.Place.template
   /// What the timer was last set to.

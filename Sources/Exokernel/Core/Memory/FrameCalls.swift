@@ -49,8 +49,7 @@ extension Kernel {
       return refuse(.notPermitted)
     }
     let index = UInt32(truncatingIfNeeded: frame)
-    frames[index].guardName = wanted.guardName
-    frames[index].identity.allowed = UInt8(truncatingIfNeeded: allowed)
+    frames[index].guardWith(wanted.guardName, allowed: UInt8(truncatingIfNeeded: allowed))
     return .success
   }
 
@@ -64,16 +63,7 @@ extension Kernel {
     guard frames[index].pins == 0 else { return refuse(.busy) }
     guard UInt32(frames[index].owner) == receiver || hasRoom(receiver, .frames) else { return refuse(.exhausted) }
     own.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
-    unlinkOwned(index, weight: 1)
-    frames[index].guardName = environments[receiver].guardName
-    frames[index].identity.owner = UInt8(truncatingIfNeeded: receiver)
-    linkOwned(index, to: receiver, weight: 1)
+    handOver(index, to: receiver, guardName: environments[receiver].guardName)
     return .success
-  }
-
-  /// One mapping less of the frame that `entry` names. Every frame of the machine has a record, those of the boot archive, too.
-  @inline(__always) func dropReference(_ entry: UInt64) {
-    let frame = (entry & PageEntry.addressMask) &>> 12
-    frames[UInt32(truncatingIfNeeded: frame)].references &-= 1
   }
 }

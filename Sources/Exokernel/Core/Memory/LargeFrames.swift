@@ -12,10 +12,7 @@ extension Kernel {
     guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .again : .exhausted) }
     var identity = identity(of: environment, capability)
     identity.kind = FrameKind.large.rawValue
-    frames[frame] = FrameRecord(
-      guardName: capability.guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0,
-      dirty: 1)
-    linkOwned(frame, to: environment, weight: FrameRecord.largeWeight)
+    giveLarge(frame, identity, guardName: capability.guardName)
     return CallResult(UInt64(frame))
   }
 
@@ -46,7 +43,7 @@ extension Kernel {
     let frame = header.value.largeHead
     guard frame != 0 else { return false }
     header.value.largeHead = frames[frame].next
-    frames[frame].dirty = 0
+    frames[frame].becomeUntouched()
     linkUntouched(frame..<frame &+ FrameRecord.largeWeight)
     return true
   }
@@ -72,10 +69,7 @@ extension Kernel {
   /// Gives a large frame back, to be cleared.
   func returnLarge(_ frame: UInt32) {
     unlinkOwned(frame, weight: FrameRecord.largeWeight)
-    frames[frame] = FrameRecord(
-      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0,
-      next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 2)
-    own.value.largeDirty = frame
+    linkDirty(frame)
     own.value.attention = 1
     // Another one may be half cleared: it goes on where it was, behind this one.
     own.value.largeCleaned = 0
@@ -90,7 +84,7 @@ extension Kernel {
     if own.value.largeCleaned == FrameRecord.largeWeight {
       own.value.largeCleaned = 0
       own.value.largeDirty = frames[frame].next
-      frames[frame].next = header.value.largeHead
+      frames[frame].link(before: header.value.largeHead)
       header.value.largeHead = frame
     }
     return own.value.largeDirty != 0
@@ -110,7 +104,7 @@ extension Kernel {
     guard tableEntry(directory, address &>> 21) & PageEntry.present == 0 else { return refuse(.busy) }
     if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
     setTableEntry(directory, address &>> 21, pageEntry(frame: index, rights: wanted) | PageEntry.large)
-    frames[index].references &+= 1
+    frames[index].addReference()
     return .success
   }
 

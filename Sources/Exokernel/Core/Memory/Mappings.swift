@@ -16,9 +16,10 @@ extension Kernel {
     return mapRun(slot: slot, frame: frame, address: address, rightsAndCount: rightsAndCount, table: table)
   }
 
-  /// The usual case: one page, of the caller's own memory, on which there is no restriction, into the caller's own page table. False in every
-  /// other case, and then nothing was changed: `mapRun` decides, which makes the same checks one by one.
-  @inline(__always) private func mapOwn(
+  /// The usual case of `mapRun`: one page, of the caller's own memory, on which there is no restriction, into the
+  /// caller's own page table. False in every other case, and then nothing was changed: `mapRun` decides. Both make the
+  /// same checks, here folded together: change both. `TwinTests` runs them on the same states.
+  @inline(__always) func mapOwn(
     slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
   ) -> Bool {
     let environment = processor.value.environment & UInt32(BooksLayout.environments &- 1)
@@ -38,12 +39,12 @@ extension Kernel {
     // Safe: the hardware vouches for the entry, and tells all ones where there is none.
     guard unsafe hardware.load(entry: place) & PageEntry.present == 0 else { return false }
     unsafe place.pointee = frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
-    record.value.references &+= 1
+    record.value.addReference()
     return true
   }
 
-  /// `CallNumber.frameMap` in general.
-  @inline(never) private func mapRun(
+  /// `CallNumber.frameMap` in general. Its usual case is `mapOwn`: change both.
+  @inline(never) func mapRun(
     slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
   ) -> CallResult {
     guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
@@ -62,7 +63,7 @@ extension Kernel {
     guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
     if owner != current || target != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target) }
     unsafe place.pointee = pageEntry(frame: index, rights: rights)
-    frames[index].references &+= 1
+    frames[index].addReference()
     let count = rightsAndCount &>> 32
     return count > 1 ? unsafe CallResult(mapMore(index, place, address: address, count: count)) : CallResult(1)
   }
@@ -91,14 +92,15 @@ extension Kernel {
       else { break }
       entry &+= AddressMap.pageSize
       unsafe end[index] = entry
-      unsafe next.pointee.references &+= 1
+      unsafe next.pointee.addReference()
       unsafe next += 1
       index &+= 1
     } while index != 0
     return limit &- UInt64(bitPattern: Int64(-index))
   }
 
-  /// `CallNumber.frameUnmap`.
+  /// `CallNumber.frameUnmap`. One page of the caller's own page table is done here, everything else by `unmapRun`, which
+  /// makes the same checks: change both. `TwinTests` runs them on the same states.
   @inline(__always) public func frameUnmap(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
     guard table == Handle.own, count <= 1 else { return unmapRun(address: address, count: count, table: table) }
@@ -110,14 +112,15 @@ extension Kernel {
     let record = frames.cell(at: UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12))
     guard record.value.kind != FrameKind.environmentPage.rawValue else { return refuse(.badAddress) }
     unsafe place.pointee = 0
-    record.value.references &-= 1
+    record.value.removeReference()
     hardware.invalidate(page: address)
     if header.value.processorCount > 1 { forgetElsewhere(processor.value.activeRoot) }
     return CallResult(1)
   }
 
-  /// A run, or another environment's page table.
-  @inline(never) private func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
+  /// `CallNumber.frameUnmap` in general: a run, or another environment's page table. The caller has checked the address.
+  /// The usual case is in `frameUnmap`: change both.
+  @inline(never) func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     let target: UInt32
     do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
@@ -136,7 +139,7 @@ extension Kernel {
       // An address in an entry, less its last seven bits, is 32 times the frame's number: where its record is.
       let record = unsafe Cell<FrameRecord>(records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 7))
       guard record.value.kind != FrameKind.environmentPage.rawValue else { break }
-      record.value.references &-= 1
+      record.value.removeReference()
       unsafe next.pointee = 0
       unsafe next += 1
     } while unsafe next != end

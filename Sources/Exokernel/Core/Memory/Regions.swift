@@ -20,9 +20,9 @@ extension Kernel {
     let number = UInt32(truncatingIfNeeded: frame)
     guard UInt32(frames[number].owner) == current else { return refuse(.notPermitted) }
     guard frames[number].pins < UInt16.max &- 64 else { return refuse(.busy) }
-    guard hasRoom(current, .regions), let index = freeRegion() else { return refuse(.exhausted) }
+    guard hasRoom(current, .regions), let index = regions.firstFree() else { return refuse(.exhausted) }
     let generation = regions[index].generation &+ 1
-    frames[number].pins &+= 1
+    frames[number].pin()
     regions[index] = RegionRecord(
       guardName: wanted.guardName, generation: generation, ownerPlusOne: current &+ 1,
       frame: number, offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: count))
@@ -30,25 +30,10 @@ extension Kernel {
     return CallResult(Handle.of(index, generation: generation))
   }
 
-  private func freeRegion() -> UInt32? {
-    for index in 0..<regions.count
-    where regions[index].ownerPlusOne == 0 && regions[index].generation < Handle.generations {
-      return index
-    }
-    return nil
-  }
-
   /// The region that `handle` names, where the capability in `slot` dominates its guard with `rights`.
   private func region(_ handle: UInt64, slot: UInt64, _ rights: Rights) throws(CallError) -> UInt32 {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.regions), regions[index].ownerPlusOne != 0,
-      UInt64(regions[index].generation) == Handle.generation(handle)
-    else { throw .noSuchResource }
-    if let error = refusal(
-      slot, rights, guardName: regions[index].guardName)
-    {
-      throw error
-    }
+    guard let index = regions.index(of: handle) else { throw .noSuchResource }
+    if let error = refusal(slot, rights, guardName: regions[index].guardName) { throw error }
     return index
   }
 
@@ -63,7 +48,7 @@ extension Kernel {
   }
 
   func unbindRegion(_ index: UInt32) {
-    frames[regions[index].frame].pins &-= 1
+    frames[regions[index].frame].unpin()
     discharge(regions[index].ownerPlusOne &- 1, .regions)
     regions[index].ownerPlusOne = 0
   }

@@ -43,7 +43,7 @@ extension Kernel {
       guard let taken = takeFrame(nil, identity, guardName: name) else {
         throw header.value.freeFrames == 0 ? .exhausted : .again
       }
-      frames[taken].references = 1
+      frames[taken].addReference()
       return taken
     }
     let index = UInt32(truncatingIfNeeded: frame)
@@ -53,13 +53,11 @@ extension Kernel {
     }
     if owner != target {
       guard hasRoom(target, .frames) else { throw .exhausted }
-      unlinkOwned(index, weight: 1)
-      linkOwned(index, to: target, weight: 1)
+      handOver(index, to: target, guardName: name)
     }
     hardware.clear(frame: frame &<< 12)
-    frames[index].guardName = name
-    frames[index].identity = identity
-    frames[index].references = 1
+    frames[index].become(identity, guardName: name)
+    frames[index].addReference()
     return index
   }
 
@@ -93,7 +91,7 @@ extension Kernel {
         break
       }
       unsafe place[index] = pageEntry(frame: frame, rights: .read | .write)
-      frames[frame].references = 1
+      frames[frame].addReference()
       index &+= 1
     }
     return CallResult(UInt64(index))

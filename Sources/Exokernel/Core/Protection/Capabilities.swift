@@ -1,6 +1,7 @@
 import ExokernelABI
 
-// Looking capabilities up. Every call that names a resource comes here first: the slot, the resource's guard, the right.
+// Looks up the caller's capabilities. Most calls check with `refusal` here, or with `permits` in Memory/Frames.swift; calls
+// that allocate check the right only; `mapOwn` and `callSleeper` repeat the test inline, because they are called most.
 extension Kernel {
   /// The capability in `slot` of the running environment, if the slot holds one.
   @inline(__always) func capability(_ slot: UInt64) -> Capability? {
@@ -26,29 +27,16 @@ extension Kernel {
   }
 
   /// The environment that `handle` names, if it has not ended.
-  @inline(__always) func environment(_ handle: UInt64) -> UInt32? {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.environments) else { return nil }
-    let record = environments.cell(at: index)
-    guard record.value.handle == handle, isLive(index) else { return nil }
-    return index
-  }
+  @inline(__always) func environment(_ handle: UInt64) -> UInt32? { environments.index(of: handle) }
 
   /// True for an environment that was created and has not ended.
-  @inline(__always) func isLive(_ index: UInt32) -> Bool {
-    let state = environments[index].state
-    return state != EnvironmentState.free.rawValue && state != EnvironmentState.ended.rawValue
-  }
+  @inline(__always) func isLive(_ index: UInt32) -> Bool { environments[index].isInUse }
 
   /// The environment that `handle` names, where the capability in `slot` dominates its guard with `rights`.
   @inline(__always) func environment(_ handle: UInt64, slot: UInt64, _ rights: Rights) throws(CallError) -> UInt32 {
     guard let index = environment(handle) else { throw .noSuchResource }
     let record = environments.cell(at: index)
-    if let error = refusal(
-      slot, rights, guardName: record.value.guardName)
-    {
-      throw error
-    }
+    if let error = refusal(slot, rights, guardName: record.value.guardName) { throw error }
     return index
   }
 

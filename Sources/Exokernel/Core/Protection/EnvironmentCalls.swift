@@ -33,7 +33,7 @@ extension Kernel {
         let wanted = UInt64(block.quotas[kind]) &+ (kind == Int(ResourceKind.environments.rawValue) ? 1 : 0)
         guard UInt64(quota.used) &+ wanted <= UInt64(quota.limit) else { throw .exhausted }
       }
-      guard header.value.freeFrames >= 2, let index = freeEnvironment() else { throw .exhausted }
+      guard header.value.freeFrames >= 2, let index = environments.firstFree() else { throw .exhausted }
 
       guard makeEnvironment(index, quotas: block.quotas, sharing: shared) else { throw .again }
       for kind in 0..<6 { environments[creator].quotas[kind].used &+= block.quotas[kind] }
@@ -43,7 +43,7 @@ extension Kernel {
       environments[index].pageAddress = page
       if let entry = unsafe entry {
         unsafe entry.pointee = pageEntry(frame: environments[index].environmentPage, rights: .read | .write)
-        frames[environments[index].environmentPage].references = 1
+        frames[environments[index].environmentPage].addReference()
       }
       fill(place, capabilities[self.slot(CapabilitySlot.own, of: index)])
       return CallResult(environments[index].handle)
@@ -67,7 +67,7 @@ extension Kernel {
         guard let mapping = unsafe entryPlace(index, environments[index].pageAddress) else { throw .noPageTable }
         guard unsafe mapping.pointee & PageEntry.present == 0 else { throw .busy }
         unsafe mapping.pointee = pageEntry(frame: page, rights: .read | .write)
-        frames[page].references = 1
+        frames[page].addReference()
       }
       environments[index].savedInstructionPointer = entry
       environments[index].savedStackPointer = stack

@@ -42,6 +42,8 @@ vectors:
 
 # ---------------------------------------------------------------- kernel calls
 # These entries follow the vectors, so that tables.S knows where they are: the processor comes here without a jump.
+# A call comes in four ways, which do the same: by `entry_call` or `entry_syscall`, and without the lock by
+# `entry_call_alone` or `entry_syscall_alone`. Change all; `CallEntryTests` executes them on the same registers.
 
 # What interrupts and exceptions find in the registers that functions may change.
 .macro save_interrupted
@@ -191,9 +193,11 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   .cfi_endproc
   resume_interrupted
 
-# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is over; nothing else to
-# do; somebody else has positions; the environment takes the upcall. It touches nothing that is shared, so it needs no lock. `kernel_timer`
-# serves every other case, and makes the same checks one by one.
+# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is
+# over; nothing else to do; somebody else has positions; the environment takes the upcall. It touches nothing that is
+# shared, so it needs no lock. `kernel_timer` serves every other case by `sliceEnded` and `epilogue`
+# (Core/CPU/SliceEnds.swift), which make the same checks one by one: change both. `TimerEntryTests` executes these
+# instructions and `sliceEnded` on the same states.
 .set FROM_RING_3, 40 + 24               # from the stack pointer to ProcessorState, after an interrupt of ring 3 and three pushes
 .org vectors + ENTRY_TIMER
 .globl entry_timer

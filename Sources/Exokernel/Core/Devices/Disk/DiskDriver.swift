@@ -68,7 +68,7 @@ extension Kernel {
     let record = disks[UInt32(truncatingIfNeeded: disk)]
     guard record.readOnly == 0 || !wanted.contains(.write) else { return refuse(.notPermitted) }
     guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return refuse(.badArgument) }
-    guard hasRoom(current, .extents), let index = freeExtent() else { return refuse(.exhausted) }
+    guard hasRoom(current, .extents), let index = extents.firstFree() else { return refuse(.exhausted) }
     let generation = extents[index].generation &+ 1
     extents[index] = ExtentRecord(
       first: first, count: count, guardName: environments[current].guardName,
@@ -78,26 +78,9 @@ extension Kernel {
     return CallResult(Handle.of(index, generation: generation))
   }
 
-  private func freeExtent() -> UInt32? {
-    for index in 0..<extents.count
-    where extents[index].count == 0 && extents[index].inFlight == 0 && extents[index].generation < Handle.generations {
-      return index
-    }
-    return nil
-  }
-
-  /// The extent that `handle` names; nil where it is out of date.
-  @inline(__always) private func extent(_ handle: UInt64) -> UInt32? {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.extents) else { return nil }
-    let record = extents.cell(at: index)
-    guard record.value.count != 0, UInt64(record.value.generation) == Handle.generation(handle) else { return nil }
-    return index
-  }
-
   /// `CallNumber.extentUnbind`.
   public func extentUnbind(slot: UInt64, extent handle: UInt64) -> CallResult {
-    guard let index = extent(handle) else { return refuse(.noSuchResource) }
+    guard let index = extents.index(of: handle) else { return refuse(.noSuchResource) }
     if let error = refusal(
       slot, .allocate, guardName: extents[index].guardName)
     {
@@ -118,7 +101,7 @@ extension Kernel {
   public func blockSubmit(slotAndExtent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64)
     -> CallResult
   {
-    guard let index = extent(slotAndExtent &>> 32) else { return refuse(.noSuchResource) }
+    guard let index = extents.index(of: slotAndExtent &>> 32) else { return refuse(.noSuchResource) }
     let environment = current
     let binding = extents[index]
     let count = operation & 0xffff_ffff
@@ -143,7 +126,7 @@ extension Kernel {
 
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
     diskDrivers[driver].freeRequests = free & (free &- 1)
-    frames[target].pins &+= 1
+    frames[target].pin()
     extents[index].inFlight &+= 1
     diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
       frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
@@ -195,7 +178,7 @@ extension Kernel {
     guard request < DiskDriver.requests, free & (1 &<< request) == 0 else { return }
     driver.value.freeRequests = free | 1 &<< request
     let record = diskRequests.cell(at: index &* DiskDriver.requests &+ request)
-    frames.cell(at: record.value.frame).value.pins &-= 1
+    frames.cell(at: record.value.frame).value.unpin()
     extents.cell(at: record.value.extent).value.inFlight &-= 1
     header.value.counters.blocks &+= 1
     let environment = UInt32(record.value.environment)

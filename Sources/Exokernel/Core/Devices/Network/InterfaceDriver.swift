@@ -97,7 +97,7 @@ extension Kernel {
     for _ in 0..<pieces {
       let entry = table &+ UInt64(descriptor) &* 16
       let address: UInt64 = get(entry)
-      frames[UInt32(truncatingIfNeeded: address &>> 12)].pins &+= 1
+      frames[UInt32(truncatingIfNeeded: address &>> 12)].pin()
       descriptor = get(entry &+ 14)
     }
     interfaceDrivers[driver].freeDescriptor = following
@@ -157,7 +157,7 @@ extension Kernel {
       descriptor = get(table &+ UInt64(descriptor) &* 16 &+ 14)
       let address: UInt64 = get(table &+ UInt64(descriptor) &* 16)
       let frame = UInt32(truncatingIfNeeded: address &>> 12)
-      frames[frame].pins &-= 1
+      frames[frame].unpin()
       flags = get(table &+ UInt64(descriptor) &* 16 &+ 12)
       count &+= 1
     }

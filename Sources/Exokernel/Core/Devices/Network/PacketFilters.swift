@@ -38,7 +38,7 @@ extension Kernel {
       count <= UInt64(FilterProgram.capacity)
     else { return refuse(.badArgument) }
     guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return refuse(.notPermitted) }
-    guard hasRoom(current, .filters), let index = freeFilter() else { return refuse(.exhausted) }
+    guard hasRoom(current, .filters), let index = filters.firstFree() else { return refuse(.exhausted) }
     // The frame numbers are copied before they are checked, so nothing can change in between.
     let base = index &* RingBinding.maximumFrames
     let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
@@ -51,9 +51,9 @@ extension Kernel {
       return refuse(.badProgram)
     }
 
-    frames[control].pins &+= 1
+    frames[control].pin()
     for position in 0..<frameCount {
-      frames[ringFrames[base &+ position]].pins &+= 1
+      frames[ringFrames[base &+ position]].pin()
     }
     ringBindings[index] = RingBinding(
       control: UInt64(control) &<< 12, mask: UInt32(truncatingIfNeeded: slots &- 1), producer: 0, filter: program)
@@ -69,23 +69,16 @@ extension Kernel {
 
   /// `CallNumber.filterUnbind`.
   public func filterUnbind(slot: UInt64, filter handle: UInt64) -> CallResult {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.filters), filters[index].ownerPlusOne != 0,
-      UInt64(filters[index].generation) == Handle.generation(handle)
-    else { return refuse(.noSuchResource) }
-    if let error = refusal(
-      slot, .allocate, guardName: filters[index].guardName)
-    {
-      return refuse(error)
-    }
+    guard let index = filters.index(of: handle) else { return refuse(.noSuchResource) }
+    if let error = refusal(slot, .allocate, guardName: filters[index].guardName) { return refuse(error) }
     unbindFilter(index)
     return .success
   }
 
   func unbindFilter(_ index: UInt32) {
     let base = index &* RingBinding.maximumFrames
-    frames[filters[index].ringFrame].pins &-= 1
-    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].pins &-= 1 }
+    frames[filters[index].ringFrame].unpin()
+    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].unpin() }
     discharge(filters[index].ownerPlusOne &- 1, .filters)
     filters[index].ownerPlusOne = 0
     // Packets go past every record below this count, so it does not stay at its highest.
@@ -102,14 +95,6 @@ extension Kernel {
       frames[index].pins < UInt16.max &- 64
     else { return nil }
     return index
-  }
-
-  private func freeFilter() -> UInt32? {
-    for index in 0..<filters.count
-    where filters[index].ownerPlusOne == 0 && filters[index].generation < Handle.generations {
-      return index
-    }
-    return nil
   }
 
   /// Bytes of the verified filters.
