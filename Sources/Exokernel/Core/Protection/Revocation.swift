@@ -35,11 +35,11 @@ extension Kernel {
   }
 
   /// `CallNumber.revoke`.
-  public func revoke(slot: UInt64, environment handle: UInt64, kindAndCount: UInt64, deadline: UInt64) -> CallResult {
+  public func revoke(_ call: RevokeArguments) -> CallResult {
     do throws(CallError) {
-      let index = try environment(handle, slot: slot, .revoke)
-      let kind = kindAndCount & 0xffff_ffff
-      let count = kindAndCount &>> 32
+      let index = try environment(call.environment, slot: call.slot, .revoke)
+      let kind = call.kind
+      let count = call.count
       guard kind <= ResourceKind.filters.rawValue, count >= 1, count <= EnvironmentPage.repossessionCapacity else {
         throw .badArgument
       }
@@ -48,7 +48,7 @@ extension Kernel {
       let number = UInt32(truncatingIfNeeded: count)
       guard number <= owned else { throw .exhausted }
       revocations[index] = RevocationRequest(
-        deadline: deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind),
+        deadline: call.deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind),
         address: AddressMap.largePages, frame: 0, count: number, stage: 1, taken: 0,
         mappings: 0, next: 0)
       own.value.pressed |= 1 &<< UInt64(index)
@@ -57,7 +57,7 @@ extension Kernel {
       page.value.repossessed = 0
       page.value.revocationKind = kind
       page.value.revocationCount = count
-      page.value.revocationDeadline = deadline
+      page.value.revocationDeadline = call.deadline
       // Who sleeps is told, too.
       countEvent(of: index)
       return .success
