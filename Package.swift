@@ -42,12 +42,17 @@ let package = Package(
     .target(
       name: "ExokernelCore", dependencies: ["ExokernelABI", "DownloadedCode", "VirtioLayout"],
       path: "Sources/Exokernel/Core", swiftSettings: guest),
+    .target(name: "CallList", path: "Sources/Exokernel/CallList", swiftSettings: strict),
+    .executableTarget(
+      name: "GenerateCalls", dependencies: ["CallList"], path: "Sources/Exokernel/GenerateCalls",
+      swiftSettings: strict),
     .systemLibrary(name: "CRingZero", path: "Sources/Exokernel/CRingZero"),
     .target(
       name: "RingZero", dependencies: ["ExokernelCore", "CRingZero"], path: "Sources/Exokernel/RingZero",
       exclude: [
-        "Entry/calls.S", "Entry/entries.S", "Entry/exits.S", "Entry/gates.S", "Entry/lock.S", "Entry/lock.inc",
-        "Start/kernel.ld", "Start/rings.S", "Start/start.S", "Start/tables.S", "layout.inc", "memory.S",
+        "Entry/Generated/call_table.S", "Entry/entries.S", "Entry/exits.S", "Entry/gates.S", "Entry/lock.S",
+        "Entry/lock.inc", "Start/kernel.ld", "Start/rings.S", "Start/start.S", "Start/tables.S", "layout.inc",
+        "memory.S",
       ],
       swiftSettings: guest),
 
@@ -56,7 +61,7 @@ let package = Package(
     .target(
       name: "LibOS", dependencies: ["ExokernelABI", "DownloadedCode", "CLibOS"], path: "Sources/GuestLibOS/LibOS",
       exclude: [
-        "Calls/calls.S", "Calls/gate.inc", "Memory/memory.S", "Messages/transfers.S", "Start/program.ld",
+        "Calls/gate.S", "Calls/gate.inc", "Memory/memory.S", "Messages/transfers.S", "Start/program.ld",
         "Start/start.S",
         "Threads/threads.S", "Upcalls/upcalls.S",
       ], swiftSettings: guest),
@@ -105,7 +110,7 @@ let package = Package(
     .executableTarget(
       name: "xokvm",
       dependencies: [
-        "CLinux", "CodeMap", "Hypervisor", "GuestImages", "BootArchive", "ExokernelABI",
+        "CLinux", "CodeMap", "Hypervisor", "GuestImages", "BootArchive", "CallList", "ExokernelABI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -129,11 +134,13 @@ let package = Package(
     .testTarget(
       name: "ExokernelCoreTests",
       dependencies: [
-        "ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "CRingZero", "GuestImages", "Hypervisor",
-        "RandomFixtures",
+        "CallList", "ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "CRingZero", "GuestImages",
+        "Hypervisor", "RandomFixtures",
       ],
       swiftSettings: tests),
     .testTarget(name: "TreeTests", swiftSettings: tests),
+    .testTarget(
+      name: "CallListTests", dependencies: ["CallList", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
       name: "DownloadedCodeTests", dependencies: ["DownloadedCode", "RandomFixtures"], swiftSettings: tests),
     .testTarget(

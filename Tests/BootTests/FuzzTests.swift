@@ -28,12 +28,24 @@ struct FuzzTests {
   func numbers() {
     let largest = UInt64.max
     let lines = [
-      "[1 fuzz] fuzz: \(largest) calls, \(largest) accepted, seed 5, 1 environments, kinds 0x5",
-      "[2 fuzz] fuzz: 3 calls, 4 accepted, seed 5, 1 environments, kinds 0xa",
+      "[1 fuzz] fuzz: \(largest) calls, \(largest) accepted, seed 5, 1 environments, kinds 0x5,0x0,0x0,0x0",
+      "[2 fuzz] fuzz: 3 calls, 4 accepted, seed 5, 1 environments, kinds 0xa,0x1",
       "[3 fuzz] fuzz: many calls, 4 accepted, seed 5, 1 environments, kinds 0x10",
     ]
     let totals = FuzzCommand.totals(lines)
-    #expect(totals.calls == 2 && totals.accepted == 3 && totals.kinds == 0xf)
+    #expect(totals.calls == 2 && totals.accepted == 3 && totals.kinds == [0, 1, 2, 3, 64])
+    #expect(FuzzCommand.missing(Set(2..<1000)) == ", but not null, exit")
+    #expect(FuzzCommand.missing(Set(0..<1000)) == "")
+  }
+
+  @Test("are told in words where one of them returns what no call may")
+  func violation() {
+    let line: Substring = "call 30 with 0x500000 0x1 0xffffffff 0x0 0x7 returned 0x41, seed 5"
+    #expect(
+      FuzzCommand.decoded(line) == "frameUnmap(address: 0x500000, count: 1, table: own) returned 0x41, seed 5")
+    for other: Substring in ["no memory", "call many with 1 2 3 4 5 returned 0x0, seed 5", ""] {
+      #expect(FuzzCommand.decoded(other) == String(other))
+    }
   }
 
   @Test("bring down a kernel that has a mistake, and the command says where and how to see it again")

@@ -196,7 +196,7 @@ struct AssemblyConstantTests {
 
   @Test("the call table has the calls in the order of their numbers")
   func callTable() throws {
-    let table = try lines(ringZero.appending(path: "Entry/calls.S")).filter { $0.contains(" .quad ") }
+    let table = try lines(ringZero.appending(path: "Entry/Generated/call_table.S")).filter { $0.contains(" .quad ") }
     let entries = table.flatMap { line in
       line.drop { $0 != "c" }.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }

@@ -60,7 +60,11 @@ struct LayerTests {
     for path in SourceTree.files(under: "Sources", extensions: ["swift"]) {
       let folders = path.split(separator: "/")
       let own = try #require(Self.layers[String(folders[1])], "\(path) belongs to no layer")
-      for match in try SourceTree.text(path).matches(of: /(?m)^\s*(?:@\w+ |public |package )*import (?:\w+ )?(\w+)/) {
+      for line in try SourceTree.text(path).split(separator: "\n") {
+        let words = line.drop { $0 == " " }
+        // Imports stand before the first declaration; behind it, a line may look like one inside of a text.
+        if words.hasPrefix("//") || words.hasPrefix("#") { continue }
+        guard let match = words.firstMatch(of: /^(?:@\w+ |public |package )*import (?:\w+ )?(\w+)/) else { break }
         let module = String(match.output.1)
         #expect(layers[module] ?? 0 <= own, "\(path) imports \(module), which lies above it")
       }

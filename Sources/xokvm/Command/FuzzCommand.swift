@@ -1,4 +1,5 @@
 import ArgumentParser
+import CallList
 import ExokernelABI
 import GuestImages
 import Hypervisor
@@ -65,14 +66,32 @@ struct FuzzCommand: ParsableCommand {
     let totals = Self.totals(lines)
     print(
       "fuzz: \(totals.calls) calls, \(totals.accepted) accepted, seed \(seed): nobody was harmed, the books agree; "
-        + "\(totals.kinds.nonzeroBitCount) of \(CallNumber.count) kinds of calls were accepted at least once")
+        + "\(totals.kinds.count) of \(CallNumber.count) kinds of calls were accepted at least once"
+        + Self.missing(totals.kinds))
   }
 
   /// What the programs tell, all together. They are the guest's numbers, and a call may have changed them: no sum of them is a trap.
-  static func totals(_ lines: [String]) -> (calls: UInt64, accepted: UInt64, kinds: UInt64) {
-    (1...programs).compactMap { report(of: $0, lines) }.reduce((calls: 0, accepted: 0, kinds: 0)) {
-      ($0.calls &+ $1.calls, $0.accepted &+ $1.accepted, $0.kinds | $1.kinds)
+  static func totals(_ lines: [String]) -> (calls: UInt64, accepted: UInt64, kinds: Set<Int>) {
+    (1...programs).compactMap { report(of: $0, lines) }.reduce((calls: 0, accepted: 0, kinds: [])) {
+      ($0.calls &+ $1.calls, $0.accepted &+ $1.accepted, $0.kinds.union($1.kinds))
     }
+  }
+
+  /// Names the calls that are not among `kinds`.
+  static func missing(_ kinds: Set<Int>) -> String {
+    let names = CallList.all.filter { !kinds.contains($0.number) }.map(\.name)
+    return names.isEmpty ? "" : ", but not \(names.joined(separator: ", "))"
+  }
+
+  /// What a program tells of a call that returned what no call may, `call NUMBER with FIVE ARGUMENTS returned RESULT,
+  /// ...`, with the call in words; anything else as it is.
+  static func decoded(_ line: Substring) -> String {
+    let words = line.split(separator: " ")
+    guard words.count > 9, words[0] == "call", words[2] == "with", words[8] == "returned", let number = UInt64(words[1])
+    else { return String(line) }
+    let registers = words[3..<8].map { UInt64($0.dropFirst(2), radix: 16) ?? 0 }
+    let rest = words[8...].joined(separator: " ")
+    return "\(CallDecoder.text(number: number, registers: registers)) \(rest)"
   }
 
   /// Why this is no success; nil where it is one.
@@ -84,7 +103,7 @@ struct FuzzCommand: ParsableCommand {
     if case .failed(let failure) = outcome { return failure.description }
     for program in 0...Self.programs {
       let prefix = "[\(program) fuzz] FAILED: "
-      if let line = lines.first(where: { $0.hasPrefix(prefix) }) { return String(line.dropFirst(prefix.utf8.count)) }
+      if let line = lines.first(where: { $0.hasPrefix(prefix) }) { return Self.decoded(line.dropFirst(prefix.count)) }
     }
     guard case .exited = outcome else { return "the machine did not end by itself (\(outcome.name))" }
     for program in 1...Self.programs where Self.report(of: program, lines) == nil {
@@ -96,14 +115,20 @@ struct FuzzCommand: ParsableCommand {
     return nil
   }
 
-  /// What `[PROGRAM fuzz] fuzz: CALLS calls, ACCEPTED accepted, ..., kinds 0xBITS` tells.
-  private static func report(of program: UInt64, _ lines: [String]) -> (calls: UInt64, accepted: UInt64, kinds: UInt64)?
-  {
+  /// What `[PROGRAM fuzz] fuzz: CALLS calls, ACCEPTED accepted, ..., kinds 0xBITS,0xBITS` tells: bit n of all words
+  /// together stands for call n.
+  private static func report(of program: UInt64, _ lines: [String]) -> (
+    calls: UInt64, accepted: UInt64, kinds: Set<Int>
+  )? {
     guard let line = lines.first(where: { $0.hasPrefix("[\(program) fuzz] fuzz: ") }) else { return nil }
     let words = line.split(separator: " ")
-    guard words.count > 6, let calls = UInt64(words[3]), let accepted = UInt64(words[5]), let bits = words.last,
-      let kinds = UInt64(bits.dropFirst(2), radix: 16)
+    guard words.count > 6, let calls = UInt64(words[3]), let accepted = UInt64(words[5]), let bits = words.last
     else { return nil }
+    var kinds: Set<Int> = []
+    for (index, text) in bits.split(separator: ",").enumerated() {
+      guard text.hasPrefix("0x"), let word = UInt64(text.dropFirst(2), radix: 16) else { return nil }
+      for bit in 0..<64 where word >> UInt64(bit) & 1 != 0 { kinds.insert(index * 64 + bit) }
+    }
     return (calls, accepted, kinds)
   }
 

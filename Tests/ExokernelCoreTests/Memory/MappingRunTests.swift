@@ -24,11 +24,11 @@ struct MappingRunTests {
     #expect(map(0x50_0000, count: 8) == 8)
     _ = try world.allocateMapped(at: 0x51_3000)
     #expect(map(0x51_0000, count: 8) == 3, "a page that is mapped")
-    #expect(kernel.frameGuard(slot: 0, frame: first + 5, name: 0, lengthAndAllowed: 0).error == .notPermitted)
+    #expect(kernel.frameGuard(slot: 0, frame: first + 5, name: 0, length: 0, allowed: 0).error == .notPermitted)
     let name = CapabilityName.environment(0, generation: 1)
-    _ = kernel.frameGuard(slot: 0, frame: first + 5, name: name | 9 << 16, lengthAndAllowed: 6 | 7 << 32)
+    _ = kernel.frameGuard(slot: 0, frame: first + 5, name: name | 9 << 16, length: 6, allowed: 7)
     #expect(map(0x52_0000, count: 8) == 5, "another guard")
-    _ = kernel.frameGuard(slot: 0, frame: first + 4, name: name, lengthAndAllowed: 5 | 3 << 32)
+    _ = kernel.frameGuard(slot: 0, frame: first + 4, name: name, length: 5, allowed: 3)
     #expect(map(0x53_0000, count: 8) == 4, "other allowed rights")
     #expect(kernel.frameUnmap(address: 0x50_0000, count: 80).number == 8)
     #expect(world.machine.invalidated.suffix(8) == (0..<8).map { 0x50_0000 + $0 * 4096 })
@@ -71,7 +71,7 @@ struct MappingRunTests {
     #expect(world.entry(0x50_0000) == first << 12 | 1 << 63 | 5)
     Audit.check(world)
     let name = CapabilityName.environment(0, generation: 1)
-    _ = kernel.frameGuard(slot: 0, frame: first + 1, name: name, lengthAndAllowed: 5 | 1 << 32)
+    _ = kernel.frameGuard(slot: 0, frame: first + 1, name: name, length: 5, allowed: 1)
     #expect(kernel.frameProtect(address: 0x50_0000, rights: 3, count: 3).number == 1, "up to the restricted one")
     #expect(kernel.frameProtect(address: 0x50_1000, rights: 3).error == .notPermitted)
     #expect(kernel.frameProtect(address: 0x50_3000, rights: 1).error == .noSuchResource)
@@ -112,7 +112,7 @@ struct MappingRunTests {
     let frame = UInt64(try world.allocate())
     let name = CapabilityName.environment(0, generation: 1)
     func change(_ slot: UInt64, _ frame: UInt64, _ name: UInt64, _ length: UInt64, _ allowed: UInt64) -> CallError? {
-      kernel.frameGuard(slot: slot, frame: frame, name: name, lengthAndAllowed: length | allowed << 32).error
+      kernel.frameGuard(slot: slot, frame: frame, name: name, length: length, allowed: allowed).error
     }
     #expect(change(0, frame, name, 9, 7) == .badArgument)
     #expect(change(0, frame, name, 5, 8) == .badArgument)

@@ -15,7 +15,7 @@ struct RegionTests {
     let frame = try world.allocate()
     kernel.capabilities[7] = Capability(name: 0, length: 0, rights: .all)
     let region = try kernel.regionBind(
-      slot: 7, frame: UInt64(frame), offsetAndCount: 100 | 50 << 32, name: everybody, length: 1
+      slot: 7, frame: UInt64(frame), offset: 100, count: 50, name: everybody, length: 1
     ).value()
     #expect(kernel.frameFree(slot: 0, frame: UInt64(frame)).error == .busy)
     Audit.check(world)
@@ -59,8 +59,7 @@ struct RegionTests {
     func bind(_ offset: UInt64, _ count: UInt64, slot: UInt64 = 0, frame: UInt64, name: UInt64, length: UInt64 = 5)
       -> CallError?
     {
-      kernel.regionBind(slot: slot, frame: frame, offsetAndCount: offset | count << 32, name: name, length: length)
-        .error
+      kernel.regionBind(slot: slot, frame: frame, offset: offset, count: count, name: name, length: length).error
     }
     for (offset, count): (UInt64, UInt64) in [(0, 0), (0, 4097), (4096, 1), (4095, 2), (0xffff_ffff, 1)] {
       #expect(bind(offset, count, frame: frame, name: own) == .badArgument)

@@ -156,7 +156,7 @@ extension ModelRun {
     let (slot, frame, name) = (slot(), frame(), name())
     let allowed = random(0..<9)
     let result = kernel.frameGuard(
-      slot: slot, frame: frame, name: name.bytes, lengthAndAllowed: name.length | allowed << 32)
+      slot: slot, frame: frame, name: name.bytes, length: name.length, allowed: allowed)
     guard call(.frameGuard, result) != nil else { return }
     let new = Name(name.bytes, length: name.length)
     model.require(current, slot, 8, over: model.frames[Int(frame)].name, "frameGuard")

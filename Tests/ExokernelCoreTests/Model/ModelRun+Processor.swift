@@ -249,7 +249,7 @@ extension ModelRun {
     let (frame, name) = (frame(), name())
     let (offset, count) = (random(0..<5000), random(0..<4200))
     let result = kernel.regionBind(
-      slot: slot, frame: frame, offsetAndCount: offset | count << 32, name: name.bytes, length: name.length)
+      slot: slot, frame: frame, offset: offset, count: count, name: name.bytes, length: name.length)
     guard let handle = call(.regionBind, result) else { return }
     let new = Name(name.bytes, length: name.length)
     let life = model.environments[current].life

@@ -25,7 +25,7 @@ extension ModelRun {
     let (slot, into, name) = (slot(), emptySlot(), name())
     let rights = chance(4) ? generator.next() & 0xffff_ffff : generator.next() & 0xff
     let result = kernel.capabilityDerive(
-      slot: slot, into: into, name: name.bytes, lengthAndRights: name.length | rights << 32)
+      slot: slot, into: into, name: name.bytes, length: name.length, rights: rights)
     guard call(.capabilityDerive, result) != nil else { return }
     let new = Name(name.bytes, length: name.length, rights: UInt32(rights))
     model.require(rights != 0, "capabilityDerive of nothing")
@@ -230,7 +230,7 @@ extension ModelRun {
     let count = chance(12) ? pick([0, 65, 1 << 31]) : random(1..<9)
     let deadline = chance(2) ? machine.now + random(0..<3000) : 0
     let result = kernel.revoke(
-      slot: slot, environment: handle, kindAndCount: random(0..<4) | count << 32, deadline: deadline)
+      slot: slot, environment: handle, kind: random(0..<4), count: count, deadline: deadline)
     guard call(.revoke, result) != nil else { return }
     guard let index = model.index(handle) else { return model.require(false, "revoke from nobody") }
     model.require(current, slot, Rights.revoke.rawValue, over: model.environments[index].name, "revoke")

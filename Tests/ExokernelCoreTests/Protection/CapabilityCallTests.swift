@@ -10,7 +10,7 @@ struct CapabilityCallTests {
   private func derive(
     _ world: World, _ slot: UInt64, into: UInt64, _ name: UInt64, _ length: UInt64, _ rights: UInt64
   ) -> CallError? {
-    world.kernel.capabilityDerive(slot: slot, into: into, name: name, lengthAndRights: length | rights << 32).error
+    world.kernel.capabilityDerive(slot: slot, into: into, name: name, length: length, rights: rights).error
   }
 
   @Test("only weaker ones are derived")
@@ -157,7 +157,7 @@ struct CapabilityCallTests {
     #expect(Handle.index(try kernel.extentBind(slot: 1, disk: 0, first: 0, count: 1, rights: 1).value()) == 1)
     #expect(Handle.index(try world.bindFilter(slots: 2).filter) == 1)
     let frame = UInt64(try world.allocate())
-    let region = kernel.regionBind(slot: 0, frame: frame, offsetAndCount: 8 << 32, name: own, length: 5)
+    let region = kernel.regionBind(slot: 0, frame: frame, offset: 0, count: 8, name: own, length: 5)
     #expect(Handle.index(try region.value()) == 1)
     #expect(Handle.index(try world.create().value()) == 2)
   }

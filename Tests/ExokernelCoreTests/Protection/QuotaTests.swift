@@ -75,7 +75,7 @@ struct QuotaTests {
       let expected: CallError? = round == 2 ? .exhausted : nil
       #expect(kernel.extentBind(slot: 1, disk: 0, first: 0, count: 1, rights: 1).error == expected)
       #expect(
-        kernel.regionBind(slot: 0, frame: frame, offsetAndCount: 8 << 32, name: own, length: 5).error == expected)
+        kernel.regionBind(slot: 0, frame: frame, offset: 0, count: 8, name: own, length: 5).error == expected)
       #expect(
         world.create(quotas: [2, 0, 0, 0, 0, 0], into: UInt64(5 + round)).error == expected)
       if round < 2 {

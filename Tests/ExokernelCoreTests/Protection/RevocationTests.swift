@@ -22,7 +22,7 @@ struct RevocationTests {
   private func revoke(_ world: World, _ child: UInt32, _ kind: ResourceKind, _ count: UInt64, _ deadline: UInt64) throws
   {
     let result = world.kernel.revoke(
-      slot: 5, environment: world.handle(child), kindAndCount: kind.rawValue | count << 32, deadline: deadline)
+      slot: 5, environment: world.handle(child), kind: kind.rawValue, count: count, deadline: deadline)
     _ = try result.value()
   }
 
@@ -109,7 +109,7 @@ struct RevocationTests {
     let kernel = world.kernel
     let frame = UInt64(try #require(world.entry(0x50_0000)) >> 12 & 0xf_ffff)
     let name = kernel.capabilities[child * 16].name
-    _ = try kernel.regionBind(slot: 0, frame: frame, offsetAndCount: 64 << 32, name: name, length: 5).value()
+    _ = try kernel.regionBind(slot: 0, frame: frame, offset: 0, count: 64, name: name, length: 5).value()
     world.machine.now = 6000
     repossess(world)
     #expect(kernel.own.value.pressed == 0)
@@ -155,7 +155,7 @@ struct RevocationTests {
     let (world, child) = try pressed(.frames, 2)
     world.run(0)
     func ask(_ slot: UInt64, _ handle: UInt64, _ kind: UInt64, _ count: UInt64) -> CallError? {
-      world.kernel.revoke(slot: slot, environment: handle, kindAndCount: kind | count << 32, deadline: 0).error
+      world.kernel.revoke(slot: slot, environment: handle, kind: kind, count: count, deadline: 0).error
     }
     let handle = world.handle(child)
     #expect(ask(5, handle, 0, 1) == .busy)

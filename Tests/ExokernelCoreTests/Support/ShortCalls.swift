@@ -2,13 +2,14 @@ import ExokernelABI
 
 @testable import ExokernelCore
 
-// Calls as the machine layer makes them of the kernel's pieces, and as most tests make them: one page, the caller's own page table, the capability for the caller itself.
+// Calls as ring 0's entries make them of the kernel's pieces, and as most tests make them: one page, the caller's own page
+// table, the capability for the caller itself.
 extension Kernel {
   func frameMap(
     slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64, count: UInt64 = 1, table: UInt64 = Handle.own
   ) -> CallResult {
     frameMap(
-      slot: slot, frame: frame, address: address, rightsAndCount: rights & 0xffff_ffff | count << 32, table: table)
+      FrameMapArguments(slot: slot, frame: frame, address: address, rights: rights, count: count, table: table))
   }
   func frameUnmap(address: UInt64, count: UInt64 = 1) -> CallResult {
     frameUnmap(address: address, count: count, table: Handle.own)
@@ -16,7 +17,22 @@ extension Kernel {
   func frameProtect(
     slot: UInt64 = 0, address: UInt64, rights: UInt64, count: UInt64 = 1, table: UInt64 = Handle.own
   ) -> CallResult {
-    frameProtect(slot: slot, address: address, rightsAndCount: rights | count << 32, table: table)
+    frameProtect(FrameProtectArguments(slot: slot, address: address, rights: rights, count: count, table: table))
+  }
+  func frameGuard(slot: UInt64, frame: UInt64, name: UInt64, length: UInt64, allowed: UInt64) -> CallResult {
+    frameGuard(FrameGuardArguments(slot: slot, frame: frame, name: name, length: length, allowed: allowed))
+  }
+  func regionBind(slot: UInt64, frame: UInt64, offset: UInt64, count: UInt64, name: UInt64, length: UInt64)
+    -> CallResult
+  {
+    regionBind(
+      RegionBindArguments(slot: slot, frame: frame, offset: offset, count: count, name: name, length: length))
+  }
+  func capabilityDerive(slot: UInt64, into: UInt64, name: UInt64, length: UInt64, rights: UInt64) -> CallResult {
+    capabilityDerive(CapabilityDeriveArguments(slot: slot, into: into, name: name, length: length, rights: rights))
+  }
+  func revoke(slot: UInt64, environment: UInt64, kind: UInt64, count: UInt64, deadline: UInt64) -> CallResult {
+    revoke(RevokeArguments(slot: slot, environment: environment, kind: kind, count: count, deadline: deadline))
   }
   func entryWrite(address: UInt64, value: UInt64) -> CallResult {
     entryWrite(address: address, value: value, table: Handle.own)
@@ -60,7 +76,7 @@ extension Kernel {
     -> CallResult
   {
     blockSubmit(
-      slotAndExtent: slot | extent << 32, block: block, frame: frame, operation: operation, tag: tag)
+      BlockSubmitArguments(rdi: slot | extent << 32, rsi: block, rdx: frame, rcx: operation, r8: tag))
   }
 }
 

@@ -62,10 +62,11 @@ final class TwinTests {
         let count: UInt64 = run.chance(4) ? run.pick([0, 2, 1 << 31]) : 1
         let rights = (run.chance(8) ? run.generator.next() & 0xffff_ffff : run.random(0..<8)) | count << 32
         let table = run.chance(4) ? run.table() : Handle.own
+        let call = FrameMapArguments(rdi: slot, rsi: frame, rdx: address, rcx: rights, r8: table)
         compare(before, name) {
-          kernel.mapOwn(slot: slot, frame: frame, address: address, rightsAndCount: rights, table: table) ? 1 : nil
+          kernel.mapOwn(call) ? 1 : nil
         } generalWay: {
-          kernel.mapRun(slot: slot, frame: frame, address: address, rightsAndCount: rights, table: table).rawValue
+          kernel.mapRun(call).rawValue
         }
       }
     }

@@ -37,19 +37,17 @@ extension Kernel {
   }
 
   /// `CallNumber.frameGuard`. Mappings that were made before stay.
-  public func frameGuard(slot: UInt64, frame: UInt64, name: UInt64, lengthAndAllowed: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    if let error = permits(capability, .allocate, frame: frame) { return refuse(error) }
-    let length = lengthAndAllowed & 0xffff_ffff
-    let allowed = lengthAndAllowed &>> 32
-    guard length <= 8, allowed <= 7 else { return refuse(.badArgument) }
-    let wanted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
+  public func frameGuard(_ call: FrameGuardArguments) -> CallResult {
+    guard let capability = capability(call.slot) else { return refuse(.noSuchCapability) }
+    if let error = permits(capability, .allocate, frame: call.frame) { return refuse(error) }
+    guard call.length <= 8, call.allowed <= 7 else { return refuse(.badArgument) }
+    let wanted = Capability(name: call.name, length: UInt32(truncatingIfNeeded: call.length), rights: .none)
     guard wanted.isValid else { return refuse(.badArgument) }
     guard capability.allows(.allocate, guardName: wanted.guardName) else {
       return refuse(.notPermitted)
     }
-    let index = UInt32(truncatingIfNeeded: frame)
-    frames[index].guardWith(wanted.guardName, allowed: UInt8(truncatingIfNeeded: allowed))
+    let index = UInt32(truncatingIfNeeded: call.frame)
+    frames[index].guardWith(wanted.guardName, allowed: UInt8(truncatingIfNeeded: call.allowed))
     return .success
   }
 

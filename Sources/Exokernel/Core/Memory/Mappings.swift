@@ -7,54 +7,46 @@ extension Kernel {
   static var runLimit: UInt64 { 64 }
 
   /// `CallNumber.frameMap`.
-  @inline(__always) public func frameMap(
-    slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
-  ) -> CallResult {
-    if mapOwn(slot: slot, frame: frame, address: address, rightsAndCount: rightsAndCount, table: table) {
-      return CallResult(1)
-    }
-    return mapRun(slot: slot, frame: frame, address: address, rightsAndCount: rightsAndCount, table: table)
+  @inline(__always) public func frameMap(_ call: FrameMapArguments) -> CallResult {
+    mapOwn(call) ? CallResult(1) : mapRun(call)
   }
 
   /// The usual case of `mapRun`: one page, of the caller's own memory, on which there is no restriction, into the
   /// caller's own page table. False in every other case, and then nothing was changed: `mapRun` decides. Both make the
   /// same checks, here folded together: change both. `TwinTests` runs them on the same states.
-  @inline(__always) func mapOwn(
-    slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
-  ) -> Bool {
+  @inline(__always) func mapOwn(_ call: FrameMapArguments) -> Bool {
     let environment = processor.value.environment & UInt32(BooksLayout.environments &- 1)
-    guard slot < CapabilitySlot.count, table == Handle.own, rightsAndCount &>> 33 == 0, isMappable(address),
-      frame < UInt64(header.value.frameCount)
+    guard call.slot < CapabilitySlot.count, call.table == Handle.own, call.count <= 1, isMappable(call.address),
+      call.frame < UInt64(header.value.frameCount)
     else { return false }
-    let index = UInt32(truncatingIfNeeded: frame)
+    let index = UInt32(truncatingIfNeeded: call.frame)
     let record = frames.cell(at: index)
     guard record.value.identity.word == FrameIdentity.memory(of: environment).word else { return false }
     let capability = capabilities.cell(
-      at: environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot))
-    let rights = UInt32(truncatingIfNeeded: rightsAndCount) & 6 | 1
+      at: environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: call.slot))
+    let rights = UInt32(truncatingIfNeeded: call.rights) & 6 | 1
     // Both must be nothing: where guard and name differ, and what is wanted and not allowed.
     let difference = (record.value.guardName ^ capability.value.name) & capability.value.mask
     guard difference | UInt64(rights & ~capability.value.rights.rawValue) == 0 else { return false }
-    guard let place = unsafe hardware.entry(of: address) else { return false }
+    guard let place = unsafe hardware.entry(of: call.address) else { return false }
     // Safe: the hardware vouches for the entry, and tells all ones where there is none.
     guard unsafe hardware.load(entry: place) & PageEntry.present == 0 else { return false }
-    unsafe place.pointee = frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
+    unsafe place.pointee = call.frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
     record.value.addReference()
     return true
   }
 
   /// `CallNumber.frameMap` in general. Its usual case is `mapOwn`: change both.
-  @inline(never) func mapRun(
-    slot: UInt64, frame: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64
-  ) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+  @inline(never) func mapRun(_ call: FrameMapArguments) -> CallResult {
+    let address = call.address
+    guard let capability = capability(call.slot) else { return refuse(.noSuchCapability) }
     guard isMappable(address) else { return refuse(.badAddress) }
-    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: rightsAndCount) & 7) | .read
-    if let error = permits(capability, rights, frame: frame) { return refuse(error) }
-    let index = UInt32(truncatingIfNeeded: frame)
+    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: call.rights) & 7) | .read
+    if let error = permits(capability, rights, frame: call.frame) { return refuse(error) }
+    let index = UInt32(truncatingIfNeeded: call.frame)
     guard rights.rawValue & ~UInt32(frames[index].identity.allowed) == 0 else { return refuse(.notPermitted) }
     let target: UInt32
-    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    do throws(CallError) { target = try tableOwner(call.table) } catch { return refuse(error) }
     let owner = UInt32(frames[index].owner)
     // The frames of an ended environment are going back: no new mapping.
     guard isLive(owner) else { return refuse(.noSuchResource) }
@@ -64,7 +56,7 @@ extension Kernel {
     if owner != current || target != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target) }
     unsafe place.pointee = pageEntry(frame: index, rights: rights)
     frames[index].addReference()
-    let count = rightsAndCount &>> 32
+    let count = call.count
     return count > 1 ? unsafe CallResult(mapMore(index, place, address: address, count: count)) : CallResult(1)
   }
 
@@ -153,15 +145,16 @@ extension Kernel {
   }
 
   /// `CallNumber.frameProtect`. The capability needs the new rights over each frame, as if it were mapped anew.
-  public func frameProtect(slot: UInt64, address: UInt64, rightsAndCount: UInt64, table: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
+  public func frameProtect(_ call: FrameProtectArguments) -> CallResult {
+    let address = call.address
+    guard let capability = capability(call.slot) else { return refuse(.noSuchCapability) }
     guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
     let target: UInt32
-    do throws(CallError) { target = try tableOwner(table) } catch { return refuse(error) }
+    do throws(CallError) { target = try tableOwner(call.table) } catch { return refuse(error) }
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
-    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: rightsAndCount) & 7) | .read
+    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: call.rights) & 7) | .read
     let toTableEnd = 512 &- (address &>> 12 & 511)
-    var limit = rightsAndCount &>> 32 < Self.runLimit ? rightsAndCount &>> 32 : Self.runLimit
+    var limit = call.count < Self.runLimit ? call.count : Self.runLimit
     if toTableEnd < limit { limit = toTableEnd }
     if limit == 0 { limit = 1 }
     var index = 0

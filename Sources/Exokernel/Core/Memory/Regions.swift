@@ -4,20 +4,18 @@ import ExokernelABI
 /// and no access passes the region's end.
 extension Kernel {
   /// `CallNumber.regionBind`.
-  public func regionBind(slot: UInt64, frame: UInt64, offsetAndCount: UInt64, name: UInt64, length: UInt64)
-    -> CallResult
-  {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    if let error = permits(capability, .read | .write | .allocate, frame: frame) { return refuse(error) }
-    let offset = offsetAndCount & 0xffff_ffff
-    let count = offsetAndCount &>> 32
-    guard count >= 1, count <= 4096, offset <= 4096 &- count, length <= 8 else { return refuse(.badArgument) }
-    let wanted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
+  public func regionBind(_ call: RegionBindArguments) -> CallResult {
+    guard let capability = capability(call.slot) else { return refuse(.noSuchCapability) }
+    if let error = permits(capability, .read | .write | .allocate, frame: call.frame) { return refuse(error) }
+    let offset = call.offset
+    let count = call.count
+    guard count >= 1, count <= 4096, offset <= 4096 &- count, call.length <= 8 else { return refuse(.badArgument) }
+    let wanted = Capability(name: call.name, length: UInt32(truncatingIfNeeded: call.length), rights: .none)
     guard wanted.isValid else { return refuse(.badArgument) }
     guard capability.allows(.allocate, guardName: wanted.guardName) else {
       return refuse(.notPermitted)
     }
-    let number = UInt32(truncatingIfNeeded: frame)
+    let number = UInt32(truncatingIfNeeded: call.frame)
     guard UInt32(frames[number].owner) == current else { return refuse(.notPermitted) }
     guard frames[number].pins < UInt16.max &- 64 else { return refuse(.busy) }
     guard hasRoom(current, .regions), let index = regions.firstFree() else { return refuse(.exhausted) }

@@ -43,6 +43,7 @@ extension Kernel {
   /// The environment whose page table `table` means: the caller's own, or one that a capability controls.
   @inline(__always) func tableOwner(_ table: UInt64) throws(CallError) -> UInt32 {
     if table == Handle.own { return current }
-    return try environment(table & 0xffff_ffff, slot: table &>> 32, .control)
+    let other = TableArgument(rawValue: table)
+    return try environment(other.environment, slot: other.slot, .control)
   }
 }

@@ -25,16 +25,15 @@ extension Kernel {
   }
 
   /// `CallNumber.capabilityDerive`.
-  public func capabilityDerive(slot: UInt64, into: UInt64, name: UInt64, lengthAndRights: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    let length = lengthAndRights & 0xffff_ffff
-    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: lengthAndRights &>> 32))
-    guard length <= 8, !rights.isEmpty else { return refuse(.badArgument) }
-    let derived = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: rights)
+  public func capabilityDerive(_ call: CapabilityDeriveArguments) -> CallResult {
+    guard let capability = capability(call.slot) else { return refuse(.noSuchCapability) }
+    let rights = Rights(rawValue: UInt32(truncatingIfNeeded: call.rights))
+    guard call.length <= 8, !rights.isEmpty else { return refuse(.badArgument) }
+    let derived = Capability(name: call.name, length: UInt32(truncatingIfNeeded: call.length), rights: rights)
     guard derived.isValid else { return refuse(.badArgument) }
     guard capability.dominates(derived) else { return refuse(.notPermitted) }
     do throws(CallError) {
-      fill(try emptySlot(into), derived)
+      fill(try emptySlot(call.into), derived)
       return .success
     } catch {
       return refuse(error)

@@ -73,11 +73,11 @@ extension Kernel {
   }
 
   /// `CallNumber.revoke`.
-  public func revoke(slot: UInt64, environment handle: UInt64, kindAndCount: UInt64, deadline: UInt64) -> CallResult {
+  public func revoke(_ call: RevokeArguments) -> CallResult {
     do throws(CallError) {
-      let index = try environment(handle, slot: slot, .revoke)
-      let kind = kindAndCount & 0xffff_ffff
-      let count = kindAndCount &>> 32
+      let index = try environment(call.environment, slot: call.slot, .revoke)
+      let kind = call.kind
+      let count = call.count
       guard kind <= ResourceKind.filters.rawValue, count >= 1, count <= EnvironmentPage.repossessionCapacity else {
         throw .badArgument
       }
@@ -86,15 +86,15 @@ extension Kernel {
       let number = UInt32(truncatingIfNeeded: count)
       guard number <= owned else { throw .exhausted }
       revocations[index] = RevocationRequest(
-        deadline: deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind), count: number, taken: 0,
-        stage: .announced)
+        deadline: call.deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind), count: number,
+        taken: 0, stage: .announced)
       own.value.pressed |= 1 &<< UInt64(index)
       own.value.attention = 1
       let page = page(of: index)
       page.value.repossessed = 0
       page.value.revocationKind = kind
       page.value.revocationCount = count
-      page.value.revocationDeadline = deadline
+      page.value.revocationDeadline = call.deadline
       // Who sleeps is told, too.
       countEvent(of: index)
       return .success

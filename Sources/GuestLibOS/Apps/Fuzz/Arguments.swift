@@ -15,59 +15,60 @@ struct Arguments {
   /// What it has.
   var holdings = Holdings()
 
-  /// An argument that means `kind`.
+  /// A value that means `kind`, or nothing that anybody expects.
   mutating func argument(_ kind: ArgumentKind) -> UInt64 {
     if kind == .none { return random.once(in: 8) ? random.next() : 0 }
-    if random.once(in: 12) { return random.odd() }
+    return random.once(in: 12) ? random.odd() : value(kind)
+  }
+
+  private mutating func value(_ kind: ArgumentKind) -> UInt64 {
     switch kind {
-    case .slot: return slot()
-    case .emptySlot: return random.once(in: 20) ? random.below(4) : 4 &+ random.below(13)
-    case .frame: return frame()
-    case .largeFrame: return largeFrame()
-    case .codeFrame: return scratchFrames[0]
-    case .ringFrame: return scratchFrames[1]
-    case .address: return address()
-    case .largeAddress: return AddressMap.largePages &+ random.below(4) &<< 21
-    case .table: return table()
-    case .environment: return environment()
-    case .name, .amount: return name()
-    case .length: return random.once(in: 4) ? random.below(10) : 5 &+ random.below(4)
-    case .lengthAndRights: return 5 &+ random.below(4) | rights() &<< 32
-    case .rights: return rights()
-    case .rightsAndCount: return random.below(8) | count() &<< 32
-    case .entry: return entry()
-    case .stack: return scratch &+ random.below(8) &* 4096 &+ random.below(512) &* 8
-    default: return number(kind)
+    case .slot: slot()
+    case .emptySlot: random.once(in: 20) ? random.below(4) : 4 &+ random.below(13)
+    case .frame: frame()
+    case .largeFrame: largeFrame()
+    case .codeFrame: scratchFrames[0]
+    case .ringFrame: scratchFrames[1]
+    case .address: address()
+    case .largeAddress: AddressMap.largePages &+ random.below(4) &<< 21
+    case .table: table()
+    case .environment: environment()
+    case .name, .amount: name()
+    case .length: random.once(in: 4) ? random.below(10) : 5 &+ random.below(4)
+    case .rights: rights()
+    case .entry: entry()
+    case .stack: scratch &+ random.below(8) &* 4096 &+ random.below(512) &* 8
+    case .extent: extent()
+    case .filter: filter()
+    case .region: region()
+    case .none, .count, .pageCount, .blockCount, .byteCount, .programLength, .position, .level, .deadline, .events,
+      .resourceKind, .disk, .interface, .block, .isWrite, .tag, .ringSlots, .offset, .entryValue, .status, .vector,
+      .code:
+      number(kind)
     }
   }
 
-  /// Numbers and handles.
+  /// Values that are nothing but numbers.
   private mutating func number(_ kind: ArgumentKind) -> UInt64 {
     switch kind {
-    case .count: return count()
-    case .position: return random.once(in: 3) ? CallNumber.any : random.below(70) | random.below(3) &<< 8
-    case .level: return 1 &+ random.below(3)
-    case .deadline: return Clock.timeStamp &+ random.below(1 &<< 18)
-    case .events: return random.once(in: 2) ? Environment.events : random.next()
-    case .resourceKind: return random.below(7)
-    case .kindAndCount: return random.below(4) | (1 &+ random.below(4)) &<< 32
-    case .disk, .interface: return random.once(in: 4) ? random.below(4) : 0
-    case .block: return random.below(2100)
-    case .operation: return 1 &+ random.below(9) | random.below(2) &<< 32
-    case .tag: return random.below(66)
-    case .ringSlots: return 1 &<< random.below(5)
-    case .offset: return random.once(in: 2) ? random.below(512) &* 8 : random.below(64)
-    case .offsetAndCount: return random.below(4097) | (1 &+ random.below(600)) &<< 32
-    case .entryValue: return random.next() & ~1
-    case .extent: return extent()
-    case .extentAndSlot: return slot() | extent() &<< 32
-    case .filter:
-      let index = random.below(BooksLayout.filters)
-      return handle(of: index, generation: Books.filter(index)?.generation ?? 0)
-    case .region:
-      let index = random.below(8)
-      return handle(of: index, generation: Books.region(index)?.generation ?? 0)
-    default: return random.odd()
+    case .count, .pageCount, .programLength, .status, .vector, .code: count()
+    case .blockCount: 1 &+ random.below(9)
+    case .byteCount: 1 &+ random.below(600)
+    case .position: random.once(in: 3) ? CallNumber.any : random.below(70) | random.below(3) &<< 8
+    case .level: 1 &+ random.below(3)
+    case .deadline: Clock.timeStamp &+ random.below(1 &<< 18)
+    case .events: random.once(in: 2) ? Environment.events : random.next()
+    case .resourceKind: random.below(7)
+    case .disk, .interface: random.once(in: 4) ? random.below(4) : 0
+    case .block: random.below(2100)
+    case .isWrite: random.below(2)
+    case .tag: random.below(66)
+    case .ringSlots: 1 &<< random.below(5)
+    case .offset: random.once(in: 2) ? random.below(512) &* 8 : random.below(64)
+    case .entryValue: random.next() & ~1
+    case .none, .slot, .emptySlot, .frame, .largeFrame, .codeFrame, .ringFrame, .address, .largeAddress, .table,
+      .environment, .name, .amount, .length, .rights, .entry, .stack, .extent, .filter, .region:
+      random.odd()
     }
   }
 
@@ -123,6 +124,16 @@ struct Arguments {
       let index = random.below(12)
       return handle(of: index, generation: Books.environment(index)?.generation ?? 1)
     }
+  }
+
+  private mutating func filter() -> UInt64 {
+    let index = random.below(BooksLayout.filters)
+    return handle(of: index, generation: Books.filter(index)?.generation ?? 0)
+  }
+
+  private mutating func region() -> UInt64 {
+    let index = random.below(8)
+    return handle(of: index, generation: Books.region(index)?.generation ?? 0)
   }
 
   private mutating func extent() -> UInt64 {

@@ -78,7 +78,6 @@ struct Caller {
   mutating func makeOne() {
     fillPages()
     var number = arguments.random.below(CallNumber.count)
-    var shape: CallShape = [.none, .none, .none, .none, .none]
     if arguments.random.once(in: 64) {
       number = arguments.random.odd()
     } else {
@@ -86,12 +85,11 @@ struct Caller {
         number = arguments.random.below(CallNumber.count)
       }
     }
-    if let call = CallNumber(rawValue: number) { shape = call.shape }
     var values: InlineArray<5, UInt64> = [0, 0, 0, 0, 0]
-    if let call = CallNumber(rawValue: number), !arguments.random.once(in: 4) {
-      values = arguments.likelyArguments(call)
+    if let call = CallNumber(rawValue: number) {
+      values = arguments.random.once(in: 4) ? arguments.anyArguments(call) : arguments.likelyArguments(call)
     } else {
-      for index in 0..<5 { values[index] = arguments.argument(shape[index]) }
+      for index in 0..<5 { values[index] = arguments.argument(.none) }
     }
     // Who ends itself all the time gets nowhere.
     if number == CallNumber.environmentDestroy.rawValue, values[1] == arguments.handle, !arguments.random.once(in: 20) {
@@ -112,7 +110,7 @@ struct Caller {
     let result = call(number, values)
     if result >= 0 {
       shared[.accepted] &+= 1
-      shared[.kinds] |= 1 &<< number
+      shared.addKind(number)
       if !isHarmless { recklessSince = recklessSince ?? calls }
     }
     shared[.result] = UInt64(bitPattern: result)
@@ -145,21 +143,17 @@ struct Caller {
     return 0
   }
 
-  /// False for a call that, if accepted, may change this program's memory, let it go on somewhere, or let another one at it.
+  /// False for a call that, if accepted, may change this program's memory, let it go on somewhere, or let another one
+  /// at it.
   private func isHarmless(_ number: UInt64, _ values: InlineArray<5, UInt64>) -> Bool {
     guard let call = CallNumber(rawValue: number) else { return true }
-    switch call {
-    case .upcallBind, .transferBind, .environmentStart, .revoke, .exit, .faultDecline, .exceptionDecline,
-      .environmentDestroy:
-      return false
-    case .capabilityGrant: return values[3] & ~1 == 0
-    // The addresses of its own program.
-    case .frameUnmap, .entryWrite, .framesAllocateMapped: return values[0] &>> 32 != 0
-    case .frameProtect: return values[1] &>> 32 != 0
-    case .frameMap, .tableInstall: return values[2] &>> 32 != 0
-    // Its frames, where they are not for that.
-    case .blockSubmit, .frameGive: return !isOwnMemory(values[number == CallNumber.frameGive.rawValue ? 1 : 2])
-    default: return true
+    return switch call.danger {
+    case .none: true
+    case .always: false
+    // Its own program lies below.
+    case .address(let register): values[register] &>> 32 != 0
+    case .frame(let register): !isOwnMemory(values[register])
+    case .rights(let register): values[register] & ~UInt64(Rights.read.rawValue) == 0
     }
   }
 
@@ -178,20 +172,20 @@ struct Caller {
     guard result >= 0 else { return CallError(rawValue: result) != nil && result != CallError.unknownCall.rawValue }
     let value = UInt64(bitPattern: result)
     let mine = UInt32(truncatingIfNeeded: arguments.number) &+ 1
-    switch call {
-    case .frameAllocate, .largeAllocate:
+    switch call.result {
+    case .nothing: return value == 0
+    case .frame, .largeFrame:
       guard let frame = Books.frame(value) else { return false }
       return UInt64(frame.owner) == arguments.number && frame.references == 0 && frame.kind != FrameKind.free.rawValue
-    case .frameMap, .frameUnmap, .frameProtect, .framesAllocateMapped: return value >= 1 && value <= 64
-    case .environmentCreate: return Books.environment(named: value)?.creatorPlusOne == mine
-    case .sliceAllocate: return Books.sliceOwnerPlusOne(value) == mine
-    case .extentBind: return (Books.extent(value & 0xff)?.owner).map { $0 &+ 1 } == mine
-    case .filterBind: return Books.filter(value & 0xff)?.ownerPlusOne == mine
-    case .regionBind: return Books.region(value & 0xff)?.ownerPlusOne == mine
-    case .regionRead, .regionWrite: return value == values[3] && value <= EnvironmentPage.regionCapacity
-    case .capabilityDestroy: return value < BooksLayout.environments &* CapabilitySlot.count
-    case .transfer, .call, .answer: return true
-    default: return value == 0
+    case .pages: return value >= 1 && value <= 64
+    case .environment: return Books.environment(named: value)?.creatorPlusOne == mine
+    case .position: return Books.sliceOwnerPlusOne(value) == mine
+    case .extent: return (Books.extent(value & 0xff)?.owner).map { $0 &+ 1 } == mine
+    case .filter: return Books.filter(value & 0xff)?.ownerPlusOne == mine
+    case .region: return Books.region(value & 0xff)?.ownerPlusOne == mine
+    case .bytes: return value == values[3] && value <= EnvironmentPage.regionCapacity
+    case .slots: return value < BooksLayout.environments &* CapabilitySlot.count
+    case .caller: return true
     }
   }
 

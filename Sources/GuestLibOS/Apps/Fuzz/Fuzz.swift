@@ -40,7 +40,7 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
   let page = SharedPage(address: address)
   page[.random] = seed ^ Environment.number &<< 56
   var lives: UInt64 = 0
-  var made = CallCounts(calls: 0, accepted: 0, kinds: 0)
+  var made = CallCounts(calls: 0, accepted: 0, kinds: CallKinds())
   while made.calls < calls {
     guard let child = makeChild(frame) else { return ExitStatus.software }
     lives &+= 1
@@ -71,7 +71,11 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
   Console.put(", ")
   Console.put(lives)
   Console.put(" environments, kinds ")
-  Console.put(hexadecimal: made.kinds)
+  // Word after word, so that the host knows them however many calls there are.
+  for index in 0..<CallKinds.words {
+    if index != 0 { Console.put(",") }
+    Console.put(hexadecimal: made.kinds.words[index])
+  }
   Console.flush()
   return 0
 }
@@ -80,20 +84,20 @@ private func makeCalls(seed: UInt64, calls: UInt64) -> Int32 {
 private struct CallCounts {
   let calls: UInt64
   let accepted: UInt64
-  let kinds: UInt64
+  let kinds: CallKinds
 
   /// What an environment finds that goes on with the calls.
   func store(in page: SharedPage) {
     page[.calls] = calls
     page[.accepted] = accepted
-    page[.kinds] = kinds
+    page.kinds = kinds
   }
 
   /// The counts that an environment has left; nil where it made none of them, but had a call of its write over them.
   func later(_ page: SharedPage) -> CallCounts? {
-    let new = CallCounts(calls: page[.calls], accepted: page[.accepted], kinds: page[.kinds])
+    let new = CallCounts(calls: page[.calls], accepted: page[.accepted], kinds: page.kinds)
     guard new.calls &- calls <= Caller.limit, new.accepted &- accepted <= new.calls &- calls,
-      new.kinds & kinds == kinds, new.kinds &>> CallNumber.count == 0
+      new.kinds.isLater(than: kinds)
     else { return nil }
     return new
   }

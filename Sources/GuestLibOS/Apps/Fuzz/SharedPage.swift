@@ -26,7 +26,7 @@ struct SharedPage {
     case result
     /// Calls that are to be made.
     case target
-    /// Bit n is set where call n was accepted at least once.
+    /// The first of `CallKinds.words` words of bits: bit n is set where call n was accepted at least once.
     case kinds
   }
 
@@ -38,7 +38,30 @@ struct SharedPage {
   let address: UInt64
 
   subscript(word: Word) -> UInt64 {
-    get { libos_load64(UInt(address &+ word.rawValue &* 8)) }
-    nonmutating set { libos_store64(UInt(address &+ word.rawValue &* 8), newValue) }
+    get { self[at: word.rawValue] }
+    nonmutating set { self[at: word.rawValue] = newValue }
+  }
+
+  /// The calls that were accepted at least once.
+  var kinds: CallKinds {
+    get {
+      var kinds = CallKinds()
+      for index in 0..<CallKinds.words { kinds.words[index] = self[at: Word.kinds.rawValue &+ UInt64(index)] }
+      return kinds
+    }
+    nonmutating set {
+      for index in 0..<CallKinds.words { self[at: Word.kinds.rawValue &+ UInt64(index)] = newValue.words[index] }
+    }
+  }
+
+  /// Notes that call `number` was accepted.
+  func addKind(_ number: UInt64) {
+    guard number < UInt64(CallKinds.words) &* 64 else { return }
+    self[at: Word.kinds.rawValue &+ number &>> 6] |= 1 &<< (number & 63)
+  }
+
+  private subscript(at index: UInt64) -> UInt64 {
+    get { libos_load64(UInt(address &+ index &* 8)) }
+    nonmutating set { libos_store64(UInt(address &+ index &* 8), newValue) }
   }
 }

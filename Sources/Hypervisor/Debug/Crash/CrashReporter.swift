@@ -60,10 +60,18 @@ final class CrashReporter: Sendable {
       memory: PageTableWalk(memory: memory, cr3: system.cr3))
   }
 
-  /// The name in an environment's record; nil where there is no record.
+  /// The program's name in an environment's record, or in its maker's where it has none: what a program makes runs the same code. Nil where
+  /// there is no record.
   private func name(at record: UInt64) -> String? {
-    guard record != 0, let environment = try? memory.load(EnvironmentRecord.self, at: GuestAddress(record)) else {
-      return nil
+    var place = record
+    let size = UInt64(MemoryLayout<EnvironmentRecord>.stride)
+    guard place != 0, let own = try? memory.load(EnvironmentRecord.self, at: GuestAddress(place)) else { return nil }
+    let table = place &- UInt64(Handle.index(own.handle)) &* size
+    var environment = own
+    for _ in 0..<BooksLayout.environments where environment.name.0 == 0 && environment.creatorPlusOne != 0 {
+      place = table &+ UInt64(environment.creatorPlusOne &- 1) &* size
+      guard let maker = try? memory.load(EnvironmentRecord.self, at: GuestAddress(place)) else { return nil }
+      environment = maker
     }
     let bytes = [environment.name.0, environment.name.1].flatMap { word in
       (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }

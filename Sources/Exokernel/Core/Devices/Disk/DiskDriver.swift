@@ -98,25 +98,20 @@ extension Kernel {
   }
 
   /// `CallNumber.blockSubmit`.
-  public func blockSubmit(slotAndExtent: UInt64, block: UInt64, frame: UInt64, operation: UInt64, tag: UInt64)
-    -> CallResult
-  {
-    guard let index = extents.index(of: slotAndExtent &>> 32) else { return refuse(.noSuchResource) }
+  @inline(__always) public func blockSubmit(_ call: BlockSubmitArguments) -> CallResult {
+    guard let index = extents.index(of: call.extent) else { return refuse(.noSuchResource) }
     let environment = current
     let binding = extents[index]
-    let count = operation & 0xffff_ffff
-    let isWrite = operation &>> 32 != 0
+    let block = call.block
+    let count = call.count
+    let isWrite = call.isWrite != 0
     let needed: Rights = isWrite ? .write : .read
-    if let error = refusal(
-      slotAndExtent & 0xffff_ffff, needed, guardName: binding.guardName)
-    {
-      return refuse(error)
-    }
-    guard count >= 1, count <= 8, tag < EnvironmentPage.blockTags else { return refuse(.badArgument) }
+    if let error = refusal(call.slot, needed, guardName: binding.guardName) { return refuse(error) }
+    guard count >= 1, count <= 8, call.tag < EnvironmentPage.blockTags else { return refuse(.badArgument) }
     guard binding.rights & UInt16(needed.rawValue) != 0 else { return refuse(.notPermitted) }
     guard count <= binding.count, block <= binding.count &- count else { return refuse(.badArgument) }
-    guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
-    let target = UInt32(truncatingIfNeeded: frame)
+    guard call.frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
+    let target = UInt32(truncatingIfNeeded: call.frame)
     guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == environment else {
       return refuse(.notPermitted)
     }
@@ -130,15 +125,15 @@ extension Kernel {
     extents[index].inFlight &+= 1
     diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
       frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
-      tag: UInt8(truncatingIfNeeded: tag),
+      tag: UInt8(truncatingIfNeeded: call.tag),
       reserved: 0)
-    setBlockStatus(of: environment, tag: tag, 0)
+    setBlockStatus(of: environment, tag: call.tag, 0)
     let rings = diskDrivers[driver].rings
     let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
     put(header, isWrite ? VirtioBlock.RequestType.write : VirtioBlock.RequestType.read)
     put(header &+ 8, binding.first &+ block)
     let data = rings &+ UInt64(request &* 3 &+ 1) &* 16
-    put(data, frame &<< 12)
+    put(data, call.frame &<< 12)
     put(data &+ 8, UInt32(truncatingIfNeeded: count &* 512))
     put(data &+ 12, VirtqueueDescriptor.Flag.next | (isWrite ? 0 : VirtqueueDescriptor.Flag.write))
     let published = diskDrivers[driver].published

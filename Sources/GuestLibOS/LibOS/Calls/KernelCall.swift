@@ -53,26 +53,8 @@ public enum KernelCall {
     _ = try CallResult(rawValue: libos_yield_to(environment)).value()
   }
 
-  /// Takes over `count` comparisons at `offset` in a frame as this environment's wakeup predicate; none unbinds it.
-  public static func bindPredicate(
-    frame: UInt64, offset: UInt64, count: UInt64, capability: UInt64 = CapabilitySlot.own
-  ) throws(CallError) {
-    _ = try call(.predicateBind, capability, frame, offset, count).value()
-  }
-
   /// Sleeps until the predicate holds that was bound last; at once where it holds, or none is bound.
   public static func sleepUntilPredicate() { libos_sleep_until() }
-
-  /// Counts an event of another environment's, so that it wakes from `sleep`.
-  public static func wake(_ environment: UInt64, capability slot: UInt64) throws(CallError) {
-    _ = try call(.wake, slot, environment).value()
-  }
-
-  /// Says where control transfers arrive (entry 0: nowhere), and from whom they are accepted: from environments whose guards start with
-  /// `length` bytes of `name`.
-  public static func bindTransfer(entry: UInt64, stack: UInt64, name: UInt64, length: UInt64) throws(CallError) {
-    _ = try call(.transferBind, entry, stack, name, length).value()
-  }
 
   /// Transfers control to another environment with six words of message, which are those of whoever transfers back afterwards; returns that
   /// one's handle. `Handle.none` where the other one ended instead.
@@ -89,17 +71,6 @@ public enum KernelCall {
 
   /// Sleeps until the event count differs from `events` or the time-stamp counter reaches `deadline` (0: no deadline).
   public static func sleep(events: UInt64, deadline: UInt64) { libos_sleep(events, deadline) }
-
-  /// Writes the first `count` bytes of the console buffer as a line.
-  public static func consoleWrite(count: UInt64) throws(CallError) { _ = try call(.consoleWrite, count).value() }
-
-  /// Names the entries for page faults, for the end and the beginning of a slice, and for requests to give resources back; 0 for none.
-  /// `start.S` has done so with the library's own for the first two.
-  public static func bindUpcalls(fault: UInt64, epilogue: UInt64, prologue: UInt64 = 0, revocation: UInt64 = 0)
-    throws(CallError)
-  {
-    _ = try call(.upcallBind, fault, epilogue, prologue, revocation).value()
-  }
 
   /// Binds the upcalls' entries anew, of this environment's record as `change` leaves it.
   static func changeUpcalls(_ change: (inout EnvironmentRecord) -> Void) throws(CallError) {
@@ -122,61 +93,20 @@ public enum KernelCall {
     while true { libos_pause() }
   }
 
-  /// Binds a range of a disk; returns the extent's number.
-  public static func bindExtent(disk: UInt64, first: UInt64, count: UInt64, rights: Rights) throws(CallError) -> UInt64
-  {
-    try call(.extentBind, CapabilitySlot.disks, disk, first, count, UInt64(rights.rawValue)).value()
+  /// An environment's page table, for calls that take one: the caller's capability for it is in `slot`.
+  public static func table(of environment: UInt64, capability slot: UInt64) -> UInt64 {
+    TableArgument(environment: environment, slot: slot).rawValue
   }
 
-  /// Starts a transfer between `count` blocks and one frame.
-  public static func submitBlocks(
-    extent: UInt64, first: UInt64, count: UInt64, frame: UInt64, isWrite: Bool, tag: UInt64
-  ) throws(CallError) {
-    _ = try call(.blockSubmit, CapabilitySlot.own | extent &<< 32, first, frame, count | (isWrite ? 1 &<< 32 : 0), tag)
-      .value()
-  }
-
-  /// Binds a packet filter, `count` words in `code`'s frame, to the ring in `ring`'s frame; returns the filter's number.
-  public static func bindFilter(code: UInt64, count: UInt64, ring: UInt64, slots: UInt64) throws(CallError) -> UInt64 {
-    try call(.filterBind, CapabilitySlot.networks, code, count, ring, slots).value()
-  }
-
-  /// Removes a filter.
-  public static func unbindFilter(_ filter: UInt64) throws(CallError) {
-    _ = try call(.filterUnbind, CapabilitySlot.own, filter).value()
-  }
-
-  /// Sends what the send block describes.
-  public static func sendPacket(interface: UInt64) throws(CallError) {
-    _ = try call(.packetSend, CapabilitySlot.networks, interface).value()
-  }
-
-  /// Lets go of an extent.
-  public static func unbindExtent(_ extent: UInt64) throws(CallError) {
-    _ = try call(.extentUnbind, CapabilitySlot.own, extent).value()
-  }
-
-  /// Takes a position of a slice vector, a named one (processor << 8 | position) or any; returns it.
-  public static func allocateSlice(_ position: UInt64 = CallNumber.any, capability: UInt64 = CapabilitySlot.own)
+  /// Makes an environment as `block` says; returns its handle, and puts a capability for it into the empty slot `into`.
+  public static func createEnvironment(
+    _ block: CreationBlock, capability slot: UInt64 = CapabilitySlot.own, into: UInt64
+  )
     throws(CallError) -> UInt64
   {
-    try call(.sliceAllocate, capability, position).value()
-  }
-
-  /// Gives a position of a slice vector back.
-  public static func freeSlice(_ position: UInt64, capability: UInt64 = CapabilitySlot.own) throws(CallError) {
-    _ = try call(.sliceFree, capability, position).value()
-  }
-
-  /// Makes a position another environment's.
-  public static func giveSlice(_ position: UInt64, to environment: UInt64, capability: UInt64 = CapabilitySlot.own)
-    throws(CallError)
-  {
-    _ = try call(.sliceGive, capability, position, environment).value()
-  }
-
-  /// Writes the first `count` bytes of the console buffer as they are; `slot` holds a capability for the console.
-  public static func consoleDraw(count: UInt64, capability slot: UInt64) throws(CallError) {
-    _ = try call(.consoleDraw, slot, count).value()
+    // Safe: the block has its place in the environment page, which is always mapped.
+    let place = UInt(AddressMap.environmentPage &+ EnvironmentPage.creationBlockOffset)
+    unsafe UnsafeMutablePointer<CreationBlock>(bitPattern: place).unsafelyUnwrapped.pointee = block
+    return try untilFound { call(.environmentCreate, slot, into) }
   }
 }

@@ -2,8 +2,8 @@ import CRingZero
 import ExokernelABI
 import ExokernelCore
 
-// The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what they return in rax.
-// Their order is that of `CallNumber`.
+// The call table's entries that are written by hand, for they are more than the kernel's function of the same name: calls
+// that give the processor up, end their caller, or go on as another environment; and the call that does nothing.
 
 @c(call_null) func callNull() -> Int64 { 0 }
 
@@ -41,20 +41,6 @@ import ExokernelCore
   Dispatcher.run()
 }
 
-@c(call_predicate_bind)
-func callPredicateBind(_ slot: UInt64, _ frame: UInt64, _ offset: UInt64, _ count: UInt64) -> Int64 {
-  kernel.predicateBind(slot: slot, frame: frame, offset: offset, count: count).rawValue
-}
-
-@c(call_wake) func callWake(_ slot: UInt64, _ environment: UInt64) -> Int64 {
-  kernel.wake(slot: slot, environment: environment).rawValue
-}
-
-@c(call_upcall_bind)
-func callUpcallBind(_ fault: UInt64, _ epilogue: UInt64, _ prologue: UInt64, _ revocation: UInt64) -> Int64 {
-  kernel.upcallBind(fault: fault, epilogue: epilogue, prologue: prologue, revocation: revocation).rawValue
-}
-
 @c(call_fault_decline) func callFaultDecline() -> Int64 {
   let instruction = kernel.page(of: kernel.current).value.faultInstruction
   Dispatcher.abort(kernel.declinedFault(), at: instruction)
@@ -65,9 +51,13 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
   Dispatcher.abort(.exception(vector: vector, code: code), at: instruction)
 }
 
-@c(call_transfer_bind)
-func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length: UInt64) -> Int64 {
-  kernel.transferBind(entry: entry, stack: stack, name: name, length: length).rawValue
+@c(call_environment_destroy) func callEnvironmentDestroy(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+  do throws(CallError) {
+    guard try kernel.environmentDestroy(slot: slot, environment: environment) else { return 0 }
+    Dispatcher.run()
+  } catch {
+    return kernel.refuse(error).rawValue
+  }
 }
 
 @c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
@@ -110,16 +100,4 @@ func callTransferBind(_ entry: UInt64, _ stack: UInt64, _ name: UInt64, _ length
   unsafe frame.pointee.flags = 0x202
   unsafe frame.pointee.stack = arrival.stack
   return Int64(bitPattern: arrival.caller)
-}
-
-@c(call_slice_allocate) func callSliceAllocate(_ slot: UInt64, _ position: UInt64) -> Int64 {
-  kernel.sliceAllocate(slot: slot, position: position).rawValue
-}
-
-@c(call_slice_free) func callSliceFree(_ slot: UInt64, _ position: UInt64) -> Int64 {
-  kernel.sliceFree(slot: slot, position: position).rawValue
-}
-
-@c(call_slice_give) func callSliceGive(_ slot: UInt64, _ position: UInt64, _ environment: UInt64) -> Int64 {
-  kernel.sliceGive(slot: slot, position: position, environment: environment).rawValue
 }
