@@ -140,6 +140,8 @@ let package = Package(
       swiftSettings: tests),
     .testTarget(name: "TreeTests", swiftSettings: tests),
     .testTarget(
+      name: "CodeMapTests", dependencies: ["CodeMap", "GuestImages", "RandomFixtures"], swiftSettings: tests),
+    .testTarget(
       name: "CallListTests", dependencies: ["CallList", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
       name: "DownloadedCodeTests", dependencies: ["DownloadedCode", "RandomFixtures"], swiftSettings: tests),
@@ -157,7 +159,8 @@ let package = Package(
     .testTarget(
       name: "InspectionTests", dependencies: ["Inspection", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
-      name: "BootTests", dependencies: ["Hypervisor", "GuestImages", "BootArchive", "KernelFixtures", "xokvm"],
+      name: "BootTests",
+      dependencies: ["Hypervisor", "GuestImages", "BootArchive", "KernelFixtures", "GuestBuilder", "xokvm"],
       exclude: ["Guests"],
       swiftSettings: tests, plugins: ["BuildGuestImages"]),
   ]

@@ -74,7 +74,10 @@ extension CodeMap {
     while let digits = Optional(rest.prefix { $0.isASCII && $0.isNumber }), let length = Int(digits), length > 0,
       digits.first != "0", rest.count >= digits.count + length
     {
-      name = rest.dropFirst(digits.count).prefix(length)
+      let identifier = rest.dropFirst(digits.count).prefix(length)
+      // Behind a private function's name stands what tells its file from others.
+      if length == 33, identifier.first == "_" { break }
+      name = identifier
       rest = rest.dropFirst(digits.count + length)
       // Kinds of types: a letter or two before the next identifier.
       while let letter = rest.first, "VCO".contains(letter) { rest.removeFirst() }

@@ -2,20 +2,20 @@
 /// levels). The tables are the guest's own: whatever they hold, a read ends with bytes or with nothing.
 struct PageTableWalk {
   private let memory: GuestMemory
-  /// The root table.
-  private let root: GuestAddress
+  /// The root table; nil where the processor does not use any.
+  private let root: GuestAddress?
 
-  /// By the tables of the CR3 given.
-  init(memory: GuestMemory, cr3: UInt64) {
+  /// By the tables of the registers given.
+  init(memory: GuestMemory, cr0: UInt64, cr3: UInt64) {
     self.memory = memory
-    root = GuestAddress(cr3 & Self.addressBits)
+    root = cr0 & 1 << 31 == 0 ? nil : GuestAddress(cr3 & Self.addressBits)
   }
 
   private static let addressBits: UInt64 = 0x000f_ffff_ffff_f000
 
   /// Where `address` lies in guest-physical memory; nil where it is not mapped.
   func physical(_ address: UInt64) -> GuestAddress? {
-    var table = root
+    guard var table = root else { return GuestAddress(address) }
     for level: UInt64 in [3, 2, 1, 0] {
       let shift = 12 + 9 * level
       let place = GuestAddress(table.rawValue &+ (address >> shift & 0x1ff) * 8)

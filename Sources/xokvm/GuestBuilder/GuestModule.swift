@@ -3,7 +3,7 @@ import Foundation
 /// A module of the guest: a folder of Swift files, or one file.
 struct GuestModule {
   /// The module's name.
-  let name: String
+  var name: String
   /// Its folder or file, relative to the package's folder or absolute.
   let path: String
   /// Folders of C modules that it imports beside the package's own.

@@ -30,13 +30,24 @@ struct OwnProgram {
       throw GuestBuildError.unreadable(
         "\(GuestRecipes.programScript); call this in the folder of xokvm's Package.swift")
     }
-    work = ".build/plugins/outputs/guest/ring3"
+    // SCRATCH/TRIPLE/CONFIGURATION/GuestBuilder, beside which the plug-in's outputs are: what is compiled is shared with them.
+    let products = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    let outputs = products.appending(path: "../../plugins/outputs").standardizedFileURL.path
+    guard FileManager.default.fileExists(atPath: outputs) else {
+      throw GuestBuildError.unreadable("\(outputs); build the package first: swift build")
+    }
+    work = relativePath("\(outputs)/guest/ring3")
   }
 
   /// Builds the program, with its symbols and line tables in it.
   func build() throws {
     var recipes = try GuestRecipes(tools: tools, work: work, flags: [])
-    let program = try recipes.programs([.program(at: source)])[0]
+    // Programs of one name in several folders are several programs.
+    var path = Fingerprint()
+    path.add(URL(filePath: source).standardizedFileURL.path)
+    var module = try GuestModule.program(at: source)
+    module.name += "_" + path.text.prefix { $0 != "-" }
+    let program = try recipes.programs([module])[0]
     try StepRunner(work: work).run(recipes.recipe.steps)
     try read(program.whole).write(to: URL(filePath: output))
     print("\(output): run it with `xokvm boot --app \(output.hasPrefix("/") ? "" : "./")\(output)`")

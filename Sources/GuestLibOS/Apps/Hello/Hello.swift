@@ -2,7 +2,7 @@ import ExokernelABI
 import LibOS
 
 /// The smallest program that shows an exokernel: it says what it holds, as the exposed books tell it, and shares the processor with whoever
-/// else runs.
+/// else runs. With the argument `fault` it ends as a program with a mistake does: by a store to an address where it has nothing.
 @c(program_main)
 public func helloMain() -> Int32 {
   let me = Environment.number
@@ -24,6 +24,7 @@ public func helloMain() -> Int32 {
   Console.put("; capabilities")
   for slot in 0..<CapabilitySlot.count { printCapability(of: me, slot) }
   Console.flush()
+  if ArgumentText.equal(Environment.arguments()[...], "fault") { makeMistake(at: 0x1234_5678) }
   for step in 1...3 as ClosedRange<UInt64> {
     let started = record.slicesRun
     workThroughSlice()
@@ -34,6 +35,12 @@ public func helloMain() -> Int32 {
     Console.flush()
   }
   return 0
+}
+
+/// Stores where nothing is mapped.
+@inline(never) private func makeMistake(at address: UInt) {
+  // Not safe at all, and meant to be so: the page fault is what this shows.
+  unsafe UnsafeMutablePointer<UInt64>(bitPattern: address)?.pointee = 1
 }
 
 /// Numbers of up to four frames, along the list that the books keep.

@@ -57,7 +57,7 @@ final class CrashReporter: Sendable {
     guard let system = try? processor.systemRegisters() else { return nil }
     return StackWalk(
       kernel: maps(nil) ?? CodeMap(), program: program.flatMap { maps($0) } ?? CodeMap(),
-      memory: PageTableWalk(memory: memory, cr3: system.cr3))
+      memory: PageTableWalk(memory: memory, cr0: system.cr0, cr3: system.cr3))
   }
 
   /// The program's name in an environment's record, or in its maker's where it has none: what a program makes runs the same code. Nil where
