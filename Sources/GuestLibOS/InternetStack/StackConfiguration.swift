@@ -8,10 +8,13 @@ public enum Addressing: Sendable {
 
 /// Sizes, limits and times of a stack. The defaults suit a small server; all are fixed once the stack is made.
 public struct StackConfiguration: Sendable {
-  /// Bytes of received data kept per TCP connection; rounded up to a power of two, at least 1,024, at most 1 GiB.
+  /// Most bytes of received data kept per TCP connection; rounded up to a power of two, at least 1,024, at most 1 GiB.
   public var receiveBufferSize = 128 * 1024
-  /// Bytes of unacknowledged and unsent data kept per TCP connection; rounded up as `receiveBufferSize` is.
+  /// Most bytes of unacknowledged and unsent data kept per TCP connection; rounded up as `receiveBufferSize` is.
   public var sendBufferSize = 128 * 1024
+  /// Bytes that the buffers of all TCP connections may hold together. The first piece (4 KiB) of each of them is not counted and always
+  /// granted, so that every connection gets on; beyond it, none holds more than a quarter of what is left.
+  public var bufferMemory = Int.max
   /// Most TCP connections at a time, those in TIME-WAIT and half-open ones included; 1 to 32,768.
   public var maximumConnections = 256
   /// Most listeners at a time.
