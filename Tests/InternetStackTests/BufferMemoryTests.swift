@@ -103,7 +103,8 @@ struct BufferMemoryTests {
   func scarce(lossPermille: Int) throws {
     var configuration = StackConfiguration()
     configuration.bufferMemory = 32 << 10
-    let (client, server) = (Host(number: 1, configuration: configuration), Host(number: 2, configuration: configuration))
+    let client = Host(number: 1, configuration: configuration)
+    let server = Host(number: 2, configuration: configuration)
     let network = SimulatedNetwork([client, server], seed: 11)
     network.lossPermille = lossPermille
     let listener = try server.stack.listen(port: 80, backlog: 64)
@@ -111,7 +112,8 @@ struct BufferMemoryTests {
     let bytes = pattern(60_000)
     var connections: [(handle: Connection, sent: Int)] = []
     for _ in 0..<count {
-      connections.append((try client.stack.connect(to: Endpoint(address: server.address, port: 80), now: network.now), 0))
+      let server = Endpoint(address: server.address, port: 80)
+      connections.append((try client.stack.connect(to: server, now: network.now), 0))
     }
     var accepted: [(handle: Connection, got: [UInt8])] = []
     var highest = 0
