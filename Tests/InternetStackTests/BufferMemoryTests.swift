@@ -139,6 +139,38 @@ struct BufferMemoryTests {
     #expect(highest > 0 && highest <= 32 << 10, "\(highest)")
   }
 
+  @Test(
+    "a queue of frames gives them back in order, with what was said of them, as many as have room", arguments: [5, 6])
+  func frameQueue(seed: UInt64) {
+    var random = SeededGenerator(seed: seed)
+    let queue = FrameQueue(byteCount: 16 << 10)
+    var model: [(bytes: [UInt8], metadata: FrameMetadata)] = []
+    var refused = 0
+    for _ in 0..<5000 {
+      if random.next() % 5 < 3 {
+        let bytes = pattern(Int(random.next() % 2049), from: Int(random.next() % 1000))
+        let metadata = FrameMetadata(
+          needsChecksum: random.next() & 1 == 0, checksumIsValid: random.next() & 1 == 0)
+        let used = model.reduce(0) { $0 + 4 + $1.bytes.count }
+        let isTaken = bytes.withUnsafeBytes { queue.append($0, metadata) }
+        #expect(isTaken == (used + 4 + bytes.count <= 16 << 10))
+        if isTaken { model.append((bytes, metadata)) } else { refused += 1 }
+      } else {
+        var buffer = [UInt8](repeating: 0, count: 2048)
+        let taken = buffer.withUnsafeMutableBytes { queue.take(into: $0) }
+        #expect((taken == nil) == model.isEmpty)
+        guard let taken, !model.isEmpty else { continue }
+        let first = model.removeFirst()
+        #expect(Array(buffer[..<taken.count]) == first.bytes, "seed \(seed)")
+        #expect(taken.metadata.checksumIsValid == first.metadata.checksumIsValid)
+        #expect(taken.metadata.needsChecksum == first.metadata.needsChecksum)
+      }
+      let isEmpty = queue.isEmpty
+      #expect(isEmpty == model.isEmpty)
+    }
+    #expect(refused > 0)
+  }
+
   @Test("a peer that never ends its side of a released connection does not keep its slot from others")
   func finWait2() throws {
     var configuration = StackConfiguration()
