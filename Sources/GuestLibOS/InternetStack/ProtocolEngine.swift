@@ -52,7 +52,7 @@ public class ProtocolEngine {
     frame = FrameBuffer(count: EthernetHeader.length + largestPacket)
     neighbors = NeighborCache(
       capacity: configuration.neighborCacheSize, lifetime: configuration.neighborLifetime,
-      requestLimit: configuration.neighborRequestLimit)
+      requestInterval: configuration.neighborRequestInterval, requestLimit: configuration.neighborRequestLimit)
     parkedPackets = ParkedPackets(
       limit: configuration.parkedPacketLimit, largest: EthernetHeader.length + self.maximumTransmissionUnit)
     udpSockets = [UDPSocketState?](repeating: nil, count: max(1, configuration.maximumUDPSockets))

@@ -29,7 +29,9 @@ public struct StackConfiguration: Sendable {
   public var parkedPacketLimit = 8
   /// How long an answer of ARP stays good.
   public var neighborLifetime = TimeSpan.seconds(300)
-  /// ARP requests sent, one per second, before a neighbour counts as unreachable.
+  /// Time between two ARP requests for a neighbour. RFC 1122 section 2.3.2.1 says a second; a link of two machines can bear more.
+  public var neighborRequestInterval = TimeSpan.seconds(1)
+  /// ARP requests sent, one per `neighborRequestInterval`, before a neighbour counts as unreachable.
   public var neighborRequestLimit = 4
 
   /// Whether small segments wait while an earlier small one is unacknowledged (Nagle, RFC 896, in Minshall's form).
