@@ -81,7 +81,7 @@ import Testing
   @Test("a ring buffer keeps order across its end and takes bytes ahead of it")
   func ringBuffer() {
     var ring = RingBuffer()
-    ring.allocate(minimum: 1000)
+    ring.open(minimum: 1000)
     #expect(ring.capacity == 1024)
     var written = 0
     var read = 0
@@ -97,8 +97,8 @@ import Testing
     ring.discard(ring.count)
     let late = pattern(100, from: 50)
     let early = pattern(50)
-    late.withUnsafeBytes { ring.place(PacketBytes($0), distance: 50) }
-    early.withUnsafeBytes { ring.place(PacketBytes($0), distance: 0) }
+    #expect(late.withUnsafeBytes { ring.place(PacketBytes($0), distance: 50) })
+    #expect(early.withUnsafeBytes { ring.place(PacketBytes($0), distance: 0) })
     ring.commit(150)
     var target = [UInt8](repeating: 0, count: 200)
     let count = target.withUnsafeMutableBytes { ring.read(into: $0) }

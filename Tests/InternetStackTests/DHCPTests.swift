@@ -61,6 +61,48 @@ import Testing
     #expect(network.run(limit: .milliseconds(50)) { client.stack.status(of: connection)?.failure == .refused })
   }
 
+  @Test("ten seconds without an answer are told once, while the client goes on asking; so is what comes later")
+  func unanswered() throws {
+    let client = Host(number: 15, addressing: .dhcp)
+    let network = SimulatedNetwork([client])
+    var requests: [Instant] = []
+    network.filter = { frame, _ in
+      if message(frame) != nil { requests.append(network.now) }
+      return true
+    }
+    var watch = AddressWatch()
+    var told: [(event: AddressWatch.Event, seconds: Double)] = []
+    let start = network.now
+    func run(_ milliseconds: Int) {
+      for _ in 0..<milliseconds / 50 {
+        network.run(for: .milliseconds(50))
+        let due = watch.nextDeadline
+        guard let event = watch.look(client.stack.address, now: network.now) else { continue }
+        told.append((event, Double(network.now.nanoseconds - start.nanoseconds) / 1e9))
+        // It is told when its time has come and not before.
+        if event == .missing { #expect(due.map { $0 <= network.now } == true) }
+      }
+    }
+    run(9_900)
+    #expect(told.isEmpty)
+    run(200)
+    #expect(told.map(\.event) == [.missing])
+    run(120_000)
+    #expect(told.count == 1, "said once: \(told)")
+    let late = requests.filter { $0.nanoseconds > start.nanoseconds + 10_000_000_000 }
+    #expect(late.count >= 3, "it goes on asking: \(requests)")
+    // A server comes at last, goes with the lease, and is missed again.
+    network.hosts.append(try makeServer(leaseSeconds: 100))
+    run(66_000)
+    #expect(told.map(\.event).last == .acquired(IPv4Address(10, 0, 2, 15)))
+    #expect(watch.nextDeadline == nil)
+    network.hosts.removeLast()
+    run(130_000)
+    #expect(told.map(\.event).suffix(2) == [.lost, .missing])
+    let times = told.suffix(2).map(\.seconds)
+    #expect(abs(times[1] - times[0] - 10) < 0.2, "\(told)")
+  }
+
   @Test("every single message may be lost", arguments: 0..<4)
   func lostMessage(index: Int) throws {
     let (network, _, client) = try makePair()

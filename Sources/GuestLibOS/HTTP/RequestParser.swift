@@ -4,8 +4,10 @@ enum RequestParser {
   private struct Fields {
     var hosts = 0
     var contentLengths = 0
-    var hasTransferEncoding = false
-    var hasExpectation = false
+    var contentLength: UInt64 = 0
+    var transferCodings = TransferCodings()
+    /// `Expect` names something else than `100-continue`.
+    var expectsOther = false
     var closes = false
     var keepsAlive = false
     var ranges = 0
@@ -32,19 +34,25 @@ enum RequestParser {
     }
 
     guard fields.hosts == 1 || !request.isVersion11 && fields.hosts == 0 else { throw .badRequest }
-    if fields.hasTransferEncoding {
-      // Together with a length, or in 1.0, it is a sign of request smuggling (RFC 9112 section 6.1).
-      throw fields.contentLengths > 0 || !request.isVersion11 ? .badRequest : .notImplemented
-    }
-    guard fields.contentLengths <= 1 else { throw .badRequest }
+    request.content = try content(fields, isVersion11: request.isVersion11)
     request.keepsConnection = !fields.closes && (request.isVersion11 || fields.keepsAlive)
     if fields.ranges > 1 || request.method != .get { request.range = nil }
     try parseTarget(bytes, target, &request, &path)
-    if fields.hasExpectation, request.isVersion11 {
-      request.refusal = .expectationFailed
-      // A client that waits for permission may or may not send the content after a refusal.
-      if request.contentLength > 0 { request.keepsConnection = false }
+    // In 1.0 there are no expectations, and without content nothing to wait with (RFC 9110 section 10.1.1).
+    if request.isVersion11, fields.expectsOther { request.refusal = .expectationFailed }
+    if !request.isVersion11 || request.content == .none { request.expectsContinue = false }
+  }
+
+  /// How the content ends, as RFC 9112 section 6.3 says.
+  private static func content(_ fields: Fields, isVersion11: Bool) throws(Status) -> RequestContent {
+    guard fields.contentLengths <= 1 else { throw .badRequest }
+    if fields.transferCodings.isPresent {
+      // Together with a length, or in 1.0, it is a sign of request smuggling (RFC 9112 section 6.1).
+      guard fields.contentLengths == 0, isVersion11 else { throw .badRequest }
+      try fields.transferCodings.check()
+      return .chunked
     }
+    return fields.contentLength > 0 ? .length(fields.contentLength) : .none
   }
 
   private static func parseTarget(
@@ -132,11 +140,18 @@ enum RequestParser {
     } else if ASCII.equalIgnoringCase(name, "content-length") {
       fields.contentLengths += 1
       guard let length = ASCII.decimal(value) else { throw .badRequest }
-      request.contentLength = length
+      fields.contentLength = length
     } else if ASCII.equalIgnoringCase(name, "transfer-encoding") {
-      fields.hasTransferEncoding = true
+      fields.transferCodings.take(value)
     } else if ASCII.equalIgnoringCase(name, "expect") {
-      fields.hasExpectation = true
+      var cursor = 0
+      while let place = ASCII.nextElement(value, cursor: &cursor) {
+        if ASCII.equalIgnoringCase(value.extracting(place), "100-continue") {
+          request.expectsContinue = true
+        } else {
+          fields.expectsOther = true
+        }
+      }
     } else if ASCII.equalIgnoringCase(name, "range") {
       fields.ranges += 1
       request.range = ByteRange(value)

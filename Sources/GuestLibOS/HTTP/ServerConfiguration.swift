@@ -4,21 +4,26 @@ public struct ServerConfiguration: Sendable {
   /// no allocator rounds them up. RFC 9112 section 3 asks for 8000 at least.
   public static var largestHead: Int { 8192 - 32 }
 
-  /// Most connections served at a time; more wait in the transport.
+  /// Bytes that a connection's buffer for requests has at first; it is doubled as a head needs it.
+  static var smallestInput: Int { 1024 - 32 }
+
+  /// Most connections at a time; more wait in the transport, and those without a complete request give way to them.
   public var connections = 64
   /// How long a connection may be open between two requests.
   public var idleTimeout: UInt64 = 15_000
-  /// How long the head of a request, or content that is skipped, may take from its first byte to its last.
+  /// How long the head of a request, and then its content, may take from its first byte to its last.
   public var requestTimeout: UInt64 = 10_000
-  /// How long a client may take for its first request, or a request's head, while others wait for its place.
-  public var contestedTimeout: UInt64 = 2_000
+  /// How long a client may take for its first request, or for a request's head or content, while others wait for its place. The oldest
+  /// gives way first. Short, or clients that send half a request hold up all others; the way of a request to a place that was just taken
+  /// must fit.
+  public var contestedTimeout: UInt64 = 100
   /// How long a response may make no progress, because of the client or the disk.
   public var stallTimeout: UInt64 = 30_000
   /// Bytes a second that a client must take on average, after `stallTimeout` of grace.
   public var slowestClient: UInt64 = 1024
   /// How long the client's end of a connection that the server has ended is waited for.
   public var lingerTimeout: UInt64 = 2_000
-  /// Largest content of a request that is read and dropped, in bytes; more is refused.
+  /// Largest content of a request that is read and dropped before the response, in bytes; more is refused.
   public var largestSkippedContent: UInt64 = 64 << 10
   /// Most bytes of a file given to one connection in one step.
   public var bytesPerStep = 64 << 10

@@ -14,6 +14,7 @@ extension ServerConnection {
       refuse(.badRequest, &context)
       return .again
     case .incomplete:
+      if filled == input.count, input.count < ServerConfiguration.largestHead { growInput() }
       if filled == input.count {
         refuse(scanner.lines == 0 ? .uriTooLong : .requestHeaderFieldsTooLarge, &context)
         return .again
@@ -42,48 +43,79 @@ extension ServerConnection {
     let bytes = input
     do throws(Status) {
       try RequestParser.parse(bytes.span, head, request: &request, path: &path)
-      guard request.contentLength <= context.configuration.largestSkippedContent else { throw .contentTooLarge }
+      if case .length(let length) = request.content, length > context.configuration.largestSkippedContent {
+        throw .contentTooLarge
+      }
     } catch {
       refuse(error, &context)
       return
     }
     context.statistics.requests &+= 1
-    contentLeft = request.contentLength
-    response = ResponsePlanner.plan(request, bytes: bytes.span, path: &path, scratch: &page, files: &files)
+    var scratch: [UInt8] = []
+    response = ResponsePlanner.plan(request, bytes: bytes.span, path: &path, scratch: &scratch, files: &files)
     response.date = context.date
-    startResponse(context)
+    if context.isContested { response.keepsConnection = false }
+    clearOutput()
+    planContinue()
     if let file = response.file, response.status.rawValue < 400 {
       if response.omitsContent || response.range.isEmpty {
         writeFileHead(file)
       } else {
         stream = file.stream(response.range)
-        phase = .opening
+        opensFile = true
       }
     } else {
       writePage(&context)
+    }
+    beginContent(context)
+  }
+
+  /// A client that waits with its content is told to send it, or gets its final status at once; it may then send the content or not, so
+  /// the connection ends (RFC 9110 section 10.1.1).
+  private mutating func planContinue() {
+    guard request.content != .none, request.expectsContinue || response.status == .expectationFailed else { return }
+    if response.status.rawValue >= 400 {
+      response.keepsConnection = false
+      request.content = .none
+    } else if consumed == filled {
+      output.append("HTTP/1.1 100 Continue\r\n\r\n")
+      interimCount = output.count
     }
   }
 
   /// Answers a request that cannot be understood or is not waited for, and ends the connection.
   mutating func refuse(_ status: Status, _ context: inout StepContext) {
-    context.statistics.requests &+= 1
-    response = Response(
-      status: status, keepsConnection: false, omitsContent: request.method == .head, date: context.date)
+    // A request whose head was good has been counted, and its method is known.
+    var isHead = false
+    if case .content = phase {
+      isHead = request.method == .head
+    } else {
+      context.statistics.requests &+= 1
+      isHead = consumed > 0 && request.method == .head
+    }
+    response = Response(status: status, keepsConnection: false, omitsContent: isHead, date: context.date)
     path.removeAll(keepingCapacity: true)
-    request.query = nil
-    contentLeft = 0
-    startResponse(context)
+    request = Request()
+    clearOutput()
     writePage(&context)
+    beginResponse(context)
   }
 
-  mutating func startResponse(_ context: StepContext) {
+  /// Begins to write the response that is planned: the request has come to its end.
+  mutating func beginResponse(_ context: StepContext) {
     let configuration = context.configuration
     let allowance = UInt64(response.range.count) / max(1, configuration.slowestClient)
     responseDeadline =
       context.now.advanced(byMilliseconds: configuration.stallTimeout).advanced(byMilliseconds: allowance &* 1000)
     deadline = context.now.advanced(byMilliseconds: configuration.stallTimeout)
+    phase = opensFile ? .opening : .sending
+  }
+
+  private mutating func clearOutput() {
     output.removeAll(keepingCapacity: true)
     written = 0
+    interimCount = 0
+    opensFile = false
   }
 
   mutating func writePage(_ context: inout StepContext) {
@@ -91,15 +123,14 @@ extension ServerConnection {
     response.range = 0..<0
     let bytes = input
     let path = path
+    var page: [UInt8] = []
     ResponseWriter.appendPage(
       response, path: path.span, query: bytes.span.extracting(request.query ?? 0..<0), page: &page, to: &output)
-    phase = .sending
   }
 
   mutating func writeFileHead(_ file: FileExtent) {
     let path = path
     ResponseWriter.appendFileHead(response, file: file, path: path.span, to: &output)
     if response.omitsContent { response.range = 0..<0 }
-    phase = .sending
   }
 }

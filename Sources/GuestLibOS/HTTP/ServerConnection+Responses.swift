@@ -17,6 +17,7 @@ extension ServerConnection {
       response.file = nil
       writePage(&context)
     }
+    phase = .sending
     return .again
   }
 
@@ -81,9 +82,7 @@ extension ServerConnection {
       lingered = 0
       phase = .lingering
       deadline = context.now.advanced(byMilliseconds: context.configuration.lingerTimeout)
-    } else if contentLeft > 0 {
-      phase = .skipping
-      deadline = context.now.advanced(byMilliseconds: context.configuration.requestTimeout)
+      yieldsAt = context.now.advanced(byMilliseconds: context.configuration.contestedTimeout)
     } else {
       beginNextRequest(context)
     }
@@ -98,32 +97,14 @@ extension ServerConnection {
     }
     filled = position
     consumed = 0
+    interimCount = 0
+    written = 0
+    if filled == 0 { dropLargeInput() }
     scanner = HeadScanner()
     phase = .head
     let configuration = context.configuration
     deadline = context.now.advanced(
       byMilliseconds: filled > 0 ? configuration.requestTimeout : configuration.idleTimeout)
     yieldsAt = context.now.advanced(byMilliseconds: filled > 0 ? configuration.contestedTimeout : 0)
-  }
-
-  mutating func skipContent<Transport: StreamTransport & ~Copyable>(
-    _ handle: Handle, _ transport: inout Transport, _ context: StepContext
-  ) throws(Transport.Failure) -> Turn where Transport.Connection == Handle {
-    let present = min(filled - consumed, Int(clamping: contentLeft))
-    consumed += present
-    contentLeft -= UInt64(present)
-    if contentLeft == 0 {
-      beginNextRequest(context)
-      return .again
-    }
-    // All that is in the buffer was content.
-    let count = try read(handle, &transport, into: 0..<min(input.count, Int(clamping: contentLeft)))
-    consumed = 0
-    filled = count
-    if count > 0 { return .again }
-    guard transport.peerFinished(handle) else { return .idle }
-    transport.finish(handle)
-    release(handle, &transport)
-    return .progressed
   }
 }

@@ -18,13 +18,13 @@ public enum Status: UInt16, Error, Sendable {
   case requestTimeout = 408
   /// `If-Match` or `If-Unmodified-Since` does not hold.
   case preconditionFailed = 412
-  /// The request's content is longer than is skipped.
+  /// The request's content is longer than is read away.
   case contentTooLarge = 413
   /// The request line does not fit.
   case uriTooLong = 414
   /// The range lies behind the end of the file.
   case rangeNotSatisfiable = 416
-  /// The request has an `Expect` header field.
+  /// The request expects something else than `100-continue`.
   case expectationFailed = 417
   /// The header fields do not fit.
   case requestHeaderFieldsTooLarge = 431

@@ -34,6 +34,8 @@ public class ProtocolEngine {
   var dhcpClient: DHCPClient?
   var dhcpServer: DHCPServer?
   var tcp: ConnectionTable
+  /// The account of the memory of the connections' buffers.
+  let bufferMemory: BufferMemory
   /// Position in the sequence of ephemeral TCP ports.
   var nextPortOffset: UInt16 = 0
 
@@ -50,11 +52,12 @@ public class ProtocolEngine {
     frame = FrameBuffer(count: EthernetHeader.length + largestPacket)
     neighbors = NeighborCache(
       capacity: configuration.neighborCacheSize, lifetime: configuration.neighborLifetime,
-      requestLimit: configuration.neighborRequestLimit)
+      requestInterval: configuration.neighborRequestInterval, requestLimit: configuration.neighborRequestLimit)
     parkedPackets = ParkedPackets(
       limit: configuration.parkedPacketLimit, largest: EthernetHeader.length + self.maximumTransmissionUnit)
     udpSockets = [UDPSocketState?](repeating: nil, count: max(1, configuration.maximumUDPSockets))
     tcp = ConnectionTable(configuration: configuration)
+    bufferMemory = BufferMemory(limit: configuration.bufferMemory)
     nextEphemeralUDPPort = 49_152 | UInt16(truncatingIfNeeded: hash.hash(0, 1))
     switch addressing {
     case .manual(let address, let prefixLength, let gateway):

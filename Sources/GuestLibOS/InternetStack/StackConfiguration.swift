@@ -8,10 +8,13 @@ public enum Addressing: Sendable {
 
 /// Sizes, limits and times of a stack. The defaults suit a small server; all are fixed once the stack is made.
 public struct StackConfiguration: Sendable {
-  /// Bytes of received data kept per TCP connection; rounded up to a power of two, at least 1,024, at most 1 GiB.
+  /// Most bytes of received data kept per TCP connection; rounded up to a power of two, at least 1,024, at most 1 GiB.
   public var receiveBufferSize = 128 * 1024
-  /// Bytes of unacknowledged and unsent data kept per TCP connection; rounded up as `receiveBufferSize` is.
+  /// Most bytes of unacknowledged and unsent data kept per TCP connection; rounded up as `receiveBufferSize` is.
   public var sendBufferSize = 128 * 1024
+  /// Bytes that the buffers of all TCP connections may hold together. The first piece (4 KiB) of each of them is not counted and always
+  /// granted, so that every connection gets on; beyond it, none holds more than a quarter of what is left.
+  public var bufferMemory = Int.max
   /// Most TCP connections at a time, those in TIME-WAIT and half-open ones included; 1 to 32,768.
   public var maximumConnections = 256
   /// Most listeners at a time.
@@ -26,7 +29,9 @@ public struct StackConfiguration: Sendable {
   public var parkedPacketLimit = 8
   /// How long an answer of ARP stays good.
   public var neighborLifetime = TimeSpan.seconds(300)
-  /// ARP requests sent, one per second, before a neighbour counts as unreachable.
+  /// Time between two ARP requests for a neighbour. RFC 1122 section 2.3.2.1 says a second; a link of two machines can bear more.
+  public var neighborRequestInterval = TimeSpan.seconds(1)
+  /// ARP requests sent, one per `neighborRequestInterval`, before a neighbour counts as unreachable.
   public var neighborRequestLimit = 4
 
   /// Whether small segments wait while an earlier small one is unacknowledged (Nagle, RFC 896, in Minshall's form).

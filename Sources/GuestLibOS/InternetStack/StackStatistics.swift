@@ -44,6 +44,8 @@ public struct StackStatistics: Equatable, Sendable {
   public var windowProbes: UInt64 = 0
   /// Segments that arrived ahead of missing ones.
   public var outOfOrderSegments: UInt64 = 0
+  /// Segments whose text was dropped because there was no memory for it; their senders send it again.
+  public var textDropped: UInt64 = 0
   /// Challenge acknowledgements sent (RFC 5961).
   public var challengeAcknowledgments: UInt64 = 0
   /// Resets sent.

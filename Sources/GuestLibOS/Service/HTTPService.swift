@@ -12,18 +12,24 @@ public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
   private let link: KernelLink
   private let stack: NetworkStack<KernelLink>
   private var server: HTTPServer<StackTransport, Files>
-  private var announced: IPv4Address?
+  private var watch = AddressWatch()
 
   /// Frames taken from the ring before the connections get their turn.
   private static var packetsPerRound: Int { 64 }
 
-  /// A server of `files` as `arguments` say; `name` begins the lines that it writes.
+  /// A server of `files` as `arguments` say, which takes no more memory for its clients than `memory`; `name` begins the lines that it
+  /// writes.
   public init(
-    _ name: StaticString, _ arguments: ServiceArguments, files: consuming Files,
-    configuration: ServerConfiguration = ServerConfiguration()
+    _ name: StaticString, _ arguments: ServiceArguments, files: consuming Files, memory: ServiceMemory = ServiceMemory()
   ) throws(ServiceFailure) {
     let link = try Self.makeLink(arguments)
+    var configuration = ServerConfiguration()
+    configuration.connections = memory.connections
     var network = StackConfiguration()
+    // Those that are served, as many that wait, and as many that the server has ended and their clients have not: the oldest of these make
+    // room.
+    network.maximumConnections = 3 * memory.connections
+    network.bufferMemory = memory.buffers
     // Requests are small; responses want room for the path's delay times its speed.
     network.receiveBufferSize = 16 << 10
     let addressing: Addressing =
@@ -36,7 +42,7 @@ public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
       link: link, hardwareAddress: link.hardwareAddress, addressing: addressing, configuration: network,
       seed: (Entropy.next(), Entropy.next()))
     let listener: Listener
-    do throws(NetworkError) { listener = try stack.listen(port: arguments.port, backlog: 64) } catch {
+    do throws(NetworkError) { listener = try stack.listen(port: arguments.port, backlog: memory.connections) } catch {
       throw .listen(error)
     }
     // A part of a value that cannot be copied must not be left behind by an error: so all of it comes last.
@@ -61,10 +67,13 @@ public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
       }
       if server.step(now: MonotonicTime(nanoseconds: now)) { progressed = true }
       stack.poll(now: Instant(nanoseconds: now))
-      if stack.address != announced { announce() }
+      if let event = watch.look(stack.address, now: Instant(nanoseconds: now)) { tell(event) }
       tend(&server.files)
       if !progressed {
-        sleep(events: events, now: now, until: stack.nextDeadline?.nanoseconds, server.nextDeadline?.nanoseconds)
+        let deadline = min(
+          stack.nextDeadline?.nanoseconds ?? .max, server.nextDeadline?.nanoseconds ?? .max,
+          watch.nextDeadline?.nanoseconds ?? .max)
+        sleep(events: events, now: now, until: deadline)
       }
     }
   }
@@ -84,24 +93,31 @@ public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
     }
   }
 
-  /// Sleeps until something happens, or the earlier of two times comes.
-  private func sleep(events: UInt64, now: UInt64, until first: UInt64?, _ second: UInt64?) {
-    let deadline = min(first ?? .max, second ?? .max)
+  /// Sleeps until something happens, or `deadline` comes; `.max` is never.
+  private func sleep(events: UInt64, now: UInt64, until deadline: UInt64) {
     if deadline <= now { return }
     KernelCall.sleep(events: events, deadline: deadline == .max ? 0 : Clock.timeStamp(after: deadline - now))
   }
 
-  /// Says where the server is, once the interface has an address.
-  private mutating func announce() {
-    announced = stack.address
+  /// Says where the server is, or why nobody can reach it.
+  private func tell(_ event: AddressWatch.Event) {
     Console.put(name)
-    guard let address = announced else { return Console.line(": the address was lost") }
-    Console.put(": serving at http://")
-    for shift in [24, 16, 8, 0] as [UInt32] {
-      Console.put(UInt64(address.value >> shift & 255))
-      Console.put(shift == 0 ? ":" : ".")
+    switch event {
+    case .acquired(let address):
+      Console.put(": serving at http://")
+      for shift in [24, 16, 8, 0] as [UInt32] {
+        Console.put(UInt64(address.value >> shift & 255))
+        Console.put(shift == 0 ? ":" : ".")
+      }
+      Console.put(UInt64(port))
+      Console.line("/")
+    case .lost: Console.line(": the address was lost; asking DHCP for another")
+    case .missing:
+      Console.put(": no DHCP server has given an address for ")
+      Console.put(AddressWatch.patience.nanoseconds / 1_000_000_000)
+      Console.put(" s; still asking, or start it with one: --app ")
+      Console.put(name)
+      Console.line(":ip=A.B.C.D/N")
     }
-    Console.put(UInt64(port))
-    Console.line("/")
   }
 }

@@ -8,6 +8,8 @@ public final class KernelLink: PacketLink {
   private var interface: PacketInterface
   /// The received frame: the slot is given back before the stack sends its answer through the same interface.
   private var frame = [UInt8](repeating: 0, count: Int(PacketRing.slotSize))
+  /// Frames taken out of the kernel's ring while the program was sending.
+  private let waiting = FrameQueue(byteCount: 256 << 10)
 
   /// Binds `filter` to a ring of its own on an interface.
   public init(interface number: UInt64, filter: borrowing FilterBuilder) throws(CallError) {
@@ -63,23 +65,44 @@ public final class KernelLink: PacketLink {
       block.headerLength = metadata.headerLength
     }
     // The stack's buffer, used during the call.
-    return unsafe interface.send(frame, header: block)
+    let isSent = unsafe interface.send(frame, header: block)
+    emptyRing()
+    return isSent
+  }
+
+  /// Takes over what has come while the kernel was sending. Its ring has few slots, and a packet that finds none is lost; the answers to a
+  /// hundred clients take longer than the next hundred requests.
+  private func emptyRing() {
+    while interface.hasPacket, waiting.hasRoom(for: Int(PacketRing.slotSize)) {
+      // The slot's bytes, valid during the closure.
+      _ = unsafe interface.receive { bytes, checksum in
+        _ = unsafe waiting.append(bytes, Self.metadata(checksum))
+      }
+    }
+  }
+
+  private static func metadata(_ checksum: ReceivedChecksum) -> FrameMetadata {
+    FrameMetadata(needsChecksum: checksum == .notComputed, checksumIsValid: checksum == .valid)
   }
 
   /// Gives one received frame to `stack`; false when there is none.
   public func receive(into stack: NetworkStack<KernelLink>, now: Instant) -> Bool {
     var count = 0
     var metadata = FrameMetadata()
-    // The slot's bytes, valid during the closure; no more of them are copied than the array has room for.
-    let found = unsafe interface.receive { bytes, checksum in
-      count = min(bytes.count, frame.count)
-      unsafe frame.withUnsafeMutableBytes { copy in
-        unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<count]))
+    // What came first is first. The array's memory is used during the calls; no more bytes are copied than it has room for.
+    if let first = unsafe frame.withUnsafeMutableBytes({ unsafe waiting.take(into: $0) }) {
+      (count, metadata) = first
+    } else {
+      // The slot's bytes, valid during the closure.
+      let found = unsafe interface.receive { bytes, checksum in
+        count = min(bytes.count, frame.count)
+        unsafe frame.withUnsafeMutableBytes { copy in
+          unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<count]))
+        }
+        metadata = Self.metadata(checksum)
       }
-      metadata.checksumIsValid = checksum == .valid
-      metadata.needsChecksum = checksum == .notComputed
+      guard found else { return false }
     }
-    guard found else { return false }
     // The array's memory, used during the call; `count` is within it.
     unsafe frame.withUnsafeBytes { bytes in
       unsafe stack.receive(UnsafeRawBufferPointer(rebasing: bytes[0..<count]), metadata: metadata, now: now)

@@ -38,7 +38,7 @@ enum HostSocket {
   }
 
   /// Connections that may wait to be accepted: all that come while the guest is starting.
-  private static var backlog: Int32 { 256 }
+  private static var backlog: Int32 { 1024 }
 
   /// The port that a listening socket has.
   static func port(of fd: Int32) -> UInt16? {
@@ -92,6 +92,16 @@ enum HostSocket {
     var option = linger(l_onoff: 1, l_linger: 0)
     // Safe: the option lives for the duration of the call.
     unsafe setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+  }
+
+  /// Lets this process have at least `count` open files, as far as its hard limit allows; beyond it, connections wait for one another.
+  static func raiseDescriptorLimit(to count: Int) {
+    var limit = rlimit()
+    // Safe: the structure lives for the duration of the calls.
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard unsafe getrlimit(resource, &limit) == 0, limit.rlim_cur < count else { return }
+    limit.rlim_cur = min(limit.rlim_max, rlim_t(count))
+    unsafe setrlimit(resource, &limit)
   }
 
   private static func setOption(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {

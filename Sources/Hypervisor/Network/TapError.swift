@@ -14,6 +14,8 @@ public enum TapError: Error, Equatable, CustomStringConvertible {
   case noPermission(String)
   /// Another program has the device.
   case busy(String)
+  /// The device was deleted while it was in use.
+  case deleted(String)
   /// The host refused something else.
   case failed(String, operation: String, Errno)
 
@@ -31,6 +33,8 @@ public enum TapError: Error, Equatable, CustomStringConvertible {
       "no permission for TAP device '\(name)'; make it for this user (ip tuntap add dev \(name) mode tap user $USER)"
         + " and see that /dev/net/tun is readable and writable"
     case .busy(let name): "TAP device '\(name)' is in use by another program; stop it or make another device"
+    case .deleted(let name):
+      "TAP device '\(name)' was deleted; the guest's network link is down until the machine is started again"
     case .failed(let name, let operation, let errno): "TAP device '\(name)': \(operation) failed (\(errno))"
     }
   }

@@ -7,7 +7,8 @@ import VirtioLayout
 /// echo, leases 10.0.2.15 by DHCP, and carries connections to published ports of the host to the guest. There is no way out to other
 /// networks.
 ///
-/// A TCP connection ends here: the host's kernel speaks with the client, the stack in this process with the guest.
+/// A TCP connection ends here: the host's kernel speaks with the client, the stack in this process with the guest. A client whose port
+/// nobody answers for in the guest is reset within `patience`, whether there is no program, no network driver or no guest yet.
 /// Made before its loop runs or on the loop's thread, and dropped there or after the loop has ended.
 @safe public final class UserNetworkBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
@@ -16,33 +17,43 @@ import VirtioLayout
   public static let hostAddress = IPv4Address(10, 0, 2, 2)
   /// The address that the guest gets, and that published ports lead to.
   public static let guestAddress = IPv4Address(10, 0, 2, 15)
-  /// Most connections carried at a time; more wait in the host.
-  private static let connectionLimit = 256
-  /// How long not to accept after the host ran out of descriptors.
-  private static let acceptPause: UInt64 = 100_000_000
+  /// Most connections at a time; more wait in the host. More than any of our programs serves, so that it is the guest that chooses who
+  /// gives way.
+  static let mostConnections = 1280
+  /// How long a client waits for the guest to answer for the port, counted from its coming, or from when the guest was last heard from that
+  /// port: a busy guest is not taken for an absent one. Short of a second, after which people think that something hangs.
+  static let patience: UInt64 = 800_000_000
+  /// Bytes that wait in the buffers of all connections, beyond 4 KiB for each direction of each.
+  private static let bufferMemory = 4 << 20
 
-  private final class ListeningPort {
-    let port: PublishedPort
-    let socket: OwnedDescriptor
-    init(_ port: PublishedPort) throws(PublishError) {
-      self.port = port
-      socket = try HostSocket.listen(port)
-    }
-  }
-
-  private let loop: EventLoop
-  private let log: Logger
-  private let listeners: [ListeningPort]
-  private var isAccepting = false
+  let connectionLimit: Int
+  let loop: EventLoop
+  let log: Logger
+  let listeners: [PublishedListener]
+  /// Whether the listening sockets are watched.
+  var isAccepting = false
   /// Made when the driver is ready, because only then it is known what frames it takes; nil while there is no driver.
-  private var stack: NetworkStack<GuestLink>?
-  private var relays: [TCPRelay] = []
+  private(set) var stack: NetworkStack<GuestLink>?
+  /// The connections carried, each at the place that its connection has in the stack's table.
+  var relays: [TCPRelay?]
+  /// How many connections are being carried.
+  var connectionCount = 0
+  /// Clients that are not carried yet, because there is no driver or much is on the way to the guest, in the order of their coming.
+  var earlyClients: [PublishedClient] = []
+  /// What is on its way to the guest.
+  let flight = FlightControl()
+  /// When those who wait for their turn are looked after at the latest; nil while nobody waits.
+  var flightTimer: EventLoop.Timer?
+  /// The next look for clients that nobody has answered for; nil while there can be none.
+  var patienceTimer: EventLoop.Timer?
+  /// Why no connection can be accepted at present, where that has been said.
+  var acceptFailure: Errno?
   private var timer: EventLoop.Timer?
   /// When `timer` fires.
   private var timerDeadline = UInt64.max
   /// The frame at hand, copied out of the guest's reach.
   private var frame: [UInt8] = []
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
 
   /// Both sides are in this process, so nothing has to be summed or cut.
   public let offloads: VirtioFeatures =
@@ -51,29 +62,46 @@ import VirtioLayout
   public let maximumTransmissionUnit: UInt16? = nil
 
   /// Makes the network and listens on the published ports at once; connections wait until the guest is there.
-  public init(
+  public convenience init(
     publishing ports: [PublishedPort], loop: EventLoop, log: Logger = Logger(label: "xokvm.network")
+  ) throws(PublishError) {
+    try self.init(
+      publishing: ports, loop: loop, log: log, connectionLimit: ports.isEmpty ? 0 : UserNetworkBackend.mostConnections)
+  }
+
+  /// The same, for at most `connectionLimit` connections.
+  init(
+    publishing ports: [PublishedPort], loop: EventLoop, log: Logger = Logger(label: "xokvm.network"),
+    connectionLimit: Int
   ) throws(PublishError) {
     self.loop = loop
     self.log = log
-    var listeners: [ListeningPort] = []
-    for port in ports { listeners.append(try ListeningPort(port)) }
+    self.connectionLimit = connectionLimit
+    // As many again that are over, and that the stack has to remember for a while.
+    relays = [TCPRelay?](repeating: nil, count: 2 * connectionLimit)
+    var listeners: [PublishedListener] = []
+    for port in ports { listeners.append(try PublishedListener(port)) }
     self.listeners = listeners
+    // One descriptor for each, beside those of the rest of the machine.
+    if connectionLimit > 0 { HostSocket.raiseDescriptorLimit(to: connectionLimit + 256) }
     for listener in listeners {
       do throws(EventLoopError) {
         try loop.register(
           listener.socket.rawValue, readable: { [weak self, unowned listener] in self?.accept(listener) })
-        try loop.update(listener.socket.rawValue, interest: [])
       } catch {
         throw .failed(listener.port, .noMemory)
       }
     }
+    isAccepting = true
   }
 
   deinit {
     if let timer { loop.cancel(timer) }
+    if let patienceTimer { loop.cancel(patienceTimer) }
+    if let flightTimer { loop.cancel(flightTimer) }
     for listener in listeners { loop.unregister(listener.socket.rawValue) }
-    for relay in relays { relay.reset() }
+    for relay in relays { relay?.reset() }
+    for client in earlyClients { client.resetOnClose() }
     // Safe: allocated by init, and nobody else has it.
     unsafe buffer.deallocate()
   }
@@ -81,23 +109,24 @@ import VirtioLayout
   /// The host's ports, in the order given to `init`; where that was 0, what the host chose.
   public var hostPorts: [UInt16] { listeners.map { HostSocket.port(of: $0.socket.rawValue) ?? $0.port.hostPort } }
 
-  /// How many connections are being carried.
-  var connectionCount: Int { relays.count }
-
   // MARK: NetworkBackend
 
   /// Brings the network up for a driver that accepted `features`.
   public func start(receiver: any NetworkReceiver, features: VirtioFeatures) {
     var configuration = StackConfiguration()
-    configuration.maximumConnections = 2 * UserNetworkBackend.connectionLimit
+    configuration.maximumConnections = relays.count
+    configuration.bufferMemory = UserNetworkBackend.bufferMemory
     configuration.maximumListeners = 1
     configuration.maximumUDPSockets = 1
-    // The guest's programs may come up long after its driver, and on this link only a busy guest loses packets.
-    configuration.neighborRequestLimit = 300
+    // The guest's programs may come up long after its driver, and on this link only a busy guest loses packets. A client waits less than a
+    // second, so the guest is asked for often, and never counts as unreachable.
+    configuration.neighborRequestInterval = .milliseconds(100)
+    configuration.neighborRequestLimit = .max
     configuration.initialRetransmissionTimeout = .milliseconds(250)
-    configuration.maximumRetransmissionTimeout = .seconds(2)
-    configuration.handshakeRetransmissionLimit = 150
-    configuration.retransmissionLimit = 150
+    // Below the patience with which a client waits, so that a lost request to connect is not taken for a port without an answer.
+    configuration.maximumRetransmissionTimeout = .milliseconds(600)
+    configuration.handshakeRetransmissionLimit = 500
+    configuration.retransmissionLimit = 500
     let stack = NetworkStack(
       link: GuestLink(receiver: receiver, features: features),
       hardwareAddress: InternetStack.MACAddress(0x52, 0x55, 10, 0, 2, 2),
@@ -111,16 +140,17 @@ import VirtioLayout
       log.error("the user network cannot serve DHCP: \(error); give the guest its address by hand")
     }
     self.stack = stack
+    takeTurns()
     setAccepting(true)
     serveSoon()
   }
 
-  /// Takes the network down: connections are reset, new ones wait in the host.
+  /// Takes the network down: connections are reset, new ones wait for a driver, but not for long.
   public func stop() {
-    setAccepting(false)
-    for relay in relays { relay.reset() }
-    relays.removeAll()
+    for index in relays.indices { drop(at: index) { $0.reset() } }
+    flight.removeAll()
     stack = nil
+    setAccepting(true)
     if let timer { loop.cancel(timer) }
     timer = nil
     timerDeadline = .max
@@ -146,10 +176,10 @@ import VirtioLayout
 
   // MARK: Driving the stack
 
-  private var now: Instant { Instant(nanoseconds: EventLoop.now) }
+  var now: Instant { Instant(nanoseconds: EventLoop.now) }
 
   /// Serves once the frames or sockets that are ready now have been looked at: one round of answers for all of them.
-  private func serveSoon() { setTimer(0) }
+  func serveSoon() { setTimer(0) }
 
   private func setTimer(_ deadline: UInt64) {
     guard stack != nil, deadline < timerDeadline else { return }
@@ -169,83 +199,16 @@ import VirtioLayout
     guard let stack else { return }
     stack.poll(now: now)
     // Each connection that changed is looked at; what changes meanwhile has its turn after the descriptors.
-    for _ in 0..<(2 * UserNetworkBackend.connectionLimit) {
+    for _ in 0..<max(1, relays.count) {
       guard let connection = stack.nextChangedConnection() else { break }
-      if let index = relays.firstIndex(where: { $0.connection == connection }) { pump(at: index) }
+      if let relay = relays[connection.index], relay.connection == connection {
+        noteHeard(relay, stack)
+        pump(relay)
+      }
     }
+    takeTurns()
     stack.poll(now: now)
     stack.link.flush()
     if let deadline = stack.nextDeadline { setTimer(deadline.nanoseconds) }
-  }
-
-  // MARK: Connections
-
-  private func setAccepting(_ isAccepting: Bool) {
-    guard isAccepting != self.isAccepting else { return }
-    self.isAccepting = isAccepting
-    for listener in listeners {
-      do throws(EventLoopError) {
-        try loop.update(listener.socket.rawValue, interest: isAccepting ? [.readable] : [])
-      } catch {
-        log.error("port \(listener.port.hostPort) is no longer served: \(error)")
-      }
-    }
-  }
-
-  private func accept(_ listener: ListeningPort) {
-    while let stack, isAccepting {
-      guard relays.count < UserNetworkBackend.connectionLimit else { return setAccepting(false) }
-      switch HostSocket.accept(listener.socket.rawValue) {
-      case .success(let fd): carry(fd, to: listener.port.guestPort, stack)
-      case .failure(.wouldBlock), .failure(.resourceTemporarilyUnavailable): return
-      case .failure(.connectionAbort): continue
-      case .failure(let errno):
-        log.warning("cannot accept a connection on port \(listener.port.hostPort) (\(errno)); trying again")
-        setAccepting(false)
-        loop.schedule(after: UserNetworkBackend.acceptPause) { [weak self] in
-          if let self, self.stack != nil { self.setAccepting(true) }
-        }
-        return
-      }
-    }
-  }
-
-  private func carry(_ fd: Int32, to guestPort: UInt16, _ stack: NetworkStack<GuestLink>) {
-    let socket = OwnedDescriptor(fd)
-    do throws(NetworkError) {
-      let connection = try stack.connect(
-        to: Endpoint(address: UserNetworkBackend.guestAddress, port: guestPort), now: now)
-      // The host's client has chosen already what to send at once.
-      try stack.setCoalescing(connection, false)
-      do throws(EventLoopError) {
-        let relay = try TCPRelay(socket: socket, connection: connection, stack: stack, loop: loop) {
-          [weak self] relay in
-          self?.wake(relay)
-        }
-        relays.append(relay)
-      } catch {
-        stack.abort(connection)
-        stack.release(connection)
-        log.warning("a connection to port \(guestPort) was dropped: \(error)")
-      }
-    } catch {
-      HostSocket.resetOnClose(fd)
-      log.warning("a connection to port \(guestPort) of the guest was refused: \(error)")
-    }
-    serveSoon()
-  }
-
-  /// The host's side of a relay is ready.
-  private func wake(_ relay: TCPRelay) {
-    if let index = relays.firstIndex(where: { $0 === relay }) { pump(at: index) }
-    serveSoon()
-  }
-
-  private func pump(at index: Int) {
-    // Safe: the buffer lives as long as this object and is used by one relay at a time.
-    guard unsafe relays[index].pump(buffer) == .over else { return }
-    relays.swapAt(index, relays.count - 1)
-    relays.removeLast()
-    if stack != nil { setAccepting(true) }
   }
 }

@@ -35,6 +35,7 @@ extension TapError {
     case .noDriver, .busy: .unavailable
     case .noPermission: .noPermission
     case .failed: .osError
+    case .deleted: .ioError
     }
   }
 }

@@ -30,6 +30,8 @@ final class GuestSide: @unchecked Sendable {
   private var listeners: [Listener] = []
   /// Called for each connection that was accepted or changed.
   var program: (GuestSide, Connection) -> Void = { _, _ in }
+  /// Whether a frame gets to the guest's stack.
+  var filter: ([UInt8]) -> Bool = { _ in true }
   /// Every connection accepted, in order.
   var connections: [Connection] = []
   /// The longest frame that came, and whether one came with a checksum left open.
@@ -38,7 +40,10 @@ final class GuestSide: @unchecked Sendable {
   var sawFullChecksum = false
   var isRunning = false
 
-  init(_ backend: UserNetworkBackend, loop: EventLoop, features: VirtioFeatures, addressing: Addressing? = nil) {
+  init(
+    _ backend: UserNetworkBackend, loop: EventLoop, features: VirtioFeatures, addressing: Addressing? = nil,
+    connections: Int = 64
+  ) {
     self.backend = backend
     self.loop = loop
     self.features = features
@@ -46,14 +51,14 @@ final class GuestSide: @unchecked Sendable {
       transmitChecksum: features.contains(.networkChecksum),
       maximumSegmentsPerSend: features.contains(.networkHostTSO4) ? 44 : 1)
     var configuration = StackConfiguration()
-    configuration.maximumConnections = 64
+    configuration.maximumConnections = connections
     configuration.timeWait = .milliseconds(50)
     stack = NetworkStack(
       link: CardLink(offload: offload), hardwareAddress: InternetStack.MACAddress(0x52, 0x54, 0, 0, 0, 1),
       addressing: addressing ?? .manual(address: UserNetworkBackend.guestAddress, prefixLength: 24, gateway: nil),
       configuration: configuration, seed: (1, 2))
     card.onDeliver = { [weak self] packet in
-      guard let self else { return }
+      guard let self, filter(packet.frame) else { return }
       inbox.append(packet)
       longestFrame = max(longestFrame, packet.frame.count)
       if packet.frame.count > 54, packet.frame[12..<14] == [8, 0], packet.frame[23] == 6 {
@@ -80,7 +85,9 @@ final class GuestSide: @unchecked Sendable {
     backend.stop()
   }
 
-  func listen(_ port: UInt16) throws { listeners.append(try stack.listen(port: port, backlog: 32)) }
+  func listen(_ port: UInt16, backlog: Int = 32) throws {
+    listeners.append(try stack.listen(port: port, backlog: backlog))
+  }
 
   /// Has the guest look after its connections soon.
   func wake() {

@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import Glibc
+import Logging
 import VirtioLayout
 
 @testable import Hypervisor
@@ -46,6 +47,13 @@ final class RunningLoop: @unchecked Sendable {
     return false
   }
 
+  /// Time of the processor that the thread which asks has used.
+  static var threadNanoseconds: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
   /// Ends the loop; then what it served may be dropped.
   func stop() {
     loop.stop()
@@ -57,6 +65,25 @@ final class RunningLoop: @unchecked Sendable {
     var body: (() -> Void)?
     init(_ body: @escaping () -> Void) { self.body = body }
   }
+}
+
+/// A log that keeps its lines.
+final class RecordedLog: @unchecked Sendable {
+  private struct Handler: LogHandler {
+    let log: RecordedLog
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+    func log(event: LogEvent) { log.lock.withLock { log.kept.append("\(event.message)") } }
+  }
+
+  private let lock = NSLock()
+  private var kept: [String] = []
+  var lines: [String] { lock.withLock { kept } }
+  var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 }
 
 /// A card without a guest: keeps what is delivered.

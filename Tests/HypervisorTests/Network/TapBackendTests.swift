@@ -1,6 +1,7 @@
 import CKVM
 import Foundation
 import Glibc
+import Logging
 import Testing
 import VirtioLayout
 
@@ -68,6 +69,7 @@ private final class TapFixture {
   let name = uniqueName()
   let running: RunningLoop
   let card = FakeCard()
+  let log = RecordedLog()
   private(set) var backend: TapBackend!
 
   init() throws {
@@ -75,8 +77,8 @@ private final class TapFixture {
     try #require(ip("tuntap", "add", "dev", name, "mode", "tap"))
     try #require(ip("address", "add", "198.51.100.1/24", "dev", name))
     try #require(ip("link", "set", name, "mtu", "1600", "up"))
-    let (loop, name) = (running.loop, name)
-    backend = try running.sync { try TapBackend(name: name, loop: loop) }
+    let (loop, name, logger) = (running.loop, name, log.logger)
+    backend = try running.sync { try TapBackend(name: name, loop: loop, log: logger) }
     // The kernel needs up to a second to see the cable; until then it drops what it would send.
     for _ in 0..<300 {
       if (try? String(contentsOfFile: "/sys/class/net/\(name)/operstate", encoding: .utf8)) == "up\n" { return }
@@ -170,6 +172,54 @@ struct TapDeviceTests {
       try fixture.running.sync { fixture.backend.transmit([UInt8](repeating: 0, count: 60), header: header) } == .done)
     #expect(ip("link", "set", fixture.name, "down"))
     #expect(try fixture.running.sync { fixture.backend.transmit([UInt8](repeating: 0, count: 60)) } == .done)
+  }
+
+  @Test("a device that is deleted is said once, takes the link down, and costs no processor")
+  func deleted() throws {
+    let fixture = try TapFixture()
+    defer { fixture.remove() }
+    try fixture.running.sync { fixture.backend.start(receiver: fixture.card, features: fixture.backend.offloads) }
+    #expect(ip("link", "delete", fixture.name))
+    #expect(try fixture.running.wait { !fixture.card.isLinkUp })
+    let (before, cycles) = try fixture.running.sync { (RunningLoop.threadNanoseconds, fixture.card.flushes) }
+    usleep(200_000)
+    let (after, later) = try fixture.running.sync { (RunningLoop.threadNanoseconds, fixture.card.flushes) }
+    #expect(after - before < 50_000_000, "\((after - before) / 1000) µs")
+    #expect(later == cycles)
+    // A guest that goes on sending, or starts its driver again, is not told more.
+    #expect(try fixture.running.sync { fixture.backend.transmit([UInt8](repeating: 0, count: 60)) } == .done)
+    try fixture.running.sync {
+      fixture.backend.receiveBuffersAvailable()
+      fixture.backend.stop()
+      fixture.card.isLinkUp = true
+      fixture.backend.start(receiver: fixture.card, features: fixture.backend.offloads)
+    }
+    #expect(try fixture.running.sync { !fixture.card.isLinkUp })
+    usleep(20_000)
+    #expect(fixture.log.lines == ["\(TapError.deleted(fixture.name))"])
+  }
+
+  @Test(
+    "a device that is deleted before the driver starts, or found so by a sender, is said too", arguments: [true, false])
+  func deletedUnwatched(beforeStart: Bool) throws {
+    let fixture = try TapFixture()
+    defer { fixture.remove() }
+    if !beforeStart {
+      // Without buffers for the guest nobody reads, so it is sending that tells.
+      try fixture.running.sync {
+        fixture.backend.start(receiver: fixture.card, features: .none)
+        fixture.card.room = 0
+      }
+    }
+    #expect(ip("link", "delete", fixture.name))
+    usleep(50_000)
+    try fixture.running.sync {
+      if beforeStart { fixture.backend.start(receiver: fixture.card, features: .none) }
+      #expect(fixture.backend.transmit([UInt8](repeating: 0, count: 60)) == .done)
+    }
+    #expect(try fixture.running.sync { !fixture.card.isLinkUp })
+    #expect(fixture.log.lines.count == 1)
+    #expect(fixture.log.lines.first?.contains(fixture.name) == true)
   }
 
   @Test("a large TCP segment is cut by the host, and its checksum completed")

@@ -1,7 +1,7 @@
-import RandomFixtures
 import Foundation
 import Glibc
 import InternetStack
+import RandomFixtures
 import Testing
 import VirtioLayout
 

@@ -98,15 +98,18 @@ final class UserFixture: @unchecked Sendable {
 
   init(
     features: VirtioFeatures = allOffloads, starting: Bool = true, addressing: Addressing? = nil,
+    connections: Int = 64, limit: Int = UserNetworkBackend.mostConnections,
     program: @escaping (GuestSide, Connection) -> Void = GuestPrograms.echo()
   ) throws {
     let running = try RunningLoop()
     self.running = running
     (guest, port) = try running.sync {
-      let backend = try UserNetworkBackend(publishing: [PublishedPort(hostPort: 0, guestPort: 80)], loop: running.loop)
-      let guest = GuestSide(backend, loop: running.loop, features: features, addressing: addressing)
+      let backend = try UserNetworkBackend(
+        publishing: [PublishedPort(hostPort: 0, guestPort: 80)], loop: running.loop, connectionLimit: limit)
+      let guest = GuestSide(
+        backend, loop: running.loop, features: features, addressing: addressing, connections: connections)
       guest.program = program
-      try guest.listen(80)
+      try guest.listen(80, backlog: connections / 2)
       if starting { guest.start() }
       return (guest, backend.hostPorts[0])
     }

@@ -1,5 +1,4 @@
 import ExokernelABI
-import HTTP
 import LibOS
 import Service
 
@@ -14,10 +13,9 @@ public func statusMain() -> Int32 {
     Console.line("status: the kernel's books have another layout: build kernel and program from one source")
     return ExitStatus.systemError
   }
-  var configuration = ServerConfiguration()
-  configuration.connections = BooksFiles.mostPages / 2
   do throws(ServiceFailure) {
-    let service = try HTTPService("status", arguments, files: BooksFiles(), configuration: configuration)
+    let service = try HTTPService(
+      "status", arguments, files: BooksFiles(), memory: ServiceMemory(limit: BooksFiles.mostPages / 2))
     service.run()
   } catch {
     Console.put("status: ")

@@ -44,17 +44,22 @@ struct CacheMemory {
   static let limit = 4096
 
   private(set) var count: Int
+  /// Frames that are kept for the service's clients.
+  private let reserve: UInt64
 
-  /// Goes on after `count` pages that the cache has already.
-  init(grown count: Int = 0) { self.count = count }
+  /// Goes on after `count` pages that the cache has already, and leaves `reserve` frames alone.
+  init(grown count: Int = 0, reserve: UInt64 = 0) {
+    self.count = count
+    self.reserve = reserve
+  }
 
   /// The next pages; nil when there are none to spare. Looks at the books first and asks the kernel only for what it has.
   mutating func take() -> [CacheFrame]? {
     guard count + Self.step <= Self.limit, let record = Books.environment(Environment.number) else { return nil }
-    // Three quarters of what is free stay free: for the stack's buffers, and for others.
+    // Three quarters of what is free beyond the reserve stay free for others.
     let step = UInt64(Self.step)
     let quotaLeft = UInt64(record.quota(.frames).limit &- min(record.frames, record.quota(.frames).limit))
-    guard UInt64(Books.header.freeFrames) > 4 * step, quotaLeft > 4 * step,
+    guard UInt64(Books.header.freeFrames) > 4 * step + reserve, quotaLeft > 4 * step + reserve,
       let start = PageSpace.mapAnywhere(count: step)
     else { return nil }
     var frames: [CacheFrame] = []

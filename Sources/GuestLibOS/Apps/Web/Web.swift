@@ -50,8 +50,9 @@ private func openArchive(disk number: UInt64) throws(WebFailure) -> Site {
 /// Serves `site` for ever.
 private func serve(_ site: consuming Site, _ arguments: ServiceArguments) throws(WebFailure) -> Never {
   let members = UInt64(site.memberCount)
-  var memory = CacheMemory(grown: site.storage.frameCount)
-  let service = try makeService(site, arguments)
+  let clients = ServiceMemory()
+  var memory = CacheMemory(grown: site.storage.frameCount, reserve: clients.frames)
+  let service = try makeService(site, arguments, clients)
   Console.put("web: ")
   Console.put(members)
   Console.line(
@@ -64,7 +65,12 @@ private func serve(_ site: consuming Site, _ arguments: ServiceArguments) throws
   }
 }
 
-private func makeService(_ site: consuming Site, _ arguments: ServiceArguments) throws(WebFailure) -> HTTPService<Site>
-{
-  do throws(ServiceFailure) { return try HTTPService("web", arguments, files: site) } catch { throw .service(error) }
+private func makeService(
+  _ site: consuming Site, _ arguments: ServiceArguments, _ memory: ServiceMemory
+) throws(WebFailure) -> HTTPService<Site> {
+  do throws(ServiceFailure) {
+    return try HTTPService("web", arguments, files: site, memory: memory)
+  } catch {
+    throw .service(error)
+  }
 }

@@ -22,15 +22,17 @@ struct NeighborCache {
   private(set) var entries: [Entry] = []
   private let capacity: Int
   private let lifetime: TimeSpan
+  private let requestInterval: TimeSpan
   private let requestLimit: Int
   /// The neighbour that last lost its entry to another one; what waits for it must be dropped.
   private var evicted: IPv4Address?
   /// Announcements of our own address (RFC 5227 section 2.3) still to send.
   var announcementsLeft = 0
 
-  init(capacity: Int, lifetime: TimeSpan, requestLimit: Int) {
+  init(capacity: Int, lifetime: TimeSpan, requestInterval: TimeSpan, requestLimit: Int) {
     self.capacity = max(1, capacity)
     self.lifetime = lifetime
+    self.requestInterval = requestInterval
     self.requestLimit = max(1, requestLimit)
     entries.reserveCapacity(self.capacity)
   }
@@ -56,7 +58,8 @@ struct NeighborCache {
     guard let index = entries.firstIndex(where: { $0.address == address }) else {
       insert(
         Entry(
-          address: address, state: .resolving(requests: 1), expires: now + .seconds(1), refresh: .never, lastUsed: now))
+          address: address, state: .resolving(requests: 1), expires: now + requestInterval, refresh: .never,
+          lastUsed: now))
       return (.resolving(requests: 1), .broadcast(address))
     }
     entries[index].lastUsed = now
@@ -66,7 +69,7 @@ struct NeighborCache {
     case .failed, .resolved:
       if now >= entry.expires {
         entries[index].state = .resolving(requests: 1)
-        entries[index].expires = now + .seconds(1)
+        entries[index].expires = now + requestInterval
         return (.resolving(requests: 1), .broadcast(address))
       }
       if case .resolved(let hardware) = entry.state, now >= entry.refresh {
@@ -104,8 +107,8 @@ struct NeighborCache {
         entries[index].expires = now + .seconds(3)
         return .fail(address)
       }
-      entries[index].state = .resolving(requests: requests + 1)
-      entries[index].expires = now + .seconds(1)
+      entries[index].state = .resolving(requests: requests &+ 1)
+      entries[index].expires = now + requestInterval
       return .request(address)
     }
     return nil

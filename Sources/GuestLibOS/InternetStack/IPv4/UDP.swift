@@ -28,7 +28,7 @@ final class UDPSocketState {
   init(port: UInt16, generation: UInt32, bufferSize: Int) {
     self.port = port
     self.generation = generation
-    queue.allocate(minimum: min(bufferSize, 1 << 30))
+    queue.open(minimum: min(bufferSize, 1 << 30))
   }
 }
 
@@ -154,8 +154,12 @@ extension ProtocolEngine {
     frame.set(source.port, at: 8)
     frame.set(UInt16(0), at: 10)
     frame.set(UInt32(truncatingIfNeeded: payload.count), at: 12)
-    state.queue.place(frame.bytes(from: 0, count: record), distance: 0)
-    state.queue.place(payload, distance: record)
+    guard state.queue.place(frame.bytes(from: 0, count: record), distance: 0),
+      state.queue.place(payload, distance: record)
+    else {
+      statistics.datagramsDropped &+= 1
+      return
+    }
     state.queue.commit(record + payload.count)
     statistics.datagramsReceived &+= 1
   }

@@ -130,7 +130,12 @@ extension ProtocolEngine {
   private func receiveInOrder(_ c: ControlBlock, _ part: PacketBytes) {
     let filledGap = !c.reassembly.isEmpty
     var next = c.nextExpected + part.count
-    if !c.isReleased { c.receiveBuffer.place(part, distance: 0) }
+    guard c.isReleased || c.receiveBuffer.place(part, distance: 0) else {
+      // No memory: it counts as lost, and comes again when others have read.
+      statistics.textDropped &+= 1
+      enqueueAcknowledgment(c)
+      return
+    }
     while let end = c.reassembly.takePart(reaching: next) { next = SequenceNumber.later(next, end) }
     let progress = next - c.nextExpected
     if !c.isReleased { c.receiveBuffer.commit(progress) }
@@ -146,9 +151,13 @@ extension ProtocolEngine {
 
   private func receiveOutOfOrder(_ c: ControlBlock, _ sequence: SequenceNumber, _ part: PacketBytes) {
     statistics.outOfOrderSegments &+= 1
-    // A released connection keeps nothing: what is missing comes again in order.
-    if !c.isReleased, c.reassembly.insert(sequence, sequence + part.count) {
-      c.receiveBuffer.place(part, distance: sequence - c.nextExpected)
+    // A released connection keeps nothing: what is missing comes again in order. What was stored and is not remembered, too.
+    if !c.isReleased {
+      if c.receiveBuffer.place(part, distance: sequence - c.nextExpected) {
+        _ = c.reassembly.insert(sequence, sequence + part.count)
+      } else {
+        statistics.textDropped &+= 1
+      }
     }
     // At once, and one for each: the sender counts them (RFC 5681 section 4.2).
     sendAcknowledgment(c)

@@ -24,7 +24,9 @@ public enum ConnectionState: Equatable, Sendable {
 
 /// Names a TCP connection. A handle outlives its connection: then calls answer `unknownConnection`.
 public struct Connection: Equatable, Sendable {
-  let index: Int
+  /// Its place in the stack's table, below `StackConfiguration.maximumConnections`; no other handle that is not stale has it. For tables of
+  /// the owner's.
+  public let index: Int
   let generation: UInt32
 }
 

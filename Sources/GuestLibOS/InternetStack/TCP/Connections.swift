@@ -10,7 +10,7 @@ extension ProtocolEngine {
     case .unreachable, .ready(.broadcast): throw .unreachable(remote.address)
     case .ready, .resolving: break
     }
-    if tcp.isFull { recycleTimeWait() }
+    if tcp.isFull { recycleReleased() }
     if tcp.isFull { throw .tableFull }
     let local = Endpoint(address: address, port: try ephemeralPort(address, remote))
     let initial = initialSequence(local: local, remote: remote)
@@ -21,7 +21,7 @@ extension ProtocolEngine {
         configuration: configuration, isOwned: true, now: clock)
     }
     guard let c = made else { throw .tableFull }
-    c.allocateBuffers(configuration)
+    c.openBuffers(configuration, bufferMemory)
     enqueueOutput(c)
     return c.handle
   }
@@ -34,7 +34,20 @@ extension ProtocolEngine {
     return count
   }
 
-  /// Queues bytes to be sent and returns how many fitted, which may be 0. They go out with the next `poll`.
+  /// Copies received bytes without taking them, and returns how many; `skip` takes them.
+  public func peek(_ connection: Connection, into buffer: UnsafeMutableRawBufferPointer) throws(NetworkError) -> Int {
+    // The buffer is the caller's and lives during the call.
+    unsafe try usable(connection).receiveBuffer.peek(into: buffer)
+  }
+
+  /// Takes `count` received bytes, or all where there are fewer.
+  public func skip(_ connection: Connection, count: Int) throws(NetworkError) {
+    let c = try usable(connection)
+    c.receiveBuffer.discard(min(max(0, count), c.receiveBuffer.count))
+    if count > 0, !c.peerFinished, windowUpdateIsDue(c) { enqueueAcknowledgment(c) }
+  }
+
+  /// Queues bytes to be sent and returns how many fitted (and found memory), which may be 0. They go out with the next `poll`.
   public func write(_ connection: Connection, from bytes: UnsafeRawBufferPointer) throws(NetworkError) -> Int {
     let c = try usable(connection)
     guard isWritable(c) else { throw .closedForWriting }
@@ -70,7 +83,7 @@ extension ProtocolEngine {
     switch c.state {
     case .closed: tcp.remove(c)
     case .synSent: close(c, failure: nil)
-    case .timeWait: c.receiveBuffer.free()
+    case .timeWait: c.receiveBuffer.close()
     default:
       c.receiveBuffer.discard(c.receiveBuffer.count)
       c.reassembly.removeAll()

@@ -1,7 +1,7 @@
 /// All that is known of one TCP connection (RFC 9293 section 3.3.1, "transmission control block").
 ///
-/// The ring buffers are allocated when the connection is established (or requested by us), so that a half-open
-/// connection costs little, and freed as soon as nothing more goes through them.
+/// The ring buffers are opened when the connection is established (or requested by us), and closed as soon as nothing more goes
+/// through them. They hold memory only for bytes that wait, so that a half-open or an idle connection costs little.
 final class ControlBlock {
   let index: Int
   let generation: UInt32
@@ -121,10 +121,9 @@ final class ControlBlock {
   /// Room for received data, behind `nextExpected`.
   var receiveWindow: Int { receiveBuffer.available }
 
-  func allocateBuffers(_ configuration: StackConfiguration) {
-    sendBuffer.allocate(minimum: min(configuration.sendBufferSize, 1 << 30))
-    receiveBuffer.allocate(minimum: min(configuration.receiveBufferSize, 1 << 30))
-    reassembly.reserve()
+  func openBuffers(_ configuration: StackConfiguration, _ account: BufferMemory) {
+    sendBuffer.open(minimum: min(configuration.sendBufferSize, 1 << 30), account: account)
+    receiveBuffer.open(minimum: min(configuration.receiveBufferSize, 1 << 30), account: account)
   }
 
   func stopTimers() {

@@ -84,7 +84,7 @@ extension ProtocolEngine {
     c.nextToSend = c.unacknowledged
     c.highestSent = c.unacknowledged
     c.smallSegmentEnd = c.unacknowledged
-    if c.sendBuffer.capacity == 0 { c.allocateBuffers(configuration) }
+    if c.sendBuffer.capacity == 0 { c.openBuffers(configuration, bufferMemory) }
     c.congestion.start(segmentSize: c.segmentSize, initialSegments: configuration.initialWindowSegments)
     c.lastSent = now
     c.state = c.finishRequested ? .finWait1 : .established

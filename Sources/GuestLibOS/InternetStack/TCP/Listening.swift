@@ -69,7 +69,7 @@ extension ProtocolEngine {
     above lowest: SequenceNumber?
   ) {
     if listener.isFull { makeRoom(in: listener) }
-    if tcp.isFull { recycleTimeWait() }
+    if tcp.isFull { recycleReleased() }
     if listener.isFull || tcp.isFull {
       statistics.synDropped &+= 1
       return
@@ -98,12 +98,18 @@ extension ProtocolEngine {
     close(c, failure: .timedOut)
   }
 
-  /// Frees the slot of the connection that has been in TIME-WAIT longest, if its owner has released it.
-  func recycleTimeWait() {
+  /// Frees the slot of a released connection that is only waited out: of that which has been in TIME-WAIT longest, or else in FIN-WAIT-2,
+  /// where all of ours is delivered and a peer that never ends its side would keep the slot.
+  func recycleReleased() {
     var oldest: ControlBlock?
     for slot in tcp.slots {
-      guard let c = slot, c.state == .timeWait, c.isReleased else { continue }
-      if oldest.map({ c.lingerUntil < $0.lingerUntil }) ?? true { oldest = c }
+      guard let c = slot, c.isReleased, c.state == .timeWait || c.state == .finWait2 else { continue }
+      guard let found = oldest else {
+        oldest = c
+        continue
+      }
+      let isBetter = c.state == found.state ? c.lingerUntil < found.lingerUntil : c.state == .timeWait
+      if isBetter { oldest = c }
     }
     if let oldest { close(oldest, failure: nil) }
   }

@@ -1,5 +1,5 @@
 /// Which parts of the receive window behind the next expected byte have arrived; the bytes themselves lie in the
-/// receive buffer already. At most `limit` separate parts are remembered; nothing is allocated while they are kept.
+/// receive buffer already. At most `limit` separate parts are remembered; room for all of them is allocated with the first.
 struct Reassembly {
   static let limit = 32
 
@@ -12,8 +12,6 @@ struct Reassembly {
   private var parts: [Part] = []
 
   var isEmpty: Bool { parts.isEmpty }
-
-  mutating func reserve() { parts.reserveCapacity(Self.limit + 1) }
 
   /// Notes that `start..<end` is stored; false if there are too many parts, and then it must count as lost.
   mutating func insert(_ start: SequenceNumber, _ end: SequenceNumber) -> Bool {
@@ -32,6 +30,7 @@ struct Reassembly {
       return true
     }
     guard parts.count < Self.limit else { return false }
+    if parts.capacity == 0 { parts.reserveCapacity(Self.limit + 1) }
     parts.insert(merged, at: first)
     return true
   }

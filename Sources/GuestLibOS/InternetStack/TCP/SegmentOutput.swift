@@ -6,19 +6,19 @@ extension ProtocolEngine {
   /// Our MSS: what fits a packet of the link without IP and TCP options (RFC 9293 section 3.7.1).
   var ownSegmentSize: Int { maximumTransmissionUnit - IPv4Header.length - Segment.headerLength }
 
-  /// The window to announce, in bytes. The right edge never moves left, and moves right only if that is worth a segment
-  /// (receiver's silly window avoidance, RFC 9293 section 3.8.6.2.2).
+  /// The window to announce, in bytes: room for which there is memory. The right edge never moves left, and moves right only if that is
+  /// worth a segment (receiver's silly window avoidance, RFC 9293 section 3.8.6.2.2).
   private func windowToAnnounce(_ c: ControlBlock) -> Int {
     let announced = max(0, c.advertisedEdge - c.nextExpected)
-    let gain = c.receiveWindow - announced
-    let worthwhile = gain >= min(c.receiveBuffer.capacity / 2, ownSegmentSize)
-    return min(worthwhile ? c.receiveWindow : announced, 0xFFFF << Int(c.receiveScale))
+    let room = c.receiveBuffer.room
+    let worthwhile = room - announced >= min(c.receiveBuffer.capacity / 2, ownSegmentSize)
+    return min(worthwhile ? room : announced, 0xFFFF << Int(c.receiveScale))
   }
 
   /// Whether reading has opened the window so far that the peer should be told without waiting for data to send.
   func windowUpdateIsDue(_ c: ControlBlock) -> Bool {
     let announced = max(0, c.advertisedEdge - c.nextExpected)
-    let gain = c.receiveWindow - announced
+    let gain = c.receiveBuffer.room - announced
     return gain >= min(c.receiveBuffer.capacity / 2, 2 * ownSegmentSize) && gain >= announced
   }
 

@@ -64,9 +64,9 @@ extension ProtocolEngine {
   func enterTimeWait(_ c: ControlBlock) {
     c.state = .timeWait
     c.stopTimers()
-    c.sendBuffer.free()
+    c.sendBuffer.close()
     c.reassembly.removeAll()
-    if c.isReleased { c.receiveBuffer.free() }
+    if c.isReleased { c.receiveBuffer.close() }
     setTimer(&c.lingerUntil, to: now + configuration.timeWait)
     notify(c)
   }
@@ -77,7 +77,7 @@ extension ProtocolEngine {
     c.state = .closed
     c.failure = failure
     c.stopTimers()
-    c.sendBuffer.free()
+    c.sendBuffer.close()
     tcp.unlink(c, hash: hash)
     if let index = c.listener, let listener = tcp.listeners[index] {
       listener.halfOpen.removeAll { $0 == c.index }
