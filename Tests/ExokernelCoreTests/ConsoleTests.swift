@@ -72,6 +72,8 @@ struct ConsoleTests {
       let bytes = (0..<Int.random(in: 0...224, using: &generator)).map { _ in
         UInt8.random(in: 0...255, using: &generator)
       }
+      // Each line in a period of its own, so that none is dropped.
+      world.machine.now += world.kernel.header.value.sliceLength
       world.run(1)
       world.machine.put(world.pageAddress(1) + EnvironmentPage.consoleOffset, bytes: bytes)
       _ = world.kernel.consoleWrite(count: UInt64(bytes.count))

@@ -37,6 +37,9 @@ public func booksMain() -> Int32 {
 /// Nanoseconds between two drawings.
 private let refreshInterval: UInt64 = 250_000_000
 
+/// Nanoseconds until the kernel takes more, the length of a usual slice.
+private let drawingPause: UInt64 = 10_000_000
+
 /// How often to draw, 0 for as long as others live; nil where the arguments are not understood.
 private func frameLimit(_ arguments: [UInt8]) -> UInt64? {
   if arguments.isEmpty { return 0 }
@@ -57,8 +60,13 @@ private func draw(_ bytes: [UInt8]) throws(CallError) {
       count = escape - start
     }
     Console.fill(bytes[start..<start + count])
-    try KernelCall.consoleDraw(count: UInt64(count), capability: CapabilitySlot.root)
-    start += count
+    do {
+      try KernelCall.consoleDraw(count: UInt64(count), capability: CapabilitySlot.root)
+      start += count
+    } catch CallError.again {
+      // The budget is renewed after the length of a slice; the piece is drawn then.
+      sleep(nanoseconds: drawingPause)
+    }
   }
 }
 
