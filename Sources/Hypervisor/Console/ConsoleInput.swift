@@ -56,11 +56,17 @@ import SystemPackage
   }
 
   private func readable() {
+    var result = 0
+    var error = Errno(rawValue: 0)
     // Safe: at most as many bytes as there is room for are stored.
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
-      count = max(0, unsafe read(fd, buffer.baseAddress, buffer.count))
+      result = unsafe read(fd, buffer.baseAddress, buffer.count)
+      error = Errno(rawValue: errno)
+      count = max(0, result)
     }
-    guard !bytes.isEmpty else {
+    // Somebody who shares the descriptor has made it non-blocking and read what was there, or a signal came: there may be more later.
+    if result < 0, error == .interrupted || error == .resourceTemporarilyUnavailable { return }
+    guard result > 0 else {
       // The end of the input, or an error: the guest goes on without.
       loop.unregister(fd)
       return

@@ -1,4 +1,5 @@
 import ExokernelABI
+import Logging
 import SystemPackage
 
 #if canImport(Glibc)
@@ -25,19 +26,22 @@ final class Console: Sendable {
 
   /// Opens the target. Nothing is read before `start`.
   init(
-    _ target: ConsoleTarget, loop: EventLoop, control: MachineControl, statistics: MachineStatistics
+    _ target: ConsoleTarget, loop: EventLoop, control: MachineControl, statistics: MachineStatistics,
+    log: Logger = Logger(label: "xokvm.console")
   ) throws {
-    let onFirstLine = { @Sendable in statistics.mark(.firstConsoleLine) }
-    let onError = { @Sendable (errno: Errno) in control.finish(.failed(.console(errno))) }
+    var events = BoundedOutput.Events()
+    events.onFirstLine = { statistics.mark(.firstConsoleLine) }
+    events.onError = { log.warning("cannot write the console (\($0)): its text is dropped until there is room") }
+    events.onClosed = { control.finish(.consoleClosed) }
     switch target {
-    case .standard:
-      output = try ConsoleOutput(
-        fd: STDOUT_FILENO, ownsDescriptor: false, loop: loop, onFirstLine: onFirstLine, onError: onError)
+    case .standard: output = try ConsoleOutput(fd: STDOUT_FILENO, ownsDescriptor: false, events: events)
     case .file(let path):
+      // Non-blocking, so that a FIFO without a reader is refused instead of waited for; no terminal becomes the process's own.
+      let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
       // Safe: the string lives for the duration of the call.
-      let fd = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      let fd = unsafe open(path, flags, 0o666)
       guard fd >= 0 else { throw MachineError.console(path: path, Errno(rawValue: errno)) }
-      output = try ConsoleOutput(fd: fd, ownsDescriptor: true, loop: loop, onFirstLine: onFirstLine, onError: onError)
+      output = try ConsoleOutput(fd: fd, ownsDescriptor: true, events: events)
     case .none: output = nil
     }
     let source = InputSource()
@@ -67,8 +71,17 @@ final class Console: Sendable {
   /// The last line that was written, as `ConsoleOutput.lastLine`.
   var lastLine: String? { output?.lastLine }
 
+  /// What our kernel said is wrong, as `ConsoleOutput.kernelLine`.
+  var kernelLine: String? { output?.kernelLine }
+
+  /// Bytes that were written and dropped so far, and why the host first refused to write.
+  var result: (written: UInt64, dropped: UInt64, error: Errno?) { output?.result ?? (0, 0, nil) }
+
+  /// Starts to write output; what the guest said before waits for it.
+  func startOutput() throws(EventLoopError) { try output?.start() }
+
   /// Starts to read input. A terminal changes its mode from here to `finish`.
-  func start() {
+  func startInput() {
     guard readsStandardInput else { return }
     // A descriptor that cannot be watched gives no input, which is no reason not to run the guest.
     source.input = try? ConsoleInput(
@@ -76,14 +89,10 @@ final class Console: Sendable {
       onQuit: { [control] in control.finish(.quit) })
   }
 
-  /// Writers wait for a slow reader no longer than `milliseconds` from now on.
-  func stop(grace milliseconds: Int32) {
-    output?.stop(grace: milliseconds)
-  }
-
-  /// Writes what is left and gives the terminal its mode back.
-  func finish() {
-    output?.finish()
+  /// Writes what is left, for as long as the reader takes something every `milliseconds` (see `BoundedOutput.finish`), and gives the terminal
+  /// its mode back. To be called when no vCPU runs any more.
+  func finish(grace milliseconds: Int32) {
+    output?.finish(grace: milliseconds)
     source.input = nil
   }
 }

@@ -14,9 +14,9 @@ struct BootCommand: ParsableCommand {
     commandName: "boot",
     abstract: "Boots a kernel in a virtual machine: the bundled exokernel unless another is named.",
     discussion: """
-      The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), or with \
-      a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the \
-      host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+      The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), with 141 \
+      when the console's reader has gone away, or with a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing \
+      input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
       """)
 
   @Argument(help: "A PVH kernel, an ELF file. With it, no programs are given to the kernel unless --app is.")
@@ -104,7 +104,9 @@ struct BootCommand: ParsableCommand {
         "the guest ended with status \(status): see its console"
           + (machine.lastConsoleLine.map { ", whose last line was '\($0)'" } ?? " with --console stdio"))
     }
-    throw CommandEnd(status: outcome.exitStatus)
+    // What was lost of the console was told when it was lost.
+    let hasLostConsole = machine.consoleError != nil && outcome.exitStatus == .success
+    throw CommandEnd(status: hasLostConsole ? .ioError : outcome.exitStatus)
   }
 
   /// The statuses of sysexits(3), by which kernel and programs say that they could not do their work.
