@@ -101,6 +101,9 @@ struct ConsoleTests {
     #expect(world.machine.takeConsole() == "")
     #expect(world.kernel.consoleDraw(slot: 3, count: UInt64(text.count)).error == nil)
     #expect(Array(world.machine.takeConsole().utf8) == text)
+    world.kernel.header.value.consoleKind = 1
+    #expect(world.kernel.consoleDraw(slot: 3, count: UInt64(text.count)).error == .noSuchResource)
+    #expect(world.machine.takeConsole() == "")
   }
 
   @Test("a line too long for its buffer still ends")

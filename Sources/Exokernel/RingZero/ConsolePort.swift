@@ -9,10 +9,16 @@ enum ConsolePort {
   /// True where the text port answers.
   nonisolated(unsafe) private static var hasTextPort = false
 
+  /// 1 where the text port says that it leads to no terminal.
+  nonisolated(unsafe) private(set) static var kind: UInt32 = 0
+
   /// Looks for the text port; where there is none, the 16550 is made ready: FIFO on, interrupts off, 8N1.
   static func open() {
-    // Safe: written here only, before anything is printed. A port that nobody serves reads as ones.
-    unsafe hasTextPort = ring0_in32(MachinePort.text) == 0
+    // A port that nobody serves reads as ones.
+    let answer = ring0_in32(MachinePort.text)
+    // Safe: written here only, before anything is printed.
+    unsafe hasTextPort = answer <= 1
+    unsafe kind = answer == 1 ? 1 : 0
     if unsafe hasTextPort { return }
     ring0_out8(serial &+ 1, 0)
     ring0_out8(serial &+ 3, 3)

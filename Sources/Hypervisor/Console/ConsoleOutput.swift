@@ -1,6 +1,12 @@
 import Synchronization
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Where the guest's console text goes: a bounded output, and the memory of what was said last.
 ///
 /// vCPU threads append and never wait. Text that nobody reads is dropped and counted; see `BoundedOutput`.
@@ -27,11 +33,15 @@ public final class ConsoleOutput: Sendable {
   private static let lineLimit = 400
   private static let kernelPrefix = "[kernel] ".utf8
 
+  /// Whether control sequences make sense there.
+  public let isTerminal: Bool
+
   private let output: BoundedOutput
   private let memory = Mutex(Memory())
 
   /// Text goes to `fd`, which is closed with the object where it `ownsDescriptor`.
   public init(fd: Int32, ownsDescriptor: Bool, events: BoundedOutput.Events) throws(EventLoopError) {
+    isTerminal = isatty(fd) == 1
     output = try BoundedOutput(fd: fd, ownsDescriptor: ownsDescriptor, events: events)
   }
 
@@ -46,7 +56,8 @@ public final class ConsoleOutput: Sendable {
   /// The last line with something on it; nil where there was none.
   public var lastLine: String? { memory.withLock { Self.text($0.line.isEmpty ? $0.lastLine : $0.line) } }
 
-  /// The first line that our kernel wrote in its own name, which it does where something is wrong; nil where there was none.
+  /// The first line that our kernel wrote in its own name, which it does where something is wrong; nil where there was
+  /// none.
   public var kernelLine: String? { memory.withLock { Self.text($0.kernelLine) } }
 
   private static func text(_ line: [UInt8]) -> String? {

@@ -60,7 +60,7 @@ final class Console: Sendable {
     to buses: inout MachineBuses, _ descriptor: borrowing VirtualMachineDescriptor, memory: GuestMemory
   ) throws {
     if let output {
-      let text = TextPort(memory: memory) { output.append($0) }
+      let text = TextPort(memory: memory, isTerminal: output.isTerminal) { output.append($0) }
       try buses.ports.add(text, at: UInt64(MachinePort.text), byteCount: 4)
     }
     try buses.ports.add(serial, at: SerialPort.firstPort, byteCount: SerialPort.portCount)

@@ -14,8 +14,8 @@ final class SpawnedCommand {
     case file(String)
   }
 
-  /// Starts the command in a session of its own, so that the first terminal that it opens becomes its controlling terminal. Standard error goes
-  /// to a file, unless told otherwise.
+  /// Starts the command in a session of its own, so that the first terminal that it opens becomes its controlling
+  /// terminal. Standard error goes to a file, unless told otherwise.
   init(
     _ path: String, _ arguments: [String], input: Stream = .file("/dev/null"), output: Stream, errors: Stream? = nil,
     ignoring: [Int32] = []
@@ -47,10 +47,16 @@ final class SpawnedCommand {
     let before = ignoring.map { ($0, Glibc.signal($0, SIG_IGN)) }
     defer { for (number, handler) in before { Glibc.signal(number, handler) } }
     var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-    defer { words.forEach { free($0) } }
+    // Without the Swift runtime's report of a crash, which takes longer than the tests wait.
+    let inherited = ProcessInfo.processInfo.environment.filter { $0.key != "SWIFT_BACKTRACE" }
+    let settings = inherited.map { "\($0.key)=\($0.value)" } + ["SWIFT_BACKTRACE=enable=no"]
+    var environment: [UnsafeMutablePointer<CChar>?] = settings.map { strdup($0) } + [nil]
+    defer { (words + environment).forEach { free($0) } }
     var child: pid_t = 0
-    let result = posix_spawn(&child, path, &actions, &attributes, &words, environ)
-    guard result == 0 else { throw WebFailure(description: "cannot start \(path): \(String(cString: strerror(result)))") }
+    let result = posix_spawn(&child, path, &actions, &attributes, &words, &environment)
+    guard result == 0 else {
+      throw WebFailure(description: "cannot start \(path): \(String(cString: strerror(result)))")
+    }
     pid = child
   }
 

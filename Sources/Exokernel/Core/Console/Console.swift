@@ -1,7 +1,8 @@
 import ExokernelABI
 
-/// The console: whole lines, each with its author's number and name. A libOS cannot speak in another's name, nor move the cursor of the
-/// terminal behind it. How much it writes is bounded by its budget: what is more than that is dropped, counted, and told in a line.
+/// The console: whole lines, each with its author's number and name. A libOS cannot speak in another's name, nor move
+/// the cursor of the terminal behind it. How much it writes is bounded by its budget: what is more than that is
+/// dropped, counted, and told in a line.
 extension Kernel {
   /// `CallNumber.consoleWrite`.
   public func consoleWrite(count: UInt64) -> CallResult {
@@ -28,6 +29,7 @@ extension Kernel {
       return refuse(error)
     }
     guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+    guard header.value.consoleKind == 0 else { return refuse(.noSuchResource) }
     renewConsoleBudget(of: current)
     guard charge(UInt32(truncatingIfNeeded: count), toConsoleBudgetOf: current) else { return refuse(.again) }
     var line = newLine

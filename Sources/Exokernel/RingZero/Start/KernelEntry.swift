@@ -25,6 +25,8 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
   }
   let entryKind = KernelGate.choose()
   kernel.openBooks(boot, timeMultiplier: clock.multiplier, timeShift: clock.shift, entryKind: entryKind)
+  // Safe: `open` has written it, and nobody does later.
+  unsafe kernel.header.value.consoleKind = ConsolePort.kind
   ring0_release()
   Processors.startOthers()
   ring0_acquire()
