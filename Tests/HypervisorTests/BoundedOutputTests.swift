@@ -74,7 +74,7 @@ struct BoundedOutputTests {
     #expect(String(decoding: buffer[..<count], as: UTF8.self) == "\n[xokvm] 100 bytes dropped\n")
   }
 
-  @Test("a reader that stalls holds nobody up; when it reads on, it is told what is missing, and every byte is accounted for")
+  @Test("a reader that stalls holds nobody up, and is told what is missing; every byte is accounted for")
   func stalledReader() throws {
     let pipe = try Pipe()
     let output = try BoundedOutput(fd: pipe.writer, ownsDescriptor: true)
@@ -111,11 +111,12 @@ struct BoundedOutputTests {
     let slow = try BoundedOutput(fd: other.writer, ownsDescriptor: true)
     try slow.start()
     for _ in 0..<300 { append(String(repeating: "x", count: 99) + "\n", to: slow) }
+    let end = other.reader
     let reader = Thread {
       for _ in 0..<20 {
         usleep(20_000)
         var chunk = [UInt8](repeating: 0, count: 4096)
-        _ = Glibc.read(other.reader, &chunk, chunk.count)
+        _ = Glibc.read(end, &chunk, chunk.count)
       }
     }
     reader.start()

@@ -8,11 +8,13 @@ import SystemPackage
   import Musl
 #endif
 
-/// Text for a descriptor of the host that may take it slowly or never: a ring of fixed size, and a thread that does nothing but write it.
+/// Text for a descriptor of the host that may take it slowly or never: a ring of fixed size, and a thread that does
+/// nothing but write it.
 ///
-/// Whoever appends never waits for the reader. The descriptor is one that other processes may share, so that its O_NONBLOCK is not ours to
-/// change, and a terminal may take less than poll(2) promised: only a thread of its own may write there. What finds no room, or what the
-/// host refuses to write, is dropped and counted, and a line tells how much once there is room again.
+/// Whoever appends never waits for the reader. The descriptor is one that other processes may share, so that its
+/// O_NONBLOCK is not ours to change, and a terminal may take less than poll(2) promised: only a thread of its own may
+/// write there. What finds no room, or what the host refuses to write, is dropped and counted, and a line tells how
+/// much once there is room again.
 @safe public final class BoundedOutput: @unchecked Sendable {
   /// What the thread tells, on itself.
   public struct Events: Sendable {
@@ -102,6 +104,15 @@ import SystemPackage
   /// Starts the thread; what was appended before is written then. To be called once, with `finish` to follow.
   public func start() throws(EventLoopError) {
     ThreadKick.prepare()
+    // The thread takes no signal that ends or stops the process away from the event loop, which may begin to serve them
+    // later.
+    var blocked = sigset_t()
+    var previous = sigset_t()
+    // Safe: the sets live for the duration of the calls.
+    unsafe sigfillset(&blocked)
+    for signal in [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS] { unsafe sigdelset(&blocked, signal) }
+    unsafe pthread_sigmask(SIG_BLOCK, &blocked, &previous)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &previous, nil) }
     var thread = pthread_t()
     // Safe: the thread's start balances the reference, so the object lives as long as its thread.
     let reference = unsafe Unmanaged.passRetained(self).toOpaque()
@@ -113,8 +124,9 @@ import SystemPackage
     self.thread = thread
   }
 
-  /// Writes what is left and ends the thread. Where the reader takes nothing for `milliseconds`, or takes longer than five times that, the
-  /// rest is dropped. Where the host cannot interrupt the write, the thread and the descriptor are left to the end of the process.
+  /// Writes what is left and ends the thread. Where the reader takes nothing for `milliseconds`, or takes longer than
+  /// five times that, the rest is dropped. Where the host cannot interrupt the write, the thread and the descriptor are
+  /// left to the end of the process.
   public func finish(grace milliseconds: Int32) {
     guard let thread else { return }
     self.thread = nil

@@ -7,7 +7,8 @@ import SystemPackage
   import Musl
 #endif
 
-/// Writes text to a descriptor, blocking or not, and tells behind a gap how much the host has refused. Of one thread, which it holds up.
+/// Writes text to a descriptor, blocking or not, and tells behind a gap how much the host has refused. Of one thread,
+/// which it holds up.
 struct DescriptorWriter {
   /// How a piece was written.
   struct Outcome {

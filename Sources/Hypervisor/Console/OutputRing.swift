@@ -1,7 +1,8 @@
 /// Text on its way out: a ring of fixed size, and the count of what found no room.
 ///
-/// Invariant: nothing is ever stored in the middle of text that was dropped. Once a piece finds no room, all are dropped until half of the
-/// ring is free; then a line tells how much is missing, at the place where it is missing. Whoever holds the ring's lock may call it.
+/// Invariant: nothing is ever stored in the middle of text that was dropped. Once a piece finds no room, all are
+/// dropped until half of the ring is free; then a line tells how much is missing, at the place where it is missing.
+/// Whoever holds the ring's lock may call it.
 @safe struct OutputRing: ~Copyable {
   /// How many bytes it holds.
   let capacity: Int
@@ -57,7 +58,8 @@
     return taken
   }
 
-  /// Stores the line about what was dropped, where there is something to tell and room for it and for a piece of `byteCount` bytes.
+  /// Stores the line about what was dropped, where there is something to tell and room for it and for a piece of
+  /// `byteCount` bytes.
   mutating func tellOfDrops(before byteCount: Int = 0) {
     guard untold > 0, count <= capacity / 2 else { return }
     let line = Self.notice(of: untold, afterLineEnd: endsInLineEnd)

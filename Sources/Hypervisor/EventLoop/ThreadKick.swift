@@ -4,14 +4,16 @@
   import Musl
 #endif
 
-/// A signal to one thread of this process that makes the system call at which it waits return with EINTR, and does nothing else.
+/// A signal to one thread of this process that makes the system call at which it waits return with EINTR, and does
+/// nothing else.
 enum ThreadKick {
   /// The signal.
   static let signal = SIGUSR1
 
   private static let installHandler: Void = {
     var action = sigaction()
-    // Safe: the structure lives for the duration of the call, and the handler touches nothing. No SA_RESTART: the call shall end.
+    // Safe: the structure lives for the duration of the call, and the handler touches nothing. No SA_RESTART: the call
+    // shall end.
     unsafe action.__sigaction_handler.sa_handler = { _ in }
     unsafe sigaction(ThreadKick.signal, &action, nil)
   }()
@@ -28,7 +30,8 @@ enum ThreadKick {
     unsafe pthread_sigmask(SIG_UNBLOCK, &kick, nil)
   }
 
-  /// Kicks a thread that nobody has joined yet. A call that the thread makes afterwards waits all the same: kick until it shows effect.
+  /// Kicks a thread that nobody has joined yet. A call that the thread makes afterwards waits all the same: kick until
+  /// it shows effect.
   static func send(to thread: pthread_t) {
     pthread_kill(thread, signal)
   }

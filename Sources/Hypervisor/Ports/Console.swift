@@ -18,6 +18,18 @@ final class Console: Sendable {
   /// The input, which only the loop's thread touches; the serial port knows it as someone who wants to hear of room.
   private final class InputSource: @unchecked Sendable {
     var input: ConsoleInput?
+    /// Stops and continues the process, where the input is a terminal.
+    var jobControl: SignalEvents?
+
+    /// SIGTSTP stops the process with the terminal in the mode that others expect; SIGCONT, also after SIGSTOP, makes
+    /// it raw again.
+    func control(_ signal: Int32) {
+      if signal == SIGTSTP {
+        input?.willStop()
+        jobControl?.performDefault(of: SIGTSTP)
+      }
+      input?.hasContinued()
+    }
   }
 
   private let readsStandardInput: Bool
@@ -36,7 +48,8 @@ final class Console: Sendable {
     switch target {
     case .standard: output = try ConsoleOutput(fd: STDOUT_FILENO, ownsDescriptor: false, events: events)
     case .file(let path):
-      // Non-blocking, so that a FIFO without a reader is refused instead of waited for; no terminal becomes the process's own.
+      // Non-blocking, so that a FIFO without a reader is refused instead of waited for; no terminal becomes the
+      // process's own.
       let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
       // Safe: the string lives for the duration of the call.
       let fd = unsafe open(path, flags, 0o666)
@@ -87,12 +100,15 @@ final class Console: Sendable {
     source.input = try? ConsoleInput(
       fd: STDIN_FILENO, loop: loop, deliver: { [serial] in serial.receive($0) },
       onQuit: { [control] in control.finish(.quit) })
+    guard source.input?.isTerminal == true else { return }
+    source.jobControl = try? SignalEvents([SIGTSTP, SIGCONT], loop: loop) { [unowned source] in source.control($0) }
   }
 
-  /// Writes what is left, for as long as the reader takes something every `milliseconds` (see `BoundedOutput.finish`), and gives the terminal
-  /// its mode back. To be called when no vCPU runs any more.
+  /// Writes what is left, for as long as the reader takes something every `milliseconds` (see `BoundedOutput.finish`),
+  /// and gives the terminal its mode back. To be called when no vCPU runs any more.
   func finish(grace milliseconds: Int32) {
     output?.finish(grace: milliseconds)
+    source.jobControl = nil
     source.input = nil
   }
 }

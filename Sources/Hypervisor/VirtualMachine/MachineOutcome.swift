@@ -15,8 +15,8 @@ public enum MachineOutcome: Error, Equatable, Sendable {
   /// It cannot go on.
   case failed(MachineFailure)
 
-  /// The status the command ends with: the guest's, 0 for reset and quit, 128 + n for signal n, 124 for time; 141 without a reader, as if SIGPIPE
-  /// had come.
+  /// The status the command ends with: the guest's, 0 for reset and quit, 128 + n for signal n, 124 for time; 141
+  /// without a reader, as if SIGPIPE had come.
   public var exitStatus: ExitStatus {
     switch self {
     case .exited(let status): ExitStatus(rawValue: Int32(status))

@@ -173,7 +173,8 @@ public final class VirtualMachine {
   /// no console. Any thread.
   public var lastConsoleLine: String? { console.lastLine }
 
-  /// The first line that our kernel wrote in its own name, which it does where something is wrong; nil where there was none. Any thread.
+  /// The first line that our kernel wrote in its own name, which it does where something is wrong; nil where there was
+  /// none. Any thread.
   public var kernelLine: String? { console.kernelLine }
 
   /// Why the host refused to write the console, the first time; nil where it did not. Any thread.

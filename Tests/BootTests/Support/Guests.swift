@@ -19,7 +19,8 @@ enum Guests {
     try Command.start(Command.xokvm, try arguments(programs, in: folder) + options)
   }
 
-  /// The command line for a machine with these programs, which are stored in `folder`; those of other names are bundled ones.
+  /// The command line for a machine with these programs, which are stored in `folder`; those of other names are bundled
+  /// ones.
   static func arguments(_ programs: [String], in folder: ScratchFolder) throws -> [String] {
     var arguments = ["boot"]
     for program in programs {

@@ -10,8 +10,8 @@ import ExokernelABI
   var untold: UInt32
 }
 
-/// The console's budget: what an environment may write in a period as long as a slice. Time, not slices, is what counts: who yields in a
-/// circle begins many slices, and a server that others call begins none.
+/// The console's budget: what an environment may write in a period as long as a slice. Time, not slices, is what
+/// counts: who yields in a circle begins many slices, and a server that others call begins none.
 extension Kernel {
   /// Bytes an environment may write in a period.
   public static var consoleBudget: UInt32 { 8192 }
