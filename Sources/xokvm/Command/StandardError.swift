@@ -8,8 +8,8 @@ import Synchronization
   import Musl
 #endif
 
-/// What the command says on standard error: one line each, whatever a file in it may be named. Any thread; a reader that stalls holds nobody up
-/// but, for a second at most, the end of the command.
+/// What the command says on standard error: one line each, whatever a file in it may be named. Any thread; a reader
+/// that stalls holds nobody up but, for a second at most, the end of the command.
 enum StandardError {
   /// Nil where nothing was said yet, or the host has no descriptors or threads left.
   private static let output = Mutex<BoundedOutput?>(nil)

@@ -62,7 +62,8 @@ import Logging
   }
 }
 
-/// Ends the process at once, but for what is still to be said, which gives memory and descriptors back faster than taking objects apart.
+/// Ends the process at once, but for what is still to be said, which gives memory and descriptors back faster than
+/// taking objects apart.
 private func endProcess(_ status: ExitStatus) -> Never {
   StandardError.finish()
   exit(status.rawValue)

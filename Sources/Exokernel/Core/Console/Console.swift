@@ -93,6 +93,15 @@ extension Kernel {
   }
 
   /// A line of the kernel's own.
+  func writeLine(_ text: StaticString) {
+    var line = newLine
+    line.append("[kernel] ")
+    line.append(text)
+    line.endLine()
+    write(line)
+  }
+
+  /// A line of the kernel's own that ends in a number.
   public func writeLine(_ text: StaticString, _ value: UInt64) {
     var line = newLine
     line.append("[kernel] ")

@@ -80,8 +80,9 @@ extension Kernel {
     return high < multiplier ? (upper / multiplier) &<< 32 | lower / multiplier : nanoseconds
   }
 
-  /// Brings up the devices and starts the programs that the command line names. A program that cannot be started is told on the console and
-  /// makes the machine's status 66 (no input) or 65 (bad data); the others run.
+  /// Brings up the devices and starts the programs that the command line names. A program that cannot be started is
+  /// told on the console and makes the machine's status 66 (no input) or 65 (bad data); the others run. So is a command
+  /// line that names none: status 64 (wrong use).
   public func startAll(_ boot: BootInformation) {
     let text = PhysicalBytes(
       boot.commandLine.lowerBound, count: boot.commandLine.upperBound &- boot.commandLine.lowerBound, in: hardware)
@@ -89,13 +90,20 @@ extension Kernel {
       bytes: PhysicalBytes(
         boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: hardware))
     var words = CommandLine(text)
+    var namesProgram = false
     while let word = words.next() {
       switch word {
       case .device(let address, let interrupt): probeDevice(address, interrupt: interrupt)
       case .slice(let microseconds):
         if microseconds >= 100 { header.value.sliceLength = timeStamps(microseconds: microseconds) }
-      case .program(let name, let arguments): startProgram(name, arguments, text, archive)
+      case .program(let name, let arguments):
+        namesProgram = true
+        startProgram(name, arguments, text, archive)
       }
+    }
+    if !namesProgram {
+      writeLine("there is no program to run: name one on the command line, app=NAME")
+      own.value.machineStatus = 64
     }
     shareOut()
     own.value.hasBooted = 1
@@ -106,7 +114,7 @@ extension Kernel {
   ) {
     do throws(LoadError) {
       guard let file = archive.find(name, of: text) else {
-        throw archive.isWellFormed ? .notFound : .badArchive
+        throw archive.whyNotFound
       }
       let length = arguments.upperBound &- arguments.lowerBound
       guard length <= EnvironmentPage.argumentsCapacity else { throw .argumentsTooLong }
