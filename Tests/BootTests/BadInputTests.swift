@@ -1,4 +1,5 @@
 import Foundation
+import KernelFixtures
 import Testing
 
 @Suite("Wrong use and bad input")
@@ -11,6 +12,45 @@ struct BadInputTests {
 
   @Test("programs, archives and disks that cannot be used are refused, and stay as they are", arguments: BadInput.files)
   func files(_ input: BadInput) throws { try expectRefusal(input) }
+
+  @Test("more memory is recommended where it helps, and nowhere else")
+  func memoryAdvice() throws {
+    let folder = try ScratchFolder()
+    let code = ELFBuilder.Segment.load(address: 0x10_0000, bytes: [0xf4])
+    for (address, says): (UInt64, String) in [
+      (0x4000_0000, "raise --memory"), (0x1_4000_0000, "raise --memory"),
+      (0xbfff_fff0, "no --memory helps, since devices have the addresses from 3 to 4 GiB"),
+      (0xd000_0000, "no --memory helps, since devices have the addresses from 3 to 4 GiB"),
+      (0x1000_0000_0000, "no --memory reaches so far"),
+    ] {
+      let other = ELFBuilder.Segment.load(address: address, bytes: [UInt8](repeating: 0xf4, count: 64))
+      let segments = [code, other, .pvhNote(entry: 0x10_0000)]
+      let path = try folder.store("k.elf", ELFBuilder(is64: true, segments: segments).bytes)
+      let result = try Command.run(Command.xokvm, ["boot", path])
+      expectOneLine(result, status: 65, says: [says])
+      #expect(result.errors.contains("raise --memory") == (says == "raise --memory"), "\(result.all)")
+    }
+  }
+
+  @Test("values beyond what the exokernel uses are told, one line each, and it runs")
+  func unusedValues() throws {
+    let result = try Command.run(Command.xokvm, ["boot", "--memory", "4096", "--cpus", "6", "--app", "hello"])
+    #expect(result.status == 0, "\(result.all)")
+    #expect(
+      result.errors == """
+        xokvm: warning: the exokernel uses the first 3072 MiB of --memory 4096
+        xokvm: warning: the exokernel uses the first 4 of --cpus 6
+
+        """, "\(result.all)")
+    #expect(
+      try Command.run(Command.xokvm, ["boot", "--memory", "3072", "--cpus", "4", "--app", "hello"]).errors.isEmpty)
+  }
+
+  @Test("as many vCPUs as are allowed start")
+  func mostProcessors() throws {
+    let result = try Command.run(Command.xokvm, ["boot", "--cpus", "255", "--app", "hello"])
+    #expect(result.status == 0 && result.lines.contains { $0.contains("hello from environment 0") }, "\(result.all)")
+  }
 
   @Test("a host port that is in use is told")
   func busyPort() throws {

@@ -12,14 +12,16 @@ struct BooksTests {
   @Test("the terminal shows map, slice vector, environments and capabilities as they are")
   func drawing() throws {
     let folder = try ScratchFolder()
-    let machine = try Guests.start(
-      ["books:frames=6", "politeloop", "politeloop"], in: folder, options: ["--memory", "64", "--timeout", "60"])
+    let terminal = try TestTerminal()
+    let arguments = try Guests.arguments(["books:frames=6", "politeloop", "politeloop"], in: folder)
+    let machine = try SpawnedCommand(
+      Command.xokvm, arguments + ["--memory", "64", "--timeout", "60"], output: .file(terminal.path))
     // Sent at the end.
-    #expect(machine.waitForOutput("\u{1b}[r\u{1b}[999;1H"), "\(machine.output)\(machine.errors)")
+    let output = terminal.read(until: "\u{1b}[r\u{1b}[999;1H", seconds: 30)
+    #expect(output.contains("\u{1b}[r\u{1b}[999;1H"), "\(output)\(machine.errors)")
     machine.signal(SIGTERM)
-    let result = machine.wait(seconds: 10)
-    #expect(result.status == 128 + SIGTERM && result.errors.isEmpty, "\(result.all)")
-    let screen = TerminalText(result.output)
+    #expect(machine.status(within: 10) == 128 + SIGTERM && machine.errors.isEmpty, "\(machine.errors)")
+    let screen = TerminalText(output)
     #expect(screen.strays.isEmpty, "\(screen.strays)")
     let lines = screen.lines
     let shown = Comment(rawValue: lines.joined(separator: "\n"))
@@ -52,15 +54,28 @@ struct BooksTests {
 
   @Test("the drawing ends with the last of the others, whose lines scroll below it")
   func end() throws {
-    let result = try Command.run(Command.xokvm, ["boot", "--app", "books", "--app", "hello", "--timeout", "60"])
-    #expect(result.status == 0 && result.errors.isEmpty, "\(result.all)")
-    let screen = TerminalText(result.output)
+    let terminal = try TestTerminal()
+    let machine = try SpawnedCommand(
+      Command.xokvm, ["boot", "--app", "books", "--app", "hello", "--timeout", "60"], output: .file(terminal.path))
+    let output = terminal.read(until: "\u{1b}[r\u{1b}[999;1H", seconds: 30)
+    #expect(machine.status(within: 10) == 0 && machine.errors.isEmpty, "\(machine.errors)")
+    let screen = TerminalText(output)
     #expect(screen.strays.isEmpty, "\(screen.strays)")
     #expect(screen.lines.contains { $0.hasPrefix("0 books ") })
     // Its record may still be there, until its frames have gone back.
     let living = screen.lines.filter { $0.hasPrefix("1 hello ") && !$0.contains(" ended ") }
     #expect(living.isEmpty, "\(screen.lines)")
-    #expect(screen.lines.last?.hasPrefix("[1 hello] slice") == true || result.output.contains("step 3"))
+    #expect(screen.lines.last?.hasPrefix("[1 hello] slice") == true || output.contains("step 3"))
+  }
+
+  @Test("where the console is no terminal the books are lines, without one control character")
+  func plain() throws {
+    let result = try Command.run(Command.xokvm, ["boot", "--app", "books:once", "--app", "hello", "--timeout", "60"])
+    #expect(result.status == 0 && result.errors.isEmpty, "\(result.all)")
+    #expect(!result.output.utf8.contains { $0 < 0x20 && $0 != 10 }, "\(result.output.debugDescription)")
+    #expect(result.lines.contains { $0.hasPrefix("[0 books] frames ") }, "\(result.all)")
+    #expect(result.lines.contains { $0.contains(#/^\[0 books\] 1 hello /#) }, "\(result.all)")
+    #expect(!result.output.contains("bytes dropped"))
   }
 
   @Test("what it does not understand, and a console that is not its own, are told in a line")
@@ -69,8 +84,11 @@ struct BooksTests {
       let result = try Command.run(Command.xokvm, ["boot", "--app", argument])
       #expect(result.status == 64 && result.output.contains("usage: books"), "\(result.all)")
     }
-    let second = try Command.run(Command.xokvm, ["boot", "--app", "hello", "--app", "books:once"])
-    #expect(second.output.contains("name books as the first --app"), "\(second.all)")
+    let terminal = try TestTerminal()
+    let second = try SpawnedCommand(
+      Command.xokvm, ["boot", "--app", "hello", "--app", "books:once"], output: .file(terminal.path))
+    let output = terminal.read(until: "name books as the first --app")
+    #expect(output.contains("name books as the first --app"), "\(output)\(second.errors)")
   }
 
   @Test("the page is served anew for each request, is well-formed, and agrees with the machine")

@@ -32,6 +32,8 @@ struct PanicTests {
     let result = try Command.run(Command.xokvm, ["boot", path, "--app", "hello", "--timeout", "20"])
     #expect(result.status == 70, "\(result.all)")
     #expect(result.lines.contains { $0.contains(mistake.epitaph) }, "\(result.all)")
+    // Whoever looks at the errors alone sees the reason, not the last of the registers.
+    #expect(result.errors.contains("the kernel said '[kernel] \(mistake.epitaph)"), "\(result.all)")
     let place = "rip 0x" + String(address, radix: 16)
     for register in [place, "rsp 0x", "rax 0x", "r11 0x", "environment 0x0"] {
       #expect(result.lines.contains { $0.contains("[kernel] \(register)") }, "no \(register): \(result.all)")

@@ -72,6 +72,8 @@ struct ConsoleTests {
       let bytes = (0..<Int.random(in: 0...224, using: &generator)).map { _ in
         UInt8.random(in: 0...255, using: &generator)
       }
+      // Each line in a period of its own, so that none is dropped.
+      world.machine.now += world.kernel.header.value.sliceLength
       world.run(1)
       world.machine.put(world.pageAddress(1) + EnvironmentPage.consoleOffset, bytes: bytes)
       _ = world.kernel.consoleWrite(count: UInt64(bytes.count))
@@ -99,6 +101,9 @@ struct ConsoleTests {
     #expect(world.machine.takeConsole() == "")
     #expect(world.kernel.consoleDraw(slot: 3, count: UInt64(text.count)).error == nil)
     #expect(Array(world.machine.takeConsole().utf8) == text)
+    world.kernel.header.value.consoleKind = 1
+    #expect(world.kernel.consoleDraw(slot: 3, count: UInt64(text.count)).error == .noSuchResource)
+    #expect(world.machine.takeConsole() == "")
   }
 
   @Test("a line too long for its buffer still ends")

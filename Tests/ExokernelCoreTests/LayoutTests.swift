@@ -64,6 +64,7 @@ struct LayoutTests {
         ("acceptances", Place.acceptances, environments * Int(CapabilitySlot.count) * 8),
         ("slice nodes", Place.sliceNodes, 256 * MemoryLayout<SliceNode>.stride),
         ("nobody", Place.nobodysNode, MemoryLayout<SliceNode>.stride + MemoryLayout<EnvironmentRecord>.stride),
+        ("console accounts", Place.consoleAccounts, environments * MemoryLayout<ConsoleAccount>.stride),
       ], from: MemoryLayout<PrivateState>.size, to: Place.size)
     #expect(MemoryLayout<ProcessorState>.size == ProcessorState.size)
   }

@@ -39,8 +39,8 @@
   public var filterCount: UInt32
   /// Head of the list of large frames that were given back, or 0.
   public var largeHead: UInt32
-  /// Zero.
-  public var reserved: UInt32
+  /// 1 where the console is no terminal, on which nobody can draw; 0 where it is one, or nobody knows.
+  public var consoleKind: UInt32
   /// What happened since boot.
   public var counters: Counters
 }

@@ -24,7 +24,8 @@ public enum CallError: Int64, Error, Sendable {
   case deviceFull = -11
   /// The other environment does not accept it.
   case notAccepted = -12
-  /// There are free frames, but what one call may do did not suffice to find one, or it is still being cleared: call again.
+  /// There are free frames, but what one call may do did not suffice to find one, or it is still being cleared; or the
+  /// budget for drawing is used up, until a slice's length has passed: call again.
   case again = -13
 }
 

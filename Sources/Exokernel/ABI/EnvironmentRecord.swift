@@ -48,8 +48,8 @@
   public var slicesRun: UInt64
   /// Page faults it was told of.
   public var faults: UInt64
-  /// Zero.
-  public var unused: UInt64
+  /// Bytes that it wrote to the console beyond its budget, and that were dropped.
+  public var consoleDropped: UInt64
   /// Time that it ran past the ends of its slices and has not paid for yet, in time-stamp units.
   public var debt: UInt64
   /// What it may own and does own, by `ResourceKind`.

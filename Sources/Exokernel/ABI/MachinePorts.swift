@@ -4,7 +4,8 @@ public enum MachinePort {
   public static let exit: UInt16 = 0x501
   /// Writing a `Milestone` tells how far the boot has come.
   public static let milestone: UInt16 = 0x502
-  /// Writing the physical address of a text behind its 32-bit length prints it. Reads as zero where it is served.
+  /// Writing the physical address of a text behind its 32-bit length prints it. Reads as 0 where it is served and leads
+  /// to a terminal, as 1 where it leads elsewhere: control sequences are not wanted there.
   public static let text: UInt16 = 0x504
   /// Writing a byte tells that this processor waits for another one, which the host may have stopped.
   public static let yield: UInt16 = 0x508

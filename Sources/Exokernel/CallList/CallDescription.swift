@@ -75,6 +75,8 @@ public struct CallDescription: Sendable {
     case slots
     /// As many bytes as the argument `count` asked for.
     case bytes
+    /// How many bytes were dropped; 0 where the call was served.
+    case dropped
     /// A frame's number.
     case frame
     /// The number of a large frame's first one.

@@ -2,16 +2,22 @@ extension CallList {
   /// Calls on devices: the console, disks and network interfaces.
   static let devices: [CallDescription] = [
     CallDescription(
-      "consoleWrite", 45, .devices, [Argument("count", .byteCount)], result: .nothing,
-      doc: "writes `count` bytes of the environment page's console buffer as one line.",
-      cost: .init(checks: "length", bound: "224 bytes"), stub: .generated("consoleWrite", ["count"]),
+      "consoleWrite", 45, .devices, [Argument("count", .byteCount)], result: .dropped,
+      doc: """
+        writes `count` bytes of the environment page's console buffer as one line. Where the line is more than the environment's budget, \
+        it is dropped, and the next one that fits tells how many bytes are missing.
+        """,
+      cost: .init(checks: "length; 8,192 bytes in the time of a slice", bound: "224 bytes"),
+      stub: .generated("consoleWrite", ["count"], isDiscardable: true),
       fuzz: .init(rarity: 16, .none)),
     CallDescription(
       "consoleDraw", 46, .devices, [.slot(over: .console), Argument("count", .byteCount)], result: .nothing,
       doc: """
-        writes them as they are, with no name before and no end of line. Needs the right to write over the console.
+        writes them as they are, with no name before and no end of line. Needs the right to write over the console. \
+        `noSuchResource` where the console is no terminal; `again` where they are more than the environment's budget, which is renewed \
+        after the length of a slice.
         """,
-      cost: .init(checks: "the console's guard, length", bound: "224 bytes"),
+      cost: .init(checks: "the console's guard, length, budget, a terminal", bound: "224 bytes"),
       stub: .generated("consoleDraw", ["count", "capability slot"]), fuzz: .init(rarity: 16, .none)),
     CallDescription(
       "extentBind", 47, .devices,

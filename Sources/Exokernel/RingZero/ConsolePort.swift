@@ -1,5 +1,6 @@
 import CRingZero
 import ExokernelABI
+import ExokernelCore
 
 /// Where the console's lines go: our virtual machine's text port, which takes a line at a time, or the 16550 at 0x3f8, by polling.
 enum ConsolePort {
@@ -9,14 +10,26 @@ enum ConsolePort {
   /// True where the text port answers.
   nonisolated(unsafe) private static var hasTextPort = false
 
+  /// 1 where the text port says that it leads to no terminal.
+  nonisolated(unsafe) private static var kind: UInt32 = 0
+
   /// Looks for the text port; where there is none, the 16550 is made ready: FIFO on, interrupts off, 8N1.
   static func open() {
-    // Safe: written here only, before anything is printed. A port that nobody serves reads as ones.
-    unsafe hasTextPort = ring0_in32(MachinePort.text) == 0
+    // A port that nobody serves reads as ones.
+    let answer = ring0_in32(MachinePort.text)
+    // Safe: written here only, before anything is printed.
+    unsafe hasTextPort = answer <= 1
+    unsafe kind = answer == 1 ? 1 : 0
     if unsafe hasTextPort { return }
     ring0_out8(serial &+ 1, 0)
     ring0_out8(serial &+ 3, 3)
     ring0_out8(serial &+ 2, 7)
+  }
+
+  /// Tells programs in the books whether the console is a terminal, as far as that is known.
+  static func tellKind() {
+    // Safe: `open` has written it, and nobody does later.
+    unsafe kernel.header.value.consoleKind = kind
   }
 
   /// Writes the `count` bytes behind `record`, whose first four bytes are free for the count.

@@ -92,13 +92,19 @@ struct ArchiveScanner {
     }
   }
 
+  /// What a first block is that is no header.
+  private static func problem(ofFirst block: [UInt8]) -> UstarProblem {
+    for program in Compression.allCases where block.starts(with: program.magic) { return .compressed(program) }
+    return .notAnArchive
+  }
+
   private mutating func takeHeader(storageSize: UInt64, index: inout ArchiveIndex) throws(UstarProblem) {
     let header: UstarHeader
     do throws(UstarProblem) {
       header = try UstarHeader(block.span)
     } catch {
       // A first block that is no header at all more likely means a wrong file than a damaged one.
-      if position == 0, error.isAboutChecksum { throw .notAnArchive }
+      if position == 0, error.isAboutChecksum { throw Self.problem(ofFirst: block) }
       throw error
     }
     switch header.kind {

@@ -2,6 +2,8 @@
 public enum UstarProblem: Error, Equatable, Sendable {
   /// The first block is no header of a tar archive.
   case notAnArchive
+  /// The first block starts as the files of a compressing program do.
+  case compressed(Compression)
   /// A header's bytes do not add up to the sum it states.
   case badChecksum(stated: UInt64, computed: UInt64)
   /// A number field of the header is neither octal nor a base-256 number of 64 bits.
@@ -36,6 +38,38 @@ public enum UstarProblem: Error, Equatable, Sendable {
   case storage(StorageError)
 }
 
+/// Programs that compress archives, and the bytes with which their files start.
+public enum Compression: CaseIterable, Equatable, Sendable {
+  /// RFC 1952.
+  case gzip
+  /// The .xz file format.
+  case xz
+  /// RFC 8878.
+  case zstd
+  /// bzip2.
+  case bzip2
+
+  /// The program's name.
+  public var name: String {
+    switch self {
+    case .gzip: "gzip"
+    case .xz: "xz"
+    case .zstd: "zstd"
+    case .bzip2: "bzip2"
+    }
+  }
+
+  /// The bytes with which its files start.
+  public var magic: [UInt8] {
+    switch self {
+    case .gzip: [0x1f, 0x8b]
+    case .xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]
+    case .zstd: [0x28, 0xb5, 0x2f, 0xfd]
+    case .bzip2: [0x42, 0x5a, 0x68]
+    }
+  }
+}
+
 /// The number fields of a header.
 public enum UstarField: Equatable, Sendable {
   /// Bytes of the member.
@@ -66,6 +100,8 @@ public struct UstarError: Error, Equatable, Sendable, CustomStringConvertible {
     switch problem {
     case .notAnArchive:
       "not a tar archive: make the disk with `tar -cf`, without compression"
+    case .compressed(let program):
+      "compressed with \(program.name): decompress it, or make the disk with `tar -cf`"
     case .badChecksum(let stated, let computed):
       "the header's checksum is \(stated) but its bytes add up to \(computed): the archive is damaged, make it again"
     case .badNumber(.size):

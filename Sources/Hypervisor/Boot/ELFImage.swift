@@ -26,7 +26,8 @@ public struct ELFImage: Sendable {
   public init(_ source: ImageSource) throws(BootError) {
     let name = source.name
     guard source.byteCount >= 16, try source.bytes(from: 0, byteCount: 4) == [0x7f, 0x45, 0x4c, 0x46] else {
-      throw .notELF(image: name)
+      let start = try source.bytes(from: 0, byteCount: min(source.byteCount, FileFormat.prefixByteCount))
+      throw .notELF(image: name, format: FileFormat.name(of: start))
     }
     let headers = try Self.programHeaders(source)
     var segments: [Segment] = []

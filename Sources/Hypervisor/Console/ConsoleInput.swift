@@ -21,8 +21,9 @@ import SystemPackage
   private var pending: [UInt8] = []
   private var sawEscape = false
 
-  /// Reads `fd` and hands its bytes to `deliver`, which returns how many it took; then the rest waits for `roomAvailable`.
-  /// Nil where the process may not read the terminal, since another job has it.
+  /// Reads `fd` and hands its bytes to `deliver`, which returns how many it took; then the rest waits for
+  /// `roomAvailable`. A terminal that another job has is not read before the process comes to its foreground. Nil where
+  /// the terminal is not the process's own.
   public init?(
     fd: Int32, loop: EventLoop, deliver: @escaping (Span<UInt8>) -> Int, onQuit: @escaping () -> Void
   ) throws(EventLoopError) {
@@ -38,6 +39,7 @@ import SystemPackage
     self.onQuit = onQuit
     do {
       try loop.register(fd, readable: { [unowned self] in readable() })
+      if let terminal, !terminal.isRaw { try loop.update(fd, interest: []) }
     } catch .cannotRegister(_, .badFileDescriptor) {
       // Standard input is closed: there is no input.
       return nil
@@ -48,6 +50,19 @@ import SystemPackage
     loop.unregister(fd)
   }
 
+  /// Whether it reads a terminal, whose mode it has changed.
+  public var isTerminal: Bool { terminal != nil }
+
+  /// The process is about to stop: the terminal gets its mode back.
+  public func willStop() { terminal?.restore() }
+
+  /// The process goes on after it was stopped: the terminal is raw again, unless another job has it now; then it is not
+  /// read, which would stop the process once more.
+  public func hasContinued() {
+    guard let terminal else { return }
+    try? loop.update(fd, interest: terminal.setRaw() ? .readable : [])
+  }
+
   /// The guest has made room.
   public func roomAvailable() {
     guard !pending.isEmpty else { return }
@@ -56,11 +71,18 @@ import SystemPackage
   }
 
   private func readable() {
+    var result = 0
+    var error = Errno(rawValue: 0)
     // Safe: at most as many bytes as there is room for are stored.
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
-      count = max(0, unsafe read(fd, buffer.baseAddress, buffer.count))
+      result = unsafe read(fd, buffer.baseAddress, buffer.count)
+      error = Errno(rawValue: errno)
+      count = max(0, result)
     }
-    guard !bytes.isEmpty else {
+    // Somebody who shares the descriptor has made it non-blocking and read what was there, or a signal came: there may
+    // be more later.
+    if result < 0, error == .interrupted || error == .resourceTemporarilyUnavailable { return }
+    guard result > 0 else {
       // The end of the input, or an error: the guest goes on without.
       loop.unregister(fd)
       return
@@ -96,35 +118,5 @@ import SystemPackage
   private func flush() {
     let taken = deliver(pending.span)
     pending.removeFirst(min(taken, pending.count))
-  }
-}
-
-/// A terminal without line editing and echo, for as long as the object lives.
-@safe final class TerminalMode {
-  private let fd: Int32
-  private var original = termios()
-
-  /// Nil where the terminal cannot be set, since this process is not in its foreground.
-  init?(fd: Int32) {
-    self.fd = fd
-    guard tcgetpgrp(fd) == getpgrp() else { return nil }
-    // Safe: the structures live for the duration of the calls.
-    guard unsafe tcgetattr(fd, &original) == 0 else { return nil }
-    var mode = original
-    mode.c_lflag &= ~tcflag_t(ICANON | ECHO | IEXTEN)
-    mode.c_iflag &= ~tcflag_t(ICRNL | IXON)
-    // Ctrl-C stays a signal; the keys for quit and suspend are the guest's. 0 disables a key.
-    unsafe withUnsafeMutableBytes(of: &mode.c_cc) { keys in
-      unsafe keys[Int(VMIN)] = 1
-      unsafe keys[Int(VTIME)] = 0
-      unsafe keys[Int(VQUIT)] = 0
-      unsafe keys[Int(VSUSP)] = 0
-    }
-    guard unsafe tcsetattr(fd, TCSANOW, &mode) == 0 else { return nil }
-  }
-
-  deinit {
-    // Safe: as above.
-    unsafe tcsetattr(fd, TCSANOW, &original)
   }
 }

@@ -69,7 +69,7 @@ public final class SerialPort: PortDevice {
   private let output: @Sendable (Span<UInt8>) -> Void
   private let onRoom: @Sendable () -> Void
 
-  /// A port that hands what the guest sends to `output` (on the vCPU's thread, which it may hold up), and calls `onRoom` when the
+  /// A port that hands what the guest sends to `output` (on the vCPU's thread), and calls `onRoom` when the
   /// guest has made room after `receive` took less than it was given.
   public init(
     interrupt: any InterruptLine, output: @escaping @Sendable (Span<UInt8>) -> Void,

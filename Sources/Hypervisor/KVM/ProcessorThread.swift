@@ -64,20 +64,9 @@ public struct ExitCounts: Sendable, Equatable {
     self.onStart = onStart
   }
 
-  /// The signal that makes a thread leave KVM_RUN; its handler does nothing.
-  private static let kickSignal = SIGUSR1
-
-  private static let installKickHandler: Void = {
-    var action = sigaction()
-    // Safe: the structure lives for the duration of the call, and the handler touches nothing. No SA_RESTART: a wait for a slow
-    // console ends as well.
-    unsafe action.__sigaction_handler.sa_handler = { _ in }
-    unsafe sigaction(kickSignal, &action, nil)
-  }()
-
   /// Starts the thread.
   func start() throws(KVMError) {
-    _ = Self.installKickHandler
+    ThreadKick.prepare()
     var thread = pthread_t()
     // Safe: the reference is balanced at the thread's start, and the thread is joined before the object may go.
     let reference = unsafe Unmanaged.passRetained(self).toOpaque()
@@ -100,7 +89,7 @@ public struct ExitCounts: Sendable, Equatable {
   func kick() {
     guard let thread else { return }
     kicker.requestExit()
-    pthread_kill(thread, Self.kickSignal)
+    ThreadKick.send(to: thread)
   }
 
   /// Waits for the thread's end.
@@ -118,12 +107,7 @@ public struct ExitCounts: Sendable, Equatable {
   // MARK: On the thread
 
   private func run() {
-    // Whoever started the thread may have blocked the signal, and threads inherit that.
-    var kick = sigset_t()
-    // Safe: the set lives for the duration of the calls.
-    unsafe sigemptyset(&kick)
-    unsafe sigaddset(&kick, Self.kickSignal)
-    unsafe pthread_sigmask(SIG_UNBLOCK, &kick, nil)
+    ThreadKick.admit()
     onStart()
     do {
       while !control.isStopping {

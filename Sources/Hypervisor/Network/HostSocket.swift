@@ -12,21 +12,12 @@ enum HostSocket {
   /// A socket that listens where `port` says.
   static func listen(_ port: PublishedPort) throws(PublishError) -> OwnedDescriptor {
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-    let fd = socket(AF_INET, type, 0)
+    let isIPv6 = if case .ipv6 = port.hostAddress { true } else { false }
+    let fd = socket(isIPv6 ? AF_INET6 : AF_INET, type, 0)
     guard fd >= 0 else { throw .failed(port, Errno(rawValue: errno)) }
     let descriptor = OwnedDescriptor(fd)
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.hostPort.bigEndian
-    address.sin_addr.s_addr = port.hostAddress.value.bigEndian
-    // Safe: the address lives for the duration of the call.
-    let result = unsafe withUnsafePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    guard result == 0, Glibc.listen(fd, backlog) == 0 else {
+    guard bind(fd, to: port) == 0, Glibc.listen(fd, backlog) == 0 else {
       switch Errno(rawValue: errno) {
       case .addressInUse: throw .portInUse(port)
       case .permissionDenied, .notPermitted: throw .noPermission(port)
@@ -37,10 +28,43 @@ enum HostSocket {
     return descriptor
   }
 
+  /// Gives the socket its address; what bind(2) returns.
+  private static func bind(_ fd: Int32, to port: PublishedPort) -> Int32 {
+    switch port.hostAddress {
+    case .ipv4(let host):
+      var address = sockaddr_in()
+      address.sin_family = sa_family_t(AF_INET)
+      address.sin_port = port.hostPort.bigEndian
+      address.sin_addr.s_addr = host.value.bigEndian
+      // Safe: the address lives for the duration of the call.
+      return unsafe withUnsafePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          unsafe Glibc.bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+    case .ipv6(let high, let low):
+      // IPv4's addresses stay free for others.
+      setOption(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
+      var address = sockaddr_in6()
+      address.sin6_family = sa_family_t(AF_INET6)
+      address.sin6_port = port.hostPort.bigEndian
+      // Safe: the field has sixteen bytes; the address lives for the duration of the calls.
+      unsafe withUnsafeMutableBytes(of: &address.sin6_addr) {
+        unsafe $0.storeBytes(of: high.bigEndian, as: UInt64.self)
+        unsafe $0.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+      }
+      return unsafe withUnsafePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          unsafe Glibc.bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+        }
+      }
+    }
+  }
+
   /// Connections that may wait to be accepted: all that come while the guest is starting.
   private static var backlog: Int32 { 1024 }
 
-  /// The port that a listening socket has.
+  /// The port that a listening socket has. It is in one place in the addresses of both families.
   static func port(of fd: Int32) -> UInt16? {
     var address = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)

@@ -1,4 +1,5 @@
 import ExokernelABI
+import Logging
 import SystemPackage
 
 #if canImport(Glibc)
@@ -17,6 +18,18 @@ final class Console: Sendable {
   /// The input, which only the loop's thread touches; the serial port knows it as someone who wants to hear of room.
   private final class InputSource: @unchecked Sendable {
     var input: ConsoleInput?
+    /// Stops and continues the process, where the input is a terminal.
+    var jobControl: SignalEvents?
+
+    /// SIGTSTP stops the process with the terminal in the mode that others expect; SIGCONT, also after SIGSTOP, makes
+    /// it raw again.
+    func control(_ signal: Int32) {
+      if signal == SIGTSTP {
+        input?.willStop()
+        jobControl?.performDefault(of: SIGTSTP)
+      }
+      input?.hasContinued()
+    }
   }
 
   private let readsStandardInput: Bool
@@ -25,19 +38,23 @@ final class Console: Sendable {
 
   /// Opens the target. Nothing is read before `start`.
   init(
-    _ target: ConsoleTarget, loop: EventLoop, control: MachineControl, statistics: MachineStatistics
+    _ target: ConsoleTarget, loop: EventLoop, control: MachineControl, statistics: MachineStatistics,
+    log: Logger = Logger(label: "xokvm.console")
   ) throws {
-    let onFirstLine = { @Sendable in statistics.mark(.firstConsoleLine) }
-    let onError = { @Sendable (errno: Errno) in control.finish(.failed(.console(errno))) }
+    var events = BoundedOutput.Events()
+    events.onFirstLine = { statistics.mark(.firstConsoleLine) }
+    events.onError = { log.warning("cannot write the console (\($0)): its text is dropped until there is room") }
+    events.onClosed = { control.finish(.consoleClosed) }
     switch target {
-    case .standard:
-      output = try ConsoleOutput(
-        fd: STDOUT_FILENO, ownsDescriptor: false, loop: loop, onFirstLine: onFirstLine, onError: onError)
+    case .standard: output = try ConsoleOutput(fd: STDOUT_FILENO, ownsDescriptor: false, events: events)
     case .file(let path):
+      // Non-blocking, so that a FIFO without a reader is refused instead of waited for; no terminal becomes the
+      // process's own.
+      let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
       // Safe: the string lives for the duration of the call.
-      let fd = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      let fd = unsafe open(path, flags, 0o666)
       guard fd >= 0 else { throw MachineError.console(path: path, Errno(rawValue: errno)) }
-      output = try ConsoleOutput(fd: fd, ownsDescriptor: true, loop: loop, onFirstLine: onFirstLine, onError: onError)
+      output = try ConsoleOutput(fd: fd, ownsDescriptor: true, events: events)
     case .none: output = nil
     }
     let source = InputSource()
@@ -56,7 +73,7 @@ final class Console: Sendable {
     to buses: inout MachineBuses, _ descriptor: borrowing VirtualMachineDescriptor, memory: GuestMemory
   ) throws {
     if let output {
-      let text = TextPort(memory: memory) { output.append($0) }
+      let text = TextPort(memory: memory, isTerminal: output.isTerminal) { output.append($0) }
       try buses.ports.add(text, at: UInt64(MachinePort.text), byteCount: 4)
     }
     try buses.ports.add(serial, at: SerialPort.firstPort, byteCount: SerialPort.portCount)
@@ -70,23 +87,31 @@ final class Console: Sendable {
   /// The last line that was written, as `ConsoleOutput.lastLine`.
   var lastLine: String? { output?.lastLine }
 
+  /// What our kernel said is wrong, as `ConsoleOutput.kernelLine`.
+  var kernelLine: String? { output?.kernelLine }
+
+  /// Bytes that were written and dropped so far, and why the host first refused to write.
+  var result: (written: UInt64, dropped: UInt64, error: Errno?) { output?.result ?? (0, 0, nil) }
+
+  /// Starts to write output; what the guest said before waits for it.
+  func startOutput() throws(EventLoopError) { try output?.start() }
+
   /// Starts to read input. A terminal changes its mode from here to `finish`.
-  func start() {
+  func startInput() {
     guard readsStandardInput else { return }
     // A descriptor that cannot be watched gives no input, which is no reason not to run the guest.
     source.input = try? ConsoleInput(
       fd: STDIN_FILENO, loop: loop, deliver: { [serial] in serial.receive($0) },
       onQuit: { [control] in control.finish(.quit) })
+    guard source.input?.isTerminal == true else { return }
+    source.jobControl = try? SignalEvents([SIGTSTP, SIGCONT], loop: loop) { [unowned source] in source.control($0) }
   }
 
-  /// Writers wait for a slow reader no longer than `milliseconds` from now on.
-  func stop(grace milliseconds: Int32) {
-    output?.stop(grace: milliseconds)
-  }
-
-  /// Writes what is left and gives the terminal its mode back.
-  func finish() {
-    output?.finish()
+  /// Writes what is left, for as long as the reader takes something every `milliseconds` (see `BoundedOutput.finish`),
+  /// and gives the terminal its mode back. To be called when no vCPU runs any more.
+  func finish(grace milliseconds: Int32) {
+    output?.finish(grace: milliseconds)
+    source.jobControl = nil
     source.input = nil
   }
 }

@@ -38,6 +38,12 @@ public enum NetworkConfiguration: Equatable, Sendable {
 
 /// Everything a virtual machine is made of.
 public struct MachineConfiguration: Sendable {
+  /// The most guest memory that may be asked for: 1 TiB.
+  public static let maximumMemoryByteCount = 1 << 40
+  /// The most vCPUs that may be asked for. Local APICs have 8 bits for a processor's number, of which one value means
+  /// all: with more vCPUs, what is sent to one would reach another, too.
+  public static let maximumProcessorCount = 255
+
   /// Kernel, modules and command line; the devices' places are appended to the command line.
   public var boot: BootConfiguration
   /// Guest memory in bytes.

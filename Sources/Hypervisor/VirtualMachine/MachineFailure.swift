@@ -1,5 +1,3 @@
-import SystemPackage
-
 /// Why a running virtual machine cannot go on.
 public enum MachineFailure: Error, Equatable, Sendable, CustomStringConvertible {
   /// An exception inside the handling of an exception inside the handling of an exception.
@@ -14,8 +12,6 @@ public enum MachineFailure: Error, Equatable, Sendable, CustomStringConvertible 
   case unexpectedExit(processor: Int, rip: UInt64, reason: UInt32)
   /// KVM refused to run the guest.
   case host(KVMError)
-  /// The console cannot be written.
-  case console(Errno)
 
   /// What happened and what to look at, for a person.
   public var description: String {
@@ -38,7 +34,6 @@ public enum MachineFailure: Error, Equatable, Sendable, CustomStringConvertible 
       "the guest stopped at \(hexadecimal(rip)) on vCPU \(processor) with KVM exit \(reason), which this hypervisor does not "
         + "offer: look at the code there"
     case .host(let error): error.description
-    case .console(let errno): "cannot write the console (\(errno)): check where it goes"
     }
   }
 

@@ -10,17 +10,20 @@ public enum MachineOutcome: Error, Equatable, Sendable {
   case signalled(Int32)
   /// The time the user gave it is over.
   case timedOut
+  /// Nobody will ever read its console: the reader closed the pipe.
+  case consoleClosed
   /// It cannot go on.
   case failed(MachineFailure)
 
-  /// The status the command ends with: the guest's, 0 for reset and quit, 128 + n for signal n, 124 for time.
+  /// The status the command ends with: the guest's, 0 for reset and quit, 128 + n for signal n, 124 for time; 141
+  /// without a reader, as if SIGPIPE had come.
   public var exitStatus: ExitStatus {
     switch self {
     case .exited(let status): ExitStatus(rawValue: Int32(status))
     case .reset, .quit: .success
     case .signalled(let number): .signal(number)
     case .timedOut: .timedOut
-    case .failed(.console): .ioError
+    case .consoleClosed: .signal(13)
     case .failed(.host): .osError
     case .failed: .software
     }
@@ -34,6 +37,7 @@ public enum MachineOutcome: Error, Equatable, Sendable {
     case .quit: "quit"
     case .signalled: "signalled"
     case .timedOut: "timedOut"
+    case .consoleClosed: "consoleClosed"
     case .failed: "failed"
     }
   }

@@ -47,6 +47,7 @@ public final class MachineStatistics: Sendable {
     var emulatedInstructions: UInt64?
     var guestByteCount = 0
     var peakByteCount = 0
+    var console: (written: UInt64, dropped: UInt64) = (0, 0)
   }
 
   /// Times count from `start`, a time of CLOCK_MONOTONIC in nanoseconds: `processStart` in a command.
@@ -93,8 +94,13 @@ public final class MachineStatistics: Sendable {
   /// The largest resident size of this process, guest memory included.
   public var peakByteCount: Int { collected.withLock { $0.peakByteCount } }
 
+  /// Bytes of the console that were written, and that were dropped because nobody read them or the host refused them.
+  public var console: (written: UInt64, dropped: UInt64) { collected.withLock { $0.console } }
+
   /// Takes what is counted elsewhere, when the machine has ended.
-  func collect(exits: ExitCounts, emulatedInstructions: UInt64?, memory: GuestMemory) {
+  func collect(
+    exits: ExitCounts, emulatedInstructions: UInt64?, memory: GuestMemory, console: (written: UInt64, dropped: UInt64)
+  ) {
     // Not what getrusage(2) tells: that starts with the size of whoever started the command.
     let lines = HostProcessor.smallFile("/proc/self/status").split(separator: "\n")
     let words = lines.first { $0.hasPrefix("VmHWM:") }?.split { $0 == " " || $0 == "\t" } ?? []
@@ -102,7 +108,8 @@ public final class MachineStatistics: Sendable {
     let guest = memory.residentByteCount
     collected.withLock {
       $0 = Collected(
-        exits: exits, emulatedInstructions: emulatedInstructions, guestByteCount: guest, peakByteCount: peak)
+        exits: exits, emulatedInstructions: emulatedInstructions, guestByteCount: guest, peakByteCount: peak,
+        console: console)
     }
   }
 
@@ -126,6 +133,10 @@ public final class MachineStatistics: Sendable {
         $0.member("total", collected.exits.total)
       }
       $0.member("emulatedInstructions", collected.emulatedInstructions)
+      $0.object("console") {
+        $0.member("writtenBytes", collected.console.written)
+        $0.member("droppedBytes", collected.console.dropped)
+      }
       $0.object("memory") {
         $0.member("peakResidentBytes", collected.peakByteCount)
         $0.member("guestTouchedBytes", collected.guestByteCount)

@@ -146,23 +146,26 @@ public final class VirtualMachine {
     if let timeLimit {
       loop.schedule(after: timeLimit) { [control] in control.finish(.timedOut) }
     }
-    console.start()
-    do throws(KVMError) {
+    console.startInput()
+    do {
       for processor in processors { try processor.start() }
+      // The guest's first steps do not wait for this.
+      try console.startOutput()
       loop.run()
-    } catch {
+    } catch let error as KVMError {
       control.finish(.failed(.host(error)))
+    } catch {
+      control.finish(.failed(.host(.refused(request: "a thread for the console", .resourceTemporarilyUnavailable))))
     }
     let outcome = control.outcome ?? .quit
-    // A guest that ended by itself had its last words; a user who ends it does not want to wait for a slow reader.
-    switch outcome {
-    case .exited, .reset, .failed: console.stop(grace: 2000)
-    case .quit, .signalled, .timedOut: console.stop(grace: 100)
-    }
     for processor in processors { processor.kick() }
     for processor in processors { processor.join() }
     slots.shutDown()
-    console.finish()
+    // A guest that ended by itself had its last words; a user who ends it does not want to wait for a slow reader.
+    switch outcome {
+    case .exited, .reset, .failed: console.finish(grace: 2000)
+    case .quit, .signalled, .timedOut, .consoleClosed: console.finish(grace: 100)
+    }
     statistics.mark(.exit)
     collectStatistics()
     return outcome
@@ -171,6 +174,13 @@ public final class VirtualMachine {
   /// The last line on the guest's console, without control characters and cut where it is long; nil where nothing was written, or there is
   /// no console. Any thread.
   public var lastConsoleLine: String? { console.lastLine }
+
+  /// The first line that our kernel wrote in its own name, which it does where something is wrong; nil where there was
+  /// none. Any thread.
+  public var kernelLine: String? { console.kernelLine }
+
+  /// Why the host refused to write the console, the first time; nil where it did not. Any thread.
+  public var consoleError: Errno? { console.result.error }
 
   /// Ends the machine. May be called from any thread, before `run` as well.
   public func quit() {
@@ -181,6 +191,7 @@ public final class VirtualMachine {
     let counts = processors.map { $0.emulatedInstructions }
     statistics.collect(
       exits: processors.reduce(ExitCounts()) { $0 + $1.exits },
-      emulatedInstructions: counts.contains(nil) ? nil : counts.reduce(0) { $0 + ($1 ?? 0) }, memory: memory)
+      emulatedInstructions: counts.contains(nil) ? nil : counts.reduce(0) { $0 + ($1 ?? 0) }, memory: memory,
+      console: (console.result.written, console.result.dropped))
   }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Hypervisor
 
 /// The value of `--app`: a program and its arguments.
-struct ProgramArgument: ExpressibleByArgument, Equatable {
+struct ProgramArgument: Equatable {
   /// The name of a bundled program, or a path.
   var name: String
   /// What follows the colon.
@@ -13,13 +13,17 @@ struct ProgramArgument: ExpressibleByArgument, Equatable {
     self.arguments = arguments
   }
 
-  init?(argument: String) {
-    let parts = argument.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let first = parts.first, !first.isEmpty else { return nil }
+  init(parsing text: String) throws {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let first = parts.first, !first.isEmpty else {
+      throw ValidationError("there is no name: give one of a bundled program, or the path of an ELF file")
+    }
     name = String(first)
     arguments = parts.count > 1 ? String(parts[1]) : ""
     // Words of the kernel's command line are divided by spaces.
-    guard arguments.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { return nil }
+    guard arguments.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
+      throw ValidationError("the program's arguments hold a space or a control character: divide them by commas")
+    }
   }
 }
 
@@ -80,11 +84,23 @@ struct ConsoleArgument: ExpressibleByArgument, Equatable {
   var defaultValueDescription: String { "stdio" }
 }
 
-extension PublishedPort: ExpressibleByArgument {
-  /// The value of `--publish`, as `PublishedPort` reads it; nil where it is malformed.
-  public init?(argument: String) {
-    try? self.init(parsing: argument)
+/// Reads a whole number; where the text is none, the refusal names the range, which is checked later. `unit` is what is
+/// counted.
+func integer(in range: ClosedRange<Int>, _ unit: String) -> @Sendable (String) throws -> Int {
+  { text in
+    guard let value = Int(text) else {
+      throw ValidationError("it is not a number of \(unit) from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
   }
+}
+
+/// Reads a positive number of seconds, at most some thirty years.
+func seconds(_ text: String) throws -> Double {
+  guard let value = Double(text), value > 0, value < 1e9 else {
+    throw ValidationError("it is not a positive number of seconds")
+  }
+  return value
 }
 
 /// What follows `key=`, unless that is nothing.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExokernelABI
 import GuestImages
 import Hypervisor
 
@@ -14,9 +15,9 @@ struct BootCommand: ParsableCommand {
     commandName: "boot",
     abstract: "Boots a kernel in a virtual machine: the bundled exokernel unless another is named.",
     discussion: """
-      The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), or with \
-      a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the \
-      host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+      The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), with 141 \
+      when the console's reader has gone away, or with a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing \
+      input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
       """)
 
   @Argument(help: "A PVH kernel, an ELF file. With it, no programs are given to the kernel unless --app is.")
@@ -25,13 +26,17 @@ struct BootCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A program to run: the name of a bundled one or an ELF file, and its arguments. May be repeated.",
-      valueName: "NAME|FILE[:ARG,...]"))
+      valueName: "NAME|FILE[:ARG,...]"), transform: ProgramArgument.init(parsing:))
   var app: [ProgramArgument] = []
 
-  @Option(help: ArgumentHelp("Guest memory in MiB.", valueName: "MIB"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Guest memory in MiB.", valueName: "MIB"),
+    transform: integer(in: 1...MachineConfiguration.maximumMemoryByteCount >> 20, "MiB"))
   var memory = 256
 
-  @Option(help: "How many vCPUs.")
+  @Option(
+    parsing: .unconditional, help: "How many vCPUs.",
+    transform: integer(in: 1...MachineConfiguration.maximumProcessorCount, "vCPUs"))
   var cpus = 1
 
   @Option(help: ArgumentHelp("A disk image. May be repeated.", valueName: "FILE[,readonly]"))
@@ -45,7 +50,7 @@ struct BootCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A TCP port of the host that leads to one of the guest; implies --network user. May be repeated.",
-      valueName: "[ADDRESS:]HOSTPORT:GUESTPORT"))
+      valueName: "[ADDRESS:]HOSTPORT:GUESTPORT"), transform: PublishedPort.init(parsing:))
   var publish: [PublishedPort] = []
 
   @Option(help: ArgumentHelp("Text for the kernel's command line. May be repeated.", valueName: "TEXT"))
@@ -57,19 +62,27 @@ struct BootCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where the console goes.", valueName: "stdio|file=PATH|none"))
   var console = ConsoleArgument(target: .standard)
 
-  @Option(help: ArgumentHelp("Ends the machine after so many seconds, with status 124.", valueName: "SECONDS"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Ends the machine after so many seconds, with status 124.", valueName: "SECONDS"),
+    transform: seconds)
   var timeout: Double?
 
   @Option(help: ArgumentHelp("Writes measures to a file, as JSON, when the machine has ended.", valueName: "FILE"))
   var stats: String?
 
   func validate() throws {
-    guard (1...1 << 20).contains(memory) else {
-      throw ValidationError("--memory \(memory) is not a size in MiB from 1 to 1048576")
+    let sizes = 1...MachineConfiguration.maximumMemoryByteCount >> 20
+    guard sizes.contains(memory) else {
+      throw ValidationError("--memory \(memory) is not a size in MiB from 1 to \(sizes.upperBound)")
     }
-    guard (1...1024).contains(cpus) else { throw ValidationError("--cpus \(cpus) is not a number from 1 to 1024") }
-    if let timeout, !(timeout > 0 && timeout < 1e9) {
-      throw ValidationError("--timeout \(timeout) is not a positive number of seconds")
+    let numbers = 1...MachineConfiguration.maximumProcessorCount
+    guard numbers.contains(cpus) else {
+      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(numbers.upperBound)")
+    }
+    if kernel == nil, app.count > BooksLayout.environments {
+      throw ValidationError(
+        "--app is given \(app.count) times: the exokernel runs \(BooksLayout.environments) programs at most")
     }
     if network.contains(.none), network.count > 1 {
       throw ValidationError("--network none excludes other networks")
@@ -84,6 +97,7 @@ struct BootCommand: ParsableCommand {
     let start = stats == nil ? EventLoop.now : MachineStatistics.processStart()
     let statistics = MachineStatistics(start: start)
     let report = try stats.map { try StatisticsFile(path: $0) }
+    if kernel == nil { for line in unusedValues { StandardError.say("warning: \(line)") } }
     let machine: VirtualMachine
     do {
       machine = try VirtualMachine(try machineConfiguration(), statistics: statistics)
@@ -95,16 +109,36 @@ struct BootCommand: ParsableCommand {
     let outcome = machine.run()
     try report?.write(statistics.json(outcome: outcome))
     if case .failed(let failure) = outcome {
-      throw CommandFailure(status: outcome.exitStatus, failure.description)
+      throw CommandFailure(
+        status: outcome.exitStatus,
+        failure.description + (machine.kernelLine.map { "; the kernel said '\($0)'" } ?? ""))
     }
     if case .exited(let status) = outcome, Self.tellingStatuses.contains(status) {
       // The guest told why on its console, which need not be where errors are looked for.
       throw CommandFailure(
         status: outcome.exitStatus,
         "the guest ended with status \(status): see its console"
-          + (machine.lastConsoleLine.map { ", whose last line was '\($0)'" } ?? " with --console stdio"))
+          + (machine.kernelLine.map { ", where the kernel said '\($0)'" }
+            ?? machine.lastConsoleLine.map { ", whose last line was '\($0)'" } ?? " with --console stdio"))
     }
-    throw CommandEnd(status: outcome.exitStatus)
+    // What was lost of the console was told when it was lost.
+    let hasLostConsole = machine.consoleError != nil && outcome.exitStatus == .success
+    throw CommandEnd(status: hasLostConsole ? .ioError : outcome.exitStatus)
+  }
+
+  /// What was asked for and the exokernel leaves alone, one line each.
+  private var unusedValues: [String] {
+    var lines: [String] = []
+    let usable = Int(min(GuestMemory.lowEnd.rawValue, AddressMap.directMapSize) >> 20)
+    if memory > usable { lines.append("the exokernel uses the first \(usable) MiB of --memory \(memory)") }
+    let limits = [
+      ("--cpus \(cpus)", cpus, BooksLayout.processors), ("\(disk.count) disks", disk.count, BooksLayout.disks),
+      ("\(networks.count) networks", networks.count, BooksLayout.interfaces),
+    ]
+    for (what, count, limit) in limits where count > limit {
+      lines.append("the exokernel uses the first \(limit) of \(what)")
+    }
+    return lines
   }
 
   /// The statuses of sysexits(3), by which kernel and programs say that they could not do their work.

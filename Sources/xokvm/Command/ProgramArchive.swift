@@ -49,7 +49,9 @@ struct ProgramArchive {
         guard Self.isProgram(contents) else {
           throw CommandFailure(
             status: .dataError,
-            "\(program.name) is not a program: name a statically linked 64-bit ELF executable for x86-64")
+            "\(program.name) is \(Self.format(of: contents))not a program: "
+              + "name a statically linked 64-bit ELF executable for x86-64"
+          )
         }
         name = Self.uniqueName(program.name, among: names)
         archive.append(name, contents)
@@ -61,6 +63,13 @@ struct ProgramArchive {
     self.words = words
     files = nameOfFile
     image = ImageSource(archive.finished(), name: "the program archive")
+  }
+
+  /// What a file that is no program is, with a comma behind it, where that is known.
+  private static func format(of contents: [UInt8]) -> String {
+    // An ELF file of another kind is what the rest of the message is about.
+    guard !contents.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else { return "" }
+    return FileFormat.name(of: Array(contents.prefix(FileFormat.prefixByteCount))).map { "\($0), " } ?? ""
   }
 
   /// Whether `contents` start as a 64-bit little-endian executable for x86-64 that is not to be relocated; the kernel checks the rest.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Hypervisor
+import Logging
 
 #if canImport(Glibc)
   import Glibc
@@ -20,6 +21,7 @@ import Hypervisor
     // A reader that goes away, or a file that may not grow, is an error of the write, not a signal.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
+    LoggingSystem.bootstrap { _ in StandardErrorLog() }
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -55,15 +57,14 @@ import Hypervisor
   }
 
   private static func report(_ failure: CommandFailure) -> Never {
-    // One line, whatever a file may be named.
-    let line = "xokvm: \(failure.message)".utf8.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 } + [0x0a]
-    // Safe: the array's own storage. Where standard error is gone, the status has to do.
-    _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    StandardError.say(failure.message)
     endProcess(failure.status)
   }
 }
 
-/// Ends the process at once, which gives memory and descriptors back faster than taking objects apart.
+/// Ends the process at once, but for what is still to be said, which gives memory and descriptors back faster than
+/// taking objects apart.
 private func endProcess(_ status: ExitStatus) -> Never {
+  StandardError.finish()
   exit(status.rawValue)
 }

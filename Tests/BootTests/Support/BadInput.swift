@@ -49,17 +49,24 @@ extension BadInput {
     BadInput(line: "boot --bogus", usage, "--bogus"),
     BadInput(line: "bogus", usage, "bogus"),
     BadInput(line: "boot --app", usage, "--app"),
-    BadInput(line: "boot --memory none", usage, "--memory"),
+    BadInput(line: "boot --memory none", usage, "--memory", "1 to 1048576"),
+    BadInput(line: "boot --memory -1", usage, "--memory -1", "1 to 1048576"),
     BadInput(line: "boot --memory 0", usage, "--memory 0"),
     BadInput(line: "boot --cpus 0", usage, "--cpus 0"),
-    BadInput(line: "boot --timeout -1", usage, "--timeout"),
+    BadInput(line: "boot --cpus 256", usage, "--cpus 256", "1 to 255"),
+    BadInput(line: "boot --cpus two", usage, "'two'", "1 to 255"),
+    BadInput(line: "boot --app :argument", usage, ":argument", "there is no name"),
+    BadInput(line: "boot" + String(repeating: " --app hello", count: 65), usage, "65 times", "64 programs"),
+    BadInput(line: "boot --timeout -1", usage, "--timeout", "'-1'", "not a positive number of seconds"),
     BadInput(line: "boot --console nowhere", usage, "--console", "nowhere"),
     BadInput(line: "boot --network internet", usage, "--network", "internet"),
     BadInput(line: "boot --network none --network user", usage, "--network none"),
     BadInput(line: "boot --publish 80", usage, "--publish", "HOSTPORT:GUESTPORT"),
-    BadInput(line: "boot --publish 80:", usage, "--publish"),
+    BadInput(line: "boot --publish 80:", usage, "--publish", "the guest's port '' is not a number"),
+    BadInput(line: "boot --publish example:80:80", usage, "--publish", "neither localhost nor an IPv4 address"),
+    BadInput(line: "boot --publish [::1:80:80", usage, "--publish", "bracket"),
     BadInput(line: "boot --publish :80", usage, "--publish"),
-    BadInput(line: "boot --publish 65536:80", usage, "--publish"),
+    BadInput(line: "boot --publish 65536:80", usage, "--publish", "65536 is not one from 1 to 65535"),
     BadInput(line: "boot --publish 8080:0", usage, "--publish"),
     BadInput(line: "boot --publish 8080:80:90:100", usage, "--publish"),
     BadInput(line: "boot --publish 8080:80 --network tap=tap0", usage, "--publish"),
@@ -91,6 +98,17 @@ extension BadInput {
   static let kernels = [
     BadInput("a kernel that is not ELF", dataError, "k.elf", "not an ELF file") {
       ["boot", try $0.store("k.elf", ScratchFolder.noise(8192))]
+    },
+    BadInput("a compressed kernel", dataError, "k.gz is a gzip-compressed file, not an ELF file") {
+      ["boot", try $0.store("k.gz", gzip)]
+    },
+    BadInput("a bzImage as a kernel", dataError, "k is a Linux bzImage, not an ELF file", "vmlinux") {
+      var image = [UInt8](repeating: 0, count: 1024)
+      image.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
+      return ["boot", try $0.store("k", image)]
+    },
+    BadInput("our kernel without a program", usage, "there is no program to run", "app=NAME") {
+      ["boot", try $0.store("k.elf", GuestImages.kernel())]
     },
     BadInput("an empty kernel", dataError, "k.elf") { ["boot", try $0.store("k.elf", [])] },
     truncated(20), truncated(100), truncated(200), truncated(5000),
@@ -127,6 +145,30 @@ extension BadInput {
     BadInput("a program that is not ELF", dataError, "is not a program") {
       ["boot", "--app", try $0.store("p", ScratchFolder.noise(8192))]
     },
+    BadInput("an archive as a program", dataError, "p.tar is a tar archive, not a program") {
+      ["boot", "--app", try $0.store("p.tar", GuestImages.programs())]
+    },
+    BadInput("a compressed program", dataError, "p.xz is an xz-compressed file, not a program") {
+      ["boot", "--app", try $0.store("p.xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2, 3])]
+    },
+    BadInput("arguments with a space", usage, "hello:a b", "divide them by commas") { _ in
+      ["boot", "--app", "hello:a b"]
+    },
+    BadInput("a compressed boot archive", dataError, "the first boot module is compressed") {
+      [
+        "boot", try $0.store("k.elf", GuestImages.kernel()), "--module", try $0.store("p.tar.gz", gzip),
+        "--command-line", "app=hello",
+      ]
+    },
+    BadInput("no boot archive", dataError, "there is no boot archive") {
+      ["boot", try $0.store("k.elf", GuestImages.kernel()), "--command-line", "app=hello"]
+    },
+    BadInput("a program that does not start beside one that does", noInput, "the kernel said", "cannot start nobody") {
+      [
+        "boot", try $0.store("k.elf", GuestImages.kernel()), "--module", try $0.store("p.tar", GuestImages.programs()),
+        "--command-line", "app=nobody app=hello",
+      ]
+    },
     BadInput("a program that is to be relocated", dataError, "is not a program") { _ in ["boot", "--app", "/bin/sh"] },
     BadInput("a program that is a kernel", dataError, "cannot start k") {
       ["boot", "--app", try $0.store("k.elf", GuestImages.kernel())]
@@ -151,6 +193,10 @@ extension BadInput {
       ]
     },
     disk("of noise, for the web server", dataError, "not a tar archive", try ScratchFolder.noise(8192)),
+    disk("with a gzip-compressed archive", dataError, "compressed with gzip", Data(gzip)),
+    disk(
+      "with a zstd-compressed archive", dataError, "compressed with zstd",
+      Data([0x28, 0xb5, 0x2f, 0xfd] + [UInt8](repeating: 1, count: 1020))),
     disk("with an archive that ends early", dataError, "archive", Data(GuestImages.programs().prefix(10_240))),
     disk("that is empty", dataError, "is empty", Data()),
     disk("of 1000 bytes", dataError, "not a multiple of 512", Data(count: 1000)),
@@ -170,6 +216,10 @@ extension BadInput {
       return ["boot", "k.elf"]
     },
   ]
+
+  /// Starts as gzip's files do; what follows is as random as theirs.
+  private static let gzip: [UInt8] =
+    [0x1f, 0x8b, 8, 0] + (4..<1024).map { UInt8(truncatingIfNeeded: $0 * 167 ^ $0 >> 3) }
 
   private static let code = ELFBuilder.Segment.load(address: 0x10_0000, bytes: [0xf4])
 

@@ -16,6 +16,12 @@ enum Guests {
 
   /// Starts a machine with these programs, which are stored in `folder`; those of other names are bundled ones.
   static func start(_ programs: [String], in folder: ScratchFolder, options: [String] = []) throws -> RunningCommand {
+    try Command.start(Command.xokvm, try arguments(programs, in: folder) + options)
+  }
+
+  /// The command line for a machine with these programs, which are stored in `folder`; those of other names are bundled
+  /// ones.
+  static func arguments(_ programs: [String], in folder: ScratchFolder) throws -> [String] {
     var arguments = ["boot"]
     for program in programs {
       let name = String(program.prefix { $0 != ":" })
@@ -26,6 +32,6 @@ enum Guests {
         arguments += ["--app", program]
       }
     }
-    return try Command.start(Command.xokvm, arguments + options)
+    return arguments
   }
 }

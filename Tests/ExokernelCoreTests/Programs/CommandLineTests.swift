@@ -101,6 +101,16 @@ struct CommandLineTests {
     #expect(world.kernel.header.value.liveEnvironments == 1)
   }
 
+  @Test("a command line without a program is told, with the status of wrong use")
+  func noProgram() {
+    let world = World(programs: 0, words: "quiet console=ttyS0")
+    #expect(
+      world.machine.takeConsole() == "[kernel] there is no program to run: name one on the command line, app=NAME\n")
+    #expect(world.kernel.own.value.machineStatus == 64)
+    let other = World(programs: 1)
+    #expect(other.machine.takeConsole() == "" && other.kernel.own.value.machineStatus == 0)
+  }
+
   @Test("slices have the length asked for")
   func sliceLength() {
     let world = World(programs: 0)

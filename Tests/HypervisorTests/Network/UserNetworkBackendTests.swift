@@ -342,7 +342,7 @@ struct UserNetworkBackendTests {
       try fixture.running.sync { try UserNetworkBackend(publishing: [port], loop: fixture.running.loop) }
     }
     #expect(PublishError.portInUse(port).description.contains("publish another host port"))
-    let elsewhere = PublishedPort(hostAddress: IPv4Address(192, 0, 2, 77), hostPort: 0, guestPort: 80)
+    let elsewhere = PublishedPort(hostAddress: .ipv4(IPv4Address(192, 0, 2, 77)), hostPort: 0, guestPort: 80)
     #expect(throws: PublishError.addressNotAvailable(elsewhere)) {
       try fixture.running.sync { try UserNetworkBackend(publishing: [elsewhere], loop: fixture.running.loop) }
     }

@@ -156,10 +156,12 @@ public enum CallNumber: UInt64, Sendable {
 
   // Devices.
 
-  /// consoleWrite(count): writes `count` bytes of the environment page's console buffer as one line.
+  /// consoleWrite(count): writes `count` bytes of the environment page's console buffer as one line. Where the line is
+  /// more than the environment's budget, it is dropped, and the next one that fits tells how many bytes are missing.
   case consoleWrite = 45
   /// consoleDraw(slot, count): writes them as they are, with no name before and no end of line. Needs the right to
-  /// write over the console.
+  /// write over the console. `noSuchResource` where the console is no terminal; `again` where they are more than the
+  /// environment's budget, which is renewed after the length of a slice.
   case consoleDraw = 46
   /// extentBind(slot, disk, first, count, rights): binds a range of a disk; returns the extent's handle. Guarded by the
   /// environment's own guard. Needs the rights that the extent gets.

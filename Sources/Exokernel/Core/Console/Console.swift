@@ -1,18 +1,24 @@
 import ExokernelABI
 
-/// The console: whole lines, each with its author's number and name. A libOS cannot speak in another's name, nor move the cursor of the
-/// terminal behind it.
+/// The console: whole lines, each with its author's number and name. A libOS cannot speak in another's name, nor move
+/// the cursor of the terminal behind it. How much it writes is bounded by its budget: what is more than that is
+/// dropped, counted, and told in a line.
 extension Kernel {
   /// `CallNumber.consoleWrite`.
   public func consoleWrite(count: UInt64) -> CallResult {
     guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
     let environment = current
+    renewConsoleBudget(of: environment)
     var line = newLine
     writePrefix(of: environment, to: &line)
     let source = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
     // Safe: the console buffer is inside the environment page, and `count` is at most its size.
     unsafe line.append(hardware.memory(at: source), count: UInt32(truncatingIfNeeded: count))
     line.endLine()
+    guard charge(line.count, toConsoleBudgetOf: environment) else {
+      drop(line.count, of: environment)
+      return CallResult(UInt64(line.count))
+    }
     write(line)
     return .success
   }
@@ -23,11 +29,24 @@ extension Kernel {
       return refuse(error)
     }
     guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+    guard header.value.consoleKind == 0 else { return refuse(.noSuchResource) }
+    renewConsoleBudget(of: current)
+    guard charge(UInt32(truncatingIfNeeded: count), toConsoleBudgetOf: current) else { return refuse(.again) }
     var line = newLine
     let source = UInt64(environments[current].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
     for index in 0..<count { line.append(get(source &+ index) as UInt8) }
     write(line)
     return .success
+  }
+
+  /// Tells how many bytes of an environment's were dropped.
+  func writeDropped(_ count: UInt32, of environment: UInt32) {
+    var line = newLine
+    writePrefix(of: environment, to: &line)
+    line.append(decimal: UInt64(count))
+    line.append(" bytes dropped")
+    line.endLine()
+    write(line)
   }
 
   /// Tells why an environment ended.
@@ -76,6 +95,15 @@ extension Kernel {
   }
 
   /// A line of the kernel's own.
+  func writeLine(_ text: StaticString) {
+    var line = newLine
+    line.append("[kernel] ")
+    line.append(text)
+    line.endLine()
+    write(line)
+  }
+
+  /// A line of the kernel's own that ends in a number.
   public func writeLine(_ text: StaticString, _ value: UInt64) {
     var line = newLine
     line.append("[kernel] ")

@@ -19,6 +19,13 @@ public struct Archive {
     return nil
   }
 
+  /// Why a file was not found.
+  var whyNotFound: LoadError {
+    if bytes.count == 0 { return .noArchive }
+    if isCompressed { return .compressedArchive }
+    return isWellFormed ? .notFound : .badArchive
+  }
+
   /// Whether headers lead from the first to one that a zero block or the archive's end follows; looks at `limit` of them. For whoever has
   /// not found a file and wants to say why.
   var isWellFormed: Bool {
@@ -30,6 +37,12 @@ public struct Archive {
       offset = (data.upperBound &+ 511) & ~511
     }
     return true
+  }
+
+  /// Whether it starts as gzip (RFC 1952), xz, zstd (RFC 8878) or bzip2 files do.
+  var isCompressed: Bool {
+    let start = bytes.load(UInt32.self, at: 0)
+    return start & 0xffff == 0x8b1f || start == 0x587a_37fd || start == 0xfd2f_b528 || start & 0xff_ffff == 0x68_5a42
   }
 
   /// Where the data of the file lies whose header is at `offset`; nil where there is no header, or the data pass the archive's end.

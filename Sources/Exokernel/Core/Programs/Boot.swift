@@ -101,15 +101,23 @@ extension Kernel {
   }
 
   /// Starts the programs that the command line names, and divides the machine among them. A program that cannot be started
-  /// is told on the console and makes the machine's status 66 (no input) or 65 (bad data); the others run.
+  /// is told on the console and makes the machine's status 66 (no input) or 65 (bad data); the others run. So is a command
+  /// line that names none: status 64 (wrong use).
   public func startPrograms(_ boot: BootInformation) {
     let text = text(boot)
     let archive = Archive(
       bytes: PhysicalBytes(
         boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: hardware))
     var words = CommandLine(text, .programs)
+    var namesProgram = false
     while let word = words.next() {
-      if case .program(let name, let arguments) = word { startProgram(name, arguments, text, archive) }
+      guard case .program(let name, let arguments) = word else { continue }
+      namesProgram = true
+      startProgram(name, arguments, text, archive)
+    }
+    if !namesProgram {
+      writeLine("there is no program to run: name one on the command line, app=NAME")
+      own.value.machineStatus = 64
     }
     shareOut()
     own.value.hasBooted = 1
@@ -120,7 +128,7 @@ extension Kernel {
   ) {
     do throws(LoadError) {
       guard let file = archive.find(name, of: text) else {
-        throw archive.isWellFormed ? .notFound : .badArchive
+        throw archive.whyNotFound
       }
       let length = arguments.upperBound &- arguments.lowerBound
       guard length <= EnvironmentPage.argumentsCapacity else { throw .argumentsTooLong }

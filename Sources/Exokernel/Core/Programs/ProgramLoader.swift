@@ -4,6 +4,10 @@ import ExokernelABI
 public enum LoadError: Error, Sendable {
   /// The archive has no such file.
   case notFound
+  /// There is no boot module.
+  case noArchive
+  /// The boot archive is compressed.
+  case compressedArchive
   /// What was given as the boot archive is none, or ends too early.
   case badArchive
   /// Not a 64-bit x86 ELF executable that fits its file.
@@ -19,6 +23,8 @@ public enum LoadError: Error, Sendable {
   public var text: StaticString {
     switch self {
     case .notFound: "no such program in the boot archive"
+    case .noArchive: "there is no boot archive, give one as the first boot module"
+    case .compressedArchive: "the first boot module is compressed (gzip, xz, zstd or bzip2), decompress it"
     case .badArchive: "the first boot module is no ustar archive, make it with xokvm image"
     case .malformed: "not a static x86-64 ELF program"
     case .badAddress: "a segment lies outside the addresses of programs"

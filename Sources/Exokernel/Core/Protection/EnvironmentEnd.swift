@@ -6,6 +6,7 @@ extension Kernel {
   /// Bounded by the tables of slices, filters, extents, regions, environments and capabilities.
   public func end(_ environment: UInt32, status: UInt32) {
     let handle = environments[environment].handle
+    closeConsoleBudget(of: environment)
     environments[environment].state = EnvironmentState.ended.rawValue
     environments[environment].exitStatus = status
     environments[environment].processorPlusOne = 0

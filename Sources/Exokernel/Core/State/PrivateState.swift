@@ -145,6 +145,8 @@ public enum PrivateLayout {
   public static let sliceNodes = 0x1_c000
   /// A `SliceNode` that is nobody's, and the `EnvironmentRecord` of nobody to which it leads.
   public static let nobodysNode = 0x1_e000
+  /// `ConsoleAccount`s, one per environment.
+  public static let consoleAccounts = 0x1_e200
   /// `UInt8`s: which device is on an interrupt line, 64 of them.
   public static let lines = 0x1_e800
   /// Size in bytes.

@@ -16,6 +16,7 @@ public func kernelMain(_ startInfo: UInt64) -> Never {
   let clock = BootChecks.clock()  // time-stamps per second: the length of a slice
   let entry = KernelGate.choose()  // SYSCALL or int $4: this processor enters by it, and the books tell programs
   kernel.openBooks(boot, timeMultiplier: clock.multiplier, timeShift: clock.shift, entryKind: entry)
+  ConsolePort.tellKind()  // whether drawing is of any use: programs see it in the books
   ring0_release()  // the others take the lock for their first steps, and this processor waits for them
   Processors.startOthers()  // now, for programs get positions on all of them
   ring0_acquire()  // alone again

@@ -2,8 +2,8 @@ import ExokernelABI
 import Inspection
 import LibOS
 
-/// Draws the live books in the terminal until no other environment lives. It reads the exposed pages only: the kernel is called to write
-/// what was drawn, and to sleep.
+/// Draws the live books in the terminal until no other environment lives; where the console is none, prints them as
+/// lines. It reads the exposed pages only: the kernel is called to write what was drawn, and to sleep.
 ///
 /// The console as a whole is the first program's: it holds the root capability. Started as another one it ends with status 77.
 @c(program_main)
@@ -16,17 +16,19 @@ public func booksMain() -> Int32 {
     Console.line("books: the kernel's books have another layout: build kernel and program from one source")
     return ExitStatus.systemError
   }
+  let isTerminal = Books.header.consoleKind == 0
   var screen = TerminalScreen()
   var drawn: UInt64 = 0
   do throws(CallError) {
     while true {
       let snapshot = BooksSnapshot(Books.reader, columns: BooksDrawing.mapColumns, rows: BooksDrawing.mapRows)
-      try draw(screen.update(BooksDrawing.lines(snapshot)))
+      let lines = BooksDrawing.lines(snapshot)
+      if isTerminal { try draw(screen.update(lines)) } else { print(lines) }
       drawn += 1
       if drawn == limit || limit == 0 && !snapshot.hasOthers(than: Environment.number) { break }
       sleep(nanoseconds: refreshInterval)
     }
-    try draw(screen.end())
+    if isTerminal { try draw(screen.end()) }
   } catch {
     Console.line("books: the kernel refused the console: name books as the first --app")
     return ExitStatus.notPermitted
@@ -37,6 +39,9 @@ public func booksMain() -> Int32 {
 /// Nanoseconds between two drawings.
 private let refreshInterval: UInt64 = 250_000_000
 
+/// Nanoseconds until the kernel takes more, the length of a usual slice.
+private let drawingPause: UInt64 = 10_000_000
+
 /// How often to draw, 0 for as long as others live; nil where the arguments are not understood.
 private func frameLimit(_ arguments: [UInt8]) -> UInt64? {
   if arguments.isEmpty { return 0 }
@@ -45,6 +50,20 @@ private func frameLimit(_ arguments: [UInt8]) -> UInt64? {
     frames > 0
   else { return nil }
   return frames
+}
+
+/// Writes lines one below the other, without their SGR sequences (from an escape character to an m), for a console that
+/// is no terminal.
+private func print(_ lines: [[UInt8]]) {
+  for line in lines {
+    var isInSequence = false
+    for byte in line {
+      if byte == 0x1b { isInSequence = true }
+      if !isInSequence { Console.put(byte) }
+      if byte == UInt8(ascii: "m") { isInSequence = false }
+    }
+    Console.flush()
+  }
 }
 
 /// Writes bytes as they are, as many at a time as the console buffer holds, cut before an escape sequence: another program's line may come
@@ -57,8 +76,13 @@ private func draw(_ bytes: [UInt8]) throws(CallError) {
       count = escape - start
     }
     Console.fill(bytes[start..<start + count])
-    try KernelCall.consoleDraw(count: UInt64(count), capability: CapabilitySlot.root)
-    start += count
+    do {
+      try KernelCall.consoleDraw(count: UInt64(count), capability: CapabilitySlot.root)
+      start += count
+    } catch CallError.again {
+      // The budget is renewed after the length of a slice; the piece is drawn then.
+      sleep(nanoseconds: drawingPause)
+    }
   }
 }
 

@@ -184,6 +184,7 @@ struct Caller {
     case .filter: return Books.filter(value & 0xff)?.ownerPlusOne == mine
     case .region: return Books.region(value & 0xff)?.ownerPlusOne == mine
     case .bytes: return value == values[3] && value <= EnvironmentPage.regionCapacity
+    case .dropped: return value <= values[0] &+ 32
     case .slots: return value < BooksLayout.environments &* CapabilitySlot.count
     case .caller: return true
     }

@@ -28,7 +28,7 @@ struct Holdings {
     case .filter: filter = result
     case .region: region = result
     case .position: position = result
-    case .nothing, .pages, .slots, .bytes, .caller: break
+    case .nothing, .pages, .slots, .bytes, .dropped, .caller: break
     }
   }
 }

@@ -71,6 +71,12 @@ import VirtioLayout
     }
   }
 
+  /// Whether the file has become shorter than the disk.
+  var hasShrunk: Bool {
+    guard let byteCount = try? Self.byteCount(of: descriptor, path: path) else { return false }
+    return UInt64(max(byteCount, 0)) < sectorCount * VirtioBlock.sectorByteCount
+  }
+
   private static func lock(_ file: FileDescriptor, path: FilePath, isReadOnly: Bool) throws(DiskImageError) {
     guard linux_ofd_lock(file.rawValue, Int16(isReadOnly ? F_RDLCK : F_WRLCK)) != 0 else { return }
     let reason = Errno(rawValue: errno)

@@ -1,3 +1,4 @@
+import Logging
 import SystemPackage
 import VirtioLayout
 
@@ -33,6 +34,9 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   }
 
   private let image: DiskImage
+  private let log: Logger
+  /// The host's errors that were told; each is told once.
+  private var toldErrors: Set<Errno> = []
   private let identifier: [UInt8]
   private let ring: IOURing?
   private var session: VirtioSession?
@@ -50,8 +54,11 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
 
   /// A disk of `image`. `identifier` (at most 20 bytes are used) is what the driver reads as its serial number.
   /// `usesIOURing` false, or a host without io_uring, makes all transfers synchronous.
-  public init(image: DiskImage, identifier: String, usesIOURing: Bool = true) {
+  public init(
+    image: DiskImage, identifier: String, usesIOURing: Bool = true, log: Logger = Logger(label: "xokvm.disk")
+  ) {
     self.image = image
+    self.log = log
     self.identifier = Array(identifier.utf8.prefix(VirtioBlock.idByteCount))
     ring = usesIOURing ? try? IOURing(depth: UInt32(Self.depth)) : nil
   }
@@ -250,7 +257,8 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     case .read: list = operation.chain.writable
     case .write: list = operation.chain.readable
     default:
-      return finish(operation, status: result < 0 ? VirtioBlock.Status.ioError : VirtioBlock.Status.ok)
+      return result < 0
+        ? fail(operation, Errno(rawValue: -result)) : finish(operation, status: VirtioBlock.Status.ok)
     }
     if result > 0 {
       list.removeFirst(Int(result))
@@ -262,7 +270,8 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
       // Short, which is rare for files: the rest is done here and now.
       execute(operation, session)
     } else {
-      finish(operation, status: VirtioBlock.Status.ioError)
+      // No byte of a file where there was one when it was opened: somebody has cut the file.
+      fail(operation, result < 0 ? Errno(rawValue: -result) : .ioError)
     }
   }
 
@@ -292,7 +301,18 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
       }
       finish(operation, status: VirtioBlock.Status.ok)
     } catch {
-      finish(operation, status: VirtioBlock.Status.ioError)
+      fail(operation, error)
+    }
+  }
+
+  /// Tells the guest that its request failed, and the user why: the guest is not told that.
+  private func fail(_ operation: Operation, _ error: Errno) {
+    finish(operation, status: VirtioBlock.Status.ioError)
+    guard toldErrors.insert(error).inserted else { return }
+    if image.hasShrunk {
+      log.warning("the disk \(image.path) has become shorter than it was at the start: what is missing cannot be read")
+    } else {
+      log.warning("the disk \(image.path) failed (\(error)): the guest was told of an error")
     }
   }
 

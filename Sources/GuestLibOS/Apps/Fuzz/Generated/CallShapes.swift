@@ -12,7 +12,7 @@ enum ArgumentKind {
 
 /// What a call returns where it is accepted, each of which has bounds.
 enum ResultKind {
-  case nothing, caller, position, slots, environment, frame, pages, largeFrame, region, bytes, extent, filter
+  case nothing, caller, position, slots, environment, frame, pages, largeFrame, region, bytes, dropped, extent, filter
 }
 
 /// What the capability in a slot is presented for.
@@ -237,7 +237,7 @@ extension CallNumber {
       .exceptionDecline, .transferBind, .sliceFree, .sliceGive, .capabilityDerive, .capabilityAccept, .capabilityGrant,
       .capabilityDrop, .environmentStart, .environmentDestroy, .environmentGuard, .quotaMove, .revoke, .frameFree,
       .entryWrite, .tableInstall, .frameGuard, .frameGive, .largeFree, .largeMap, .largeUnmap, .regionUnbind,
-      .consoleWrite, .consoleDraw, .extentUnbind, .blockSubmit, .filterUnbind, .packetSend:
+      .consoleDraw, .extentUnbind, .blockSubmit, .filterUnbind, .packetSend:
       .nothing
     case .transfer, .call, .answer: .caller
     case .sliceAllocate: .position
@@ -248,6 +248,7 @@ extension CallNumber {
     case .largeAllocate: .largeFrame
     case .regionBind: .region
     case .regionRead, .regionWrite: .bytes
+    case .consoleWrite: .dropped
     case .extentBind: .extent
     case .filterBind: .filter
     }

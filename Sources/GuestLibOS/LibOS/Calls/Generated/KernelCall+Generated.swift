@@ -497,16 +497,20 @@ extension KernelCall {
     try call(.regionWrite, slot, region, offset, count).value()
   }
 
-  /// Writes `count` bytes of the environment page's console buffer as one line.
+  /// Writes `count` bytes of the environment page's console buffer as one line. Where the line is more than the
+  /// environment's budget, it is dropped, and the next one that fits tells how many bytes are missing.
   ///
   /// - Parameters:
   ///   - count: how many bytes
   /// - Throws: why `CallNumber.consoleWrite` is refused.
-  public static func consoleWrite(count: UInt64) throws(CallError) {
-    _ = try call(.consoleWrite, count).value()
+  @discardableResult
+  public static func consoleWrite(count: UInt64) throws(CallError) -> UInt64 {
+    try call(.consoleWrite, count).value()
   }
 
   /// Writes them as they are, with no name before and no end of line. Needs the right to write over the console.
+  /// `noSuchResource` where the console is no terminal; `again` where they are more than the environment's budget,
+  /// which is renewed after the length of a slice.
   ///
   /// - Parameters:
   ///   - count: how many bytes
