@@ -136,7 +136,8 @@ let package = Package(
         "CallList", "ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "RandomFixtures",
       ],
       swiftSettings: tests),
-    .testTarget(name: "CallListTests", dependencies: ["CallList", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
+    .testTarget(
+      name: "CallListTests", dependencies: ["CallList", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
       name: "DownloadedCodeTests", dependencies: ["DownloadedCode", "RandomFixtures"], swiftSettings: tests),
     .testTarget(

@@ -48,11 +48,15 @@ public struct CallDescription: Sendable {
     case devices = "Devices"
   }
 
-  /// Who writes the function that the call table names.
+  /// Who writes the function that the call table names, and the kernel's function of the call's name that it calls.
   public enum Glue: Sendable {
-    /// It decodes the registers, and calls the kernel's function of the call's name.
+    /// Nobody: the first passes the registers to the second, which calls what the author of the call writes in `Core`, for
+    /// `frameFree` `decodeFrameFree` and `performFrameFree`.
     case generated
-    /// A person, in RingZero/Entry/SwitchingCalls.swift: the call gives the processor up, ends its caller, or goes on as another environment.
+    /// Nobody the first; a person the second, in `Core`, because the usual case has a short way of its own.
+    case shortcut
+    /// A person, in RingZero/Entry/SwitchingCalls.swift: the call gives the processor up, ends its caller, or goes on as
+    /// another environment.
     case handWritten
   }
 

@@ -56,6 +56,7 @@ extension CallList {
       cost: .init(
         checks: "guard, rights, what the frame allows, address, table present, page free", bound: "64 pages",
         budget: "80 and 12 each, found 74 and 12"),
+      glue: .shortcut,
       stub: .generated(
         "mapFrame", ["_ frame", "at address", "rights", "count = 1", table, capability], isDiscardable: true),
       fuzz: .init(.address("address"))),
@@ -68,6 +69,7 @@ extension CallList {
       cost: .init(
         checks: "address, mapped, no environment page", bound: "64 pages, then one flush",
         budget: "80 and 12 each, found 51 and 12"),
+      glue: .shortcut,
       stub: .generated("unmapFrame", ["at address", "count = 1", table], isDiscardable: true),
       fuzz: .init(.address("address"))),
     CallDescription(

@@ -43,6 +43,9 @@ extension Kernel {
   func framesAllocateMapped(slot: UInt64, address: UInt64, count: UInt64) -> CallResult {
     framesAllocateMapped(slot: slot, address: address, count: count, table: Handle.own)
   }
+  func environmentDestroy(slot: UInt64, environment: UInt64) throws(CallError) -> Bool {
+    performEnvironmentDestroy(try decodeEnvironmentDestroy(slot: slot, environment: environment))
+  }
   func upcallBind(fault: UInt64, epilogue: UInt64) -> CallResult {
     upcallBind(fault: fault, epilogue: epilogue, prologue: 0, revocation: 0)
   }

@@ -14,7 +14,7 @@ extension Rendering {
 
       """
     for call in list {
-      guard case .generated = call.glue else { continue }
+      if case .handWritten = call.glue { continue }
       let names = call.isPacked ? Array(registers.prefix(call.arguments.count)) : call.fields.map(\.field.name)
       text += "\n@c(call_\(call.symbol))\n"
       text += Layout.list(

@@ -3,31 +3,37 @@ import ExokernelABI
 /// The console: whole lines, each with its author's number and name. A libOS cannot speak in another's name, nor move the cursor of the
 /// terminal behind it.
 extension Kernel {
-  /// `CallNumber.consoleWrite`.
-  public func consoleWrite(count: UInt64) -> CallResult {
-    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+  /// Checks `CallNumber.consoleWrite`.
+  func decodeConsoleWrite(count: UInt64) throws(CallError) -> UInt32 {
+    guard count <= EnvironmentPage.consoleCapacity else { throw .badArgument }
+    return UInt32(truncatingIfNeeded: count)
+  }
+
+  /// Writes the line.
+  func performConsoleWrite(_ count: UInt32) {
     let environment = current
     var line = newLine
     writePrefix(of: environment, to: &line)
     let source = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
     // Safe: the console buffer is inside the environment page, and `count` is at most its size.
-    unsafe line.append(hardware.memory(at: source), count: UInt32(truncatingIfNeeded: count))
+    unsafe line.append(hardware.memory(at: source), count: count)
     line.endLine()
     write(line)
-    return .success
   }
 
-  /// `CallNumber.consoleDraw`.
-  public func consoleDraw(slot: UInt64, count: UInt64) -> CallResult {
-    if let error = refusal(slot, .write, guardName: CapabilityName.guardName(CapabilityName.console, 0)) {
-      return refuse(error)
-    }
-    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+  /// Checks `CallNumber.consoleDraw`.
+  func decodeConsoleDraw(slot: UInt64, count: UInt64) throws(CallError) -> UInt32 {
+    try require(slot, .write, guardName: CapabilityName.guardName(CapabilityName.console, 0))
+    guard count <= EnvironmentPage.consoleCapacity else { throw .badArgument }
+    return UInt32(truncatingIfNeeded: count)
+  }
+
+  /// Writes the bytes as they are.
+  func performConsoleDraw(_ count: UInt32) {
     var line = newLine
     let source = UInt64(environments[current].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
-    for index in 0..<count { line.append(get(source &+ index) as UInt8) }
+    for index in 0..<UInt64(count) { line.append(get(source &+ index) as UInt8) }
     write(line)
-    return .success
   }
 
   /// Tells why an environment ended.
