@@ -6,11 +6,12 @@ import Testing
 
 @testable import ExokernelCore
 
-/// Calls with random registers, made of the call list: each value is of its unit, and mostly names something that exists.
+/// Calls with random registers, made of the call list: each value is of its unit, and mostly names something that
+/// exists.
 @Suite("A call's first half")
 struct DecodeTests {
-  /// What a decode writes all the same, as its documentation says: it takes a free frame off its list, which only the search for
-  /// one can find; or it prepares records and descriptors that stay free where the call is refused.
+  /// What a decode writes all the same, as its documentation says: it takes a free frame off its list, which only the
+  /// search for one can find; or it prepares records and descriptors that stay free where the call is refused.
   private static let preparing: Set<String> = [
     "frameAllocate", "tableInstall", "framesAllocateMapped", "largeAllocate", "environmentCreate", "filterBind",
     "packetSend",

@@ -15,8 +15,8 @@ public enum ResourceKind: UInt64, Sendable {
 
   /// Number of kinds.
   @inlinable public static var count: Int { 6 }
-  /// Does something for every kind, in the order of their numbers. Not a sequence, for those can make arrays, which need a
-  /// heap.
+  /// Does something for every kind, in the order of their numbers. Not a sequence, for those can make arrays, which
+  /// need a heap.
   @inlinable @inline(__always)
   public static func forEach<Failure>(_ body: (ResourceKind) throws(Failure) -> Void) throws(Failure) {
     try body(.frames)

@@ -1,15 +1,15 @@
 extension Rendering {
-  /// The kernel's functions of the calls' names: each decodes, which checks everything and may refuse, and then performs,
-  /// which cannot fail. Calls whose usual case has a way of its own, and those that are more than a function, are written
-  /// by hand.
+  /// The kernel's functions of the calls' names: each decodes, which checks everything and may refuse, and then
+  /// performs, which cannot fail. Calls whose usual case has a way of its own, and those that are more than a function,
+  /// are written by hand.
   static func border(_ list: [CallDescription]) -> String {
     var text = """
       // \(notice)
 
       import ExokernelABI
 
-      // Each call is two functions that its author writes: `decode` checks everything, and throws what the call is refused
-      // with, before anything was changed; `perform` gets what was decoded, changes the state, and cannot fail.
+      // Each call is two functions that its author writes: `decode` checks everything, and throws what the call is
+      // refused with, before anything was changed; `perform` gets what was decoded, changes the state, and cannot fail.
       extension Kernel {
 
       """

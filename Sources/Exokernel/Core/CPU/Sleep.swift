@@ -29,8 +29,11 @@ extension Kernel {
   func performWake(_ sleeper: UInt32) { countEvent(of: sleeper) }
 
   /// Counts an event in an environment's page, and lets idle processors look where it has slices.
-  @inline(__always) func countEvent(of environment: UInt32) {
-    page(of: environment).value.events &+= 1
+  @inline(__always) func countEvent(of environment: UInt32) { countEvent(in: page(of: environment)) }
+
+  /// The same for who has the page at hand.
+  @inline(__always) func countEvent(in page: Cell<EnvironmentPage>) {
+    page.value.events &+= 1
     if header.value.processorCount > 1 { interruptIdle() }
   }
 

@@ -17,7 +17,8 @@ extension Kernel {
     return decoded.position
   }
 
-  /// Checks `CallNumber.sliceFree`. An environment that can run keeps its last position: without one it could not even end.
+  /// Checks `CallNumber.sliceFree`. An environment that can run keeps its last position: without one it could not even
+  /// end.
   func decodeSliceFree(slot: UInt64, position: UInt64) throws(CallError) -> UInt64 {
     let index = try takenSlice(position, slot: slot)
     guard hasSlice(slices[index].ownerPlusOne &- 1, besides: index) else { throw .busy }

@@ -2,8 +2,8 @@
 
 import ExokernelABI
 
-// Each call is two functions that its author writes: `decode` checks everything, and throws what the call is refused
-// with, before anything was changed; `perform` gets what was decoded, changes the state, and cannot fail.
+// Each call is two functions that its author writes: `decode` checks everything, and throws what the call is
+// refused with, before anything was changed; `perform` gets what was decoded, changes the state, and cannot fail.
 extension Kernel {
   /// `CallNumber.predicateBind`.
   @inline(__always) public func predicateBind(

@@ -8,8 +8,8 @@ struct FreshFrame {
 
 // Calls on frames.
 extension Kernel {
-  /// Checks `CallNumber.frameAllocate`. The search for a free frame is the last check, for only the search tells whether
-  /// there is one within its bound; where it fails, nothing has changed but where the next one goes on.
+  /// Checks `CallNumber.frameAllocate`. The search for a free frame is the last check, for only the search tells
+  /// whether there is one within its bound; where it fails, nothing has changed but where the next one goes on.
   func decodeFrameAllocate(slot: UInt64, frame: UInt64) throws(CallError) -> FreshFrame {
     let capability = try presented(slot)
     guard capability.rights.contains(.allocate) else { throw .notPermitted }
@@ -81,8 +81,8 @@ extension Kernel {
     linkOwned(index, to: receiver, weight: 1)
   }
 
-  /// One mapping less of the frame that `entry` names. Every frame of the machine has a record, those of the boot archive,
-  /// too.
+  /// One mapping less of the frame that `entry` names. Every frame of the machine has a record, those of the boot
+  /// archive, too.
   @inline(__always) func dropReference(_ entry: UInt64) {
     let frame = (entry & PageEntry.addressMask) &>> 12
     frames[UInt32(truncatingIfNeeded: frame)].references &-= 1

@@ -3,17 +3,17 @@ import ExokernelABI
 // Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never allocated) none.
 // Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from below, large ones from above.
 extension Kernel {
-  /// Takes a free frame for `identity.owner`, guarded by `guardName`. Zero-filled, and charged. The caller has checked the
-  /// quota. Nil as for `findFrame`.
+  /// Takes a free frame for `identity.owner`, guarded by `guardName`. Zero-filled, and charged. The caller has checked
+  /// the quota. Nil as for `findFrame`.
   func takeFrame(_ identity: FrameIdentity, guardName: UInt64) -> UInt32? {
     guard let found = findFrame(nil) else { return nil }
     give(found, identity, guardName: guardName)
     return found
   }
 
-  /// Finds a free frame, `wanted`, or any where that is nil, and takes it from the list that it is on: the caller gives it
-  /// to somebody, or puts it back with `linkFree`. Bounded: behind more than `frontierSteps` frames that were allocated by
-  /// name it finds none even if there are free ones; the next attempt goes on where this one ended.
+  /// Finds a free frame, `wanted`, or any where that is nil, and takes it from the list that it is on: the caller gives
+  /// it to somebody, or puts it back with `linkFree`. Bounded: behind more than `frontierSteps` frames that were
+  /// allocated by name it finds none even if there are free ones; the next attempt goes on where this one ended.
   func findFrame(_ wanted: UInt32?) -> UInt32? {
     if let wanted {
       guard wanted >= header.value.firstFrame, frames[wanted].kind == 0 else { return nil }

@@ -193,7 +193,8 @@ extension Kernel {
     return count
   }
 
-  /// The pages from `address` on that a call means: at least one, at most as many as its bound and the table's end allow.
+  /// The pages from `address` on that a call means: at least one, at most as many as its bound and the table's end
+  /// allow.
   @inline(__always) private func pageRun(_ address: UInt64, count: UInt64, _ table: UInt64) throws(CallError)
     -> PageRun
   {

@@ -1,7 +1,8 @@
 import ExokernelABI
 
-// Looking capabilities up: the slot, the resource's guard, the right. Calls on frames check with `require` or `permits` in
-// Memory/Frames.swift; those that take something new check rights alone; `mapOwn` and `callSleeper` repeat the test in line.
+// Looking capabilities up: the slot, the resource's guard, the right. Calls on frames check with `require` or `permits`
+// in Memory/Frames.swift; those that take something new check rights alone; `mapOwn` and `callSleeper` repeat the test
+// in line.
 extension Kernel {
   /// The capability in `slot` of the running environment, if the slot holds one.
   @inline(__always) func capability(_ slot: UInt64) -> Capability? {

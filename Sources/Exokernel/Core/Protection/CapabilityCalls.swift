@@ -96,8 +96,8 @@ extension Kernel {
     return (self.slot(slot, of: current), target)
   }
 
-  /// Empties every other slot whose capability's name starts with the target's; returns how many. Bounded by the table of
-  /// all capabilities.
+  /// Empties every other slot whose capability's name starts with the target's; returns how many. Bounded by the table
+  /// of all capabilities.
   func performCapabilityDestroy(_ decoded: (presented: UInt32, target: Capability)) -> UInt64 {
     var destroyed: UInt64 = 0
     for place in 0..<capabilities.count where place != decoded.presented {

@@ -102,8 +102,8 @@ extension Kernel {
       mapping: isMapped ? nil : try emptyEntry(index, environments[index].pageAddress))
   }
 
-  /// Lets the environment run. A table of its own gets the environment page now, at the latest: its creator has made the
-  /// tables for it.
+  /// Lets the environment run. A table of its own gets the environment page now, at the latest: its creator has made
+  /// the tables for it.
   func performEnvironmentStart(_ started: StartedEnvironment) {
     let index = started.index
     if let mapping = started.mapping {
@@ -122,8 +122,8 @@ extension Kernel {
     try environment(handle, slot: slot, .control)
   }
 
-  /// Ends the environment; true where it was the caller, which runs no more. One that runs on another processor ends there,
-  /// at its next entry into the kernel, which an interrupt brings about.
+  /// Ends the environment; true where it was the caller, which runs no more. One that runs on another processor ends
+  /// there, at its next entry into the kernel, which an interrupt brings about.
   public func performEnvironmentDestroy(_ index: UInt32) -> Bool {
     let processor = environments[index].processorPlusOne
     if processor != 0, processor != self.processor.value.index &+ 1 {

@@ -32,7 +32,8 @@ extension Kernel {
     return EnvironmentFrames(page: page, root: root)
   }
 
-  /// A new environment with an empty address space, or one that shares the table of `shared`. Its frames are charged to it.
+  /// A new environment with an empty address space, or one that shares the table of `shared`. Its frames are charged to
+  /// it.
   func makeEnvironment(_ index: UInt32, quotas: Quotas, sharing shared: UInt32?, frames found: EnvironmentFrames) {
     let generation = Handle.next(after: environments[index].generation)
     forget(index)

@@ -32,8 +32,8 @@ public struct ChildEnvironment: Sendable {
   private static var companionStackSize: UInt64 { 16384 }
   private static var blockSize: UInt64 { 0x1_0000 }
 
-  /// Makes a companion. `quotas` are what it may own; one frame and one slice are the least. The capability for it comes
-  /// into `slot`, an empty one by default.
+  /// Makes a companion. `quotas` are what it may own; one frame and one slice are the least. The capability for it
+  /// comes into `slot`, an empty one by default.
   public static func companion(
     quotas: Quotas = Quotas(frames: 1, slices: 1), slot: UInt64? = nil, argument: UInt64 = 0, _ body: Body
   ) throws(CallError) -> ChildEnvironment {

@@ -157,18 +157,20 @@ extension Kernel {
   /// Starts the transfer.
   @inline(__always) func performBlockSubmit(_ transfer: BlockTransfer) {
     let environment = current
-    let (driver, target, isWrite) = (transfer.disk, transfer.frame, transfer.isWrite)
-    let free = diskDrivers[driver].freeRequests
+    let driver = diskDrivers.cell(at: transfer.disk)
+    let (target, isWrite) = (transfer.frame, transfer.isWrite)
+    let free = driver.value.freeRequests
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
-    diskDrivers[driver].freeRequests = free & (free &- 1)
-    frames[target].pins &+= 1
-    extents[transfer.extent].inFlight &+= 1
-    diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
+    driver.value.freeRequests = free & (free &- 1)
+    frames.cell(at: target).value.pins &+= 1
+    extents.cell(at: transfer.extent).value.inFlight &+= 1
+    diskRequests[transfer.disk &* DiskDriver.requests &+ request] = DiskRequest(
       frame: target, extent: transfer.extent, environment: UInt8(truncatingIfNeeded: environment),
       tag: UInt8(truncatingIfNeeded: transfer.tag),
       reserved: 0)
-    setBlockStatus(of: environment, tag: transfer.tag, 0)
-    let rings = diskDrivers[driver].rings
+    let page = UInt64(currentRecord.value.environmentPage) &<< 12
+    put(page &+ EnvironmentPage.blockStatusOffset &+ transfer.tag, 0 as UInt8)
+    let rings = driver.value.rings
     let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
     put(header, isWrite ? VirtioBlock.RequestType.write : VirtioBlock.RequestType.read)
     put(header &+ 8, transfer.first)
@@ -176,16 +178,16 @@ extension Kernel {
     put(data, UInt64(target) &<< 12)
     put(data &+ 8, UInt32(truncatingIfNeeded: transfer.count &* 512))
     put(data &+ 12, VirtqueueDescriptor.Flag.next | (isWrite ? 0 : VirtqueueDescriptor.Flag.write))
-    let published = diskDrivers[driver].published
+    let published = driver.value.published
     put(
       rings &+ DiskDriver.availableOffset &+ 4 &+ UInt64(published & 127) &* 2, UInt16(truncatingIfNeeded: request &* 3)
     )
     hardware.orderStores()
     put(rings &+ DiskDriver.availableOffset &+ 2, published &+ 1)
-    diskDrivers[driver].published = published &+ 1
+    driver.value.published = published &+ 1
     hardware.orderAll()
     let ringFlags: UInt16 = get(rings &+ DiskDriver.usedOffset)
-    if ringFlags & 1 == 0 { hardware.deviceStore(diskDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 0) }
+    if ringFlags & 1 == 0 { hardware.deviceStore(driver.value.device &+ VirtioMMIO.Register.queueNotify, 0) }
   }
 
   /// Takes over what the device has finished, at most a ring's worth.
@@ -223,11 +225,7 @@ extension Kernel {
     put(
       page &+ EnvironmentPage.blockStatusOffset &+ UInt64(record.value.tag),
       status == VirtioBlock.Status.ok ? 1 : 2 as UInt8)
-    countEvent(of: environment)
-  }
-
-  private func setBlockStatus(of environment: UInt32, tag: UInt64, _ status: UInt8) {
-    let page = UInt64(environments[environment].environmentPage) &<< 12
-    put(page &+ EnvironmentPage.blockStatusOffset &+ tag, status)
+    // Safe: as in `page(of:)`, whose address this is.
+    countEvent(in: unsafe Cell(hardware.memory(at: page)))
   }
 }

@@ -61,10 +61,10 @@ extension Kernel {
 
   /// Checks `CallNumber.packetSend`.
   ///
-  /// Two things are written all the same. What the device has sent is taken over, whether the call is accepted or not: that
-  /// is no effect of the call but what an interrupt would do, were there one for it, and only then is it known whether there
-  /// is room. And the pieces are written into free descriptors: until the head is published, the device does not look at
-  /// them, and where the call is refused they stay free, in the same order.
+  /// Two things are written all the same. What the device has sent is taken over, whether the call is accepted or not:
+  /// that is no effect of the call but what an interrupt would do, were there one for it, and only then is it known
+  /// whether there is room. And the pieces are written into free descriptors: until the head is published, the device
+  /// does not look at them, and where the call is refused they stay free, in the same order.
   @inline(__always) func decodePacketSend(slot: UInt64, interface: UInt64) throws(CallError) -> PacketChain {
     let capability = try presented(slot)
     guard interface < UInt64(header.value.interfaceCount) else { throw .noSuchResource }
@@ -72,16 +72,17 @@ extension Kernel {
       throw .notPermitted
     }
     let driver = UInt32(truncatingIfNeeded: interface)
-    let block = UInt64(environments[current].environmentPage) &<< 12 &+ EnvironmentPage.sendBlockOffset
+    let block = UInt64(currentRecord.value.environmentPage) &<< 12 &+ EnvironmentPage.sendBlockOffset
     // The environment could write its page only while it runs, that is, not now; a device could, so each word is read once.
     let pieces: UInt32 = get(block)
     guard pieces <= SendBlock.maximumPieces else { throw .badArgument }
     reclaimSent(driver)
-    let head = interfaceDrivers[driver].freeDescriptor
+    let state = interfaceDrivers.cell(at: driver)
+    let head = state.value.freeDescriptor
     guard pieces != 0 else { return PacketChain(driver: driver, block: block, pieces: 0, head: head, following: head) }
-    guard UInt32(interfaceDrivers[driver].freeDescriptors) > pieces else { throw .deviceFull }
+    guard UInt32(state.value.freeDescriptors) > pieces else { throw .deviceFull }
 
-    let table = interfaceDrivers[driver].rings &+ InterfaceDriver.sendDescriptors
+    let table = state.value.rings &+ InterfaceDriver.sendDescriptors
     var descriptor = head
     var following: UInt16 = get(table &+ UInt64(descriptor) &* 16 &+ 14)
     for index in 0..<UInt64(pieces) {
@@ -110,7 +111,8 @@ extension Kernel {
   @inline(__always) func performPacketSend(_ chain: PacketChain) {
     guard chain.pieces != 0 else { return }
     let (driver, head, block) = (chain.driver, chain.head, chain.block)
-    let rings = interfaceDrivers[driver].rings
+    let state = interfaceDrivers.cell(at: driver)
+    let rings = state.value.rings
     let table = rings &+ InterfaceDriver.sendDescriptors
     var descriptor: UInt16 = get(table &+ UInt64(head) &* 16 &+ 14)
     for _ in 0..<chain.pieces {
@@ -119,34 +121,35 @@ extension Kernel {
       frames[UInt32(truncatingIfNeeded: address &>> 12)].pins &+= 1
       descriptor = get(entry &+ 14)
     }
-    interfaceDrivers[driver].freeDescriptor = chain.following
-    interfaceDrivers[driver].freeDescriptors &-= UInt16(truncatingIfNeeded: chain.pieces &+ 1)
+    state.value.freeDescriptor = chain.following
+    state.value.freeDescriptors &-= UInt16(truncatingIfNeeded: chain.pieces &+ 1)
     let header = rings &+ InterfaceDriver.sendHeaders &+ UInt64(head) &* 16
     let first: UInt64 = get(block &+ 4)
     let rest: UInt32 = get(block &+ 12)
-    put(header, first & interfaceDrivers[driver].headerMask)
+    put(header, first & state.value.headerMask)
     put(header &+ 8, rest & 0xffff)
     let entry = table &+ UInt64(head) &* 16
     put(entry, header)
     put(entry &+ 8, UInt32(VirtioNetwork.Header.byteCount))
     put(entry &+ 12, VirtqueueDescriptor.Flag.next)
     sendOwners[driver &* 256 &+ UInt32(head)] = UInt8(truncatingIfNeeded: current &+ 1)
-    let published = interfaceDrivers[driver].sendPublished
+    let published = state.value.sendPublished
     put(rings &+ InterfaceDriver.sendAvailable &+ 4 &+ UInt64(published & 255) &* 2, head)
     hardware.orderStores()
     put(rings &+ InterfaceDriver.sendAvailable &+ 2, published &+ 1)
-    interfaceDrivers[driver].sendPublished = published &+ 1
+    state.value.sendPublished = published &+ 1
     hardware.orderAll()
     let ringFlags: UInt16 = get(rings &+ InterfaceDriver.sendUsed)
     if ringFlags & 1 == 0 {
-      hardware.deviceStore(interfaceDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 1)
+      hardware.deviceStore(state.value.device &+ VirtioMMIO.Register.queueNotify, 1)
     }
   }
 
   /// Takes over up to four chains that the device has sent: their frames may be given back.
   func reclaimSent(_ driver: UInt32) {
-    let rings = interfaceDrivers[driver].rings
-    var seen = interfaceDrivers[driver].sendSeen
+    let state = interfaceDrivers.cell(at: driver)
+    let rings = state.value.rings
+    var seen = state.value.sendSeen
     for _ in 0..<4 {
       let published: UInt16 = get(rings &+ InterfaceDriver.sendUsed &+ 2)
       guard published != seen else { break }
@@ -155,18 +158,20 @@ extension Kernel {
       seen &+= 1
       freeChain(driver, head)
     }
-    interfaceDrivers[driver].sendSeen = seen
+    state.value.sendSeen = seen
   }
 
   private func freeChain(_ driver: UInt32, _ first: UInt32) {
     // A device that names a chain that it has not been given, or has given back, is broken; what it says is not believed. The
     // descriptors are the kernel's, so the chain itself is as it was made.
     guard first < InterfaceDriver.sendQueueSize else { return }
-    let ownerPlusOne = UInt32(sendOwners[driver &* 256 &+ first])
+    let owner = sendOwners.cell(at: driver &* 256 &+ first)
+    let ownerPlusOne = UInt32(owner.value)
     guard ownerPlusOne != 0 else { return }
-    sendOwners[driver &* 256 &+ first] = 0
+    owner.value = 0
     let head = UInt16(truncatingIfNeeded: first)
-    let table = interfaceDrivers[driver].rings &+ InterfaceDriver.sendDescriptors
+    let state = interfaceDrivers.cell(at: driver)
+    let table = state.value.rings &+ InterfaceDriver.sendDescriptors
     let environment = ownerPlusOne &- 1
     var descriptor = head
     var count: UInt16 = 1
@@ -179,9 +184,9 @@ extension Kernel {
       flags = get(table &+ UInt64(descriptor) &* 16 &+ 12)
       count &+= 1
     }
-    put(table &+ UInt64(descriptor) &* 16 &+ 14, interfaceDrivers[driver].freeDescriptor)
-    interfaceDrivers[driver].freeDescriptor = head
-    interfaceDrivers[driver].freeDescriptors &+= count
+    put(table &+ UInt64(descriptor) &* 16 &+ 14, state.value.freeDescriptor)
+    state.value.freeDescriptor = head
+    state.value.freeDescriptors &+= count
     header.value.counters.packetsSent &+= 1
     if isLive(environment) {
       page(of: environment).value.packetsSent &+= 1

@@ -33,8 +33,8 @@ extension Kernel {
     unsafe Table(
       hardware.privateBase + PrivateLayout.ringFrames, count: UInt32(BooksLayout.filters) &* RingBinding.maximumFrames)
   }
-  /// Checks `CallNumber.filterBind`. The ring's frame numbers and the verified program are written into the free record that
-  /// the filter will have: where the call is refused the record stays free, and nobody looks at them.
+  /// Checks `CallNumber.filterBind`. The ring's frame numbers and the verified program are written into the free record
+  /// that the filter will have: where the call is refused the record stays free, and nobody looks at them.
   func decodeFilterBind(slot: UInt64, code: UInt64, count: UInt64, ring: UInt64, slots: UInt64) throws(CallError)
     -> NewFilter
   {
