@@ -25,14 +25,15 @@ let package = Package(
     // The host: a KVM virtual machine monitor.
     .systemLibrary(name: "CKVM", path: "Sources/CKVM"),
     .systemLibrary(name: "CLinux", path: "Sources/CKVM/CLinux"),
+    .target(name: "CodeMap", path: "Sources/Hypervisor/CodeMap", swiftSettings: strict),
     .target(
       name: "Hypervisor",
       dependencies: [
-        "CKVM", "CLinux", "VirtioLayout", "InternetStack", "ExokernelABI",
+        "CKVM", "CLinux", "CodeMap", "VirtioLayout", "InternetStack", "ExokernelABI",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Sources/Hypervisor", exclude: ["Virtio/README.md"], swiftSettings: strict),
+      path: "Sources/Hypervisor", exclude: ["CodeMap", "Virtio/README.md"], swiftSettings: strict),
 
     // The exokernel, guest ring 0.
     .target(name: "ExokernelABI", path: "Sources/Exokernel/ABI", swiftSettings: guest),
@@ -98,10 +99,10 @@ let package = Package(
     // Guest images: compiled for the guest by the plug-in, carried inside the command.
     .target(name: "BootArchive", path: "Sources/xokvm/BootArchive", swiftSettings: strict),
     .executableTarget(
-      name: "GuestBuilder", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestBuilder",
+      name: "GuestBuilder", dependencies: ["BootArchive", "CodeMap"], path: "Sources/xokvm/GuestBuilder",
       swiftSettings: [.treatAllWarnings(as: .error)]),
     .plugin(
-      name: "BuildGuestImages", capability: .buildTool(), dependencies: ["GuestBuilder"],
+      name: "BuildGuestImages", capability: .buildTool(),
       path: "Sources/xokvm/BuildGuestImages"),
     .target(
       name: "GuestImages", dependencies: ["BootArchive"], path: "Sources/xokvm/GuestImages", swiftSettings: strict,
@@ -109,7 +110,7 @@ let package = Package(
     .executableTarget(
       name: "xokvm",
       dependencies: [
-        "CLinux", "Hypervisor", "GuestImages", "BootArchive", "CallList", "ExokernelABI",
+        "CLinux", "CodeMap", "Hypervisor", "GuestImages", "BootArchive", "CallList", "ExokernelABI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -133,9 +134,11 @@ let package = Package(
     .testTarget(
       name: "ExokernelCoreTests",
       dependencies: [
-        "CallList", "ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "RandomFixtures",
+        "CallList", "ExokernelCore", "ExokernelABI", "DownloadedCode", "VirtioLayout", "CRingZero", "GuestImages",
+        "Hypervisor", "RandomFixtures",
       ],
       swiftSettings: tests),
+    .testTarget(name: "TreeTests", swiftSettings: tests),
     .testTarget(
       name: "CallListTests", dependencies: ["CallList", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(

@@ -46,6 +46,11 @@ struct RingZeroHardware: Hardware {
   @inline(__always) func armDeadline(at deadline: UInt64) { LocalAPIC.armDeadline(at: deadline) }
   @inline(__always) func armTimer(at deadline: UInt64) { LocalAPIC.arm(at: deadline) }
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) { unsafe ConsolePort.write(record, count: count) }
+  func tellCrash(at instruction: UInt64, record: UInt64) {
+    ring0_out32(MachinePort.crash, UInt32(truncatingIfNeeded: instruction))
+    ring0_out32(MachinePort.crash &+ 4, UInt32(truncatingIfNeeded: instruction &>> 32))
+    ring0_out32(MachinePort.crash &+ 8, UInt32(truncatingIfNeeded: record))
+  }
   @inline(__always) func deviceLoad(_ physicalAddress: UInt64) -> UInt32 {
     ring0_load32(UInt(truncatingIfNeeded: AddressMap.directMap &+ physicalAddress))
   }

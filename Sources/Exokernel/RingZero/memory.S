@@ -1,9 +1,12 @@
 # What the compiler calls on its own. Eight bytes at a time: where ring 0 is emulated, each turn of a string instruction costs as much as an
 # instruction.
 .section .text.memory, "ax", @progbits
+.cfi_sections .debug_frame
 .globl memcpy
 .globl memmove
 .globl memset
+# No function here uses the stack: the caller is always at its top.
+.cfi_startproc
 memcpy:
   mov %rdi, %rax
 forwards:
@@ -40,3 +43,4 @@ memset:
   rep stosb
   mov %r9, %rax
   ret
+.cfi_endproc

@@ -45,12 +45,14 @@ public struct ExitCounts: Sendable, Equatable {
   private let control: MachineControl
   private let onStart: @Sendable () -> Void
   private let tracer: InstructionTracer?
+  private let reporter: CrashReporter?
+  private var crashPorts = CrashPorts()
   private var thread: pthread_t?
 
   /// `onStart` is called on the thread right before it first enters the guest.
   init(
     _ processor: consuming VirtualCPU, number: Int, buses: MachineBuses, control: MachineControl,
-    tracer: InstructionTracer?, onStart: @escaping @Sendable () -> Void
+    tracer: InstructionTracer?, reporter: CrashReporter?, onStart: @escaping @Sendable () -> Void
   ) {
     self.processor = processor
     kicker = self.processor.kicker
@@ -58,6 +60,7 @@ public struct ExitCounts: Sendable, Equatable {
     self.buses = buses
     self.control = control
     self.tracer = tracer
+    self.reporter = reporter
     self.onStart = onStart
   }
 
@@ -140,7 +143,12 @@ public struct ExitCounts: Sendable, Equatable {
       exits.port += 1
       // Safe: the data of this very exit, which stays in place until the next entry.
       unsafe buses.servePort(port, isWrite: isWrite, byteCount: byteCount, data: processor.portData)
-      if isWrite { try tracer?.portWritten(port, &processor) }
+      if isWrite {
+        if let crash = crashPorts.store(port, processor.portValue) {
+          reporter?.report(instruction: crash.instruction, record: crash.record, processor)
+        }
+        try tracer?.portWritten(port, &processor)
+      }
     case .mmio(let address, true, let byteCount):
       exits.mmio += 1
       buses.memory.write(at: address.rawValue, byteCount: byteCount, value: processor.mmioData)
@@ -158,6 +166,11 @@ public struct ExitCounts: Sendable, Equatable {
       return .failed(.unexpectedExit(processor: number, rip: rip, reason: UInt32(KVM_EXIT_HLT)))
     default:
       exits.other += 1
+      if case .internalError(_, let instruction) = exit {
+        reporter?.reportEnd(instruction: instruction, processor)
+      } else if exit == .shutdown {
+        reporter?.reportEnd(instruction: [], processor)
+      }
       return ending(exit)
     }
     return nil

@@ -103,6 +103,13 @@ import SystemPackage
     return unsafe UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(run) + offset, count: length)
   }
 
+  /// The first item of the last `.port` exit, little-endian.
+  var portValue: UInt32 {
+    // Safe: bytes of the exit's data, which stays in place until the next entry.
+    let data = unsafe portData
+    return unsafe data.prefix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
   /// The data of the last `.mmio` exit, little-endian.
   var mmioData: UInt64 {
     get {

@@ -64,6 +64,9 @@ final class Console: Sendable {
     try descriptor.connect(interrupt: interrupt.rawValue, toLine: SerialPort.firstInterrupt)
   }
 
+  /// Writes a text of the monitor's own among the guest's lines. Any thread.
+  func print(_ text: String) { output?.append(Array(text.utf8).span) }
+
   /// The last line that was written, as `ConsoleOutput.lastLine`.
   var lastLine: String? { output?.lastLine }
 

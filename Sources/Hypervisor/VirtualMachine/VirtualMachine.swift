@@ -55,6 +55,7 @@ public final class VirtualMachine {
       kernel.commandLine += slots.commandLine
       let boot = try PVHBoot(kernel, into: memory)
       tracer?.attach(memory)
+      let reporter = CrashReporter(memory: memory, maps: configuration.codeMap) { [console] in console.print($0) }
       var processors: [ProcessorThread] = []
       let cpuid = try kvm.supportedCPUID()
       for number in 0..<configuration.processorCount {
@@ -67,6 +68,7 @@ public final class VirtualMachine {
         processors.append(
           ProcessorThread(
             processor, number: number, buses: buses, control: control, tracer: number == 0 ? tracer : nil,
+            reporter: reporter,
             onStart: { if number == 0 { statistics.mark(.firstGuestInstruction) } }))
       }
       self.processors = processors

@@ -121,8 +121,10 @@ struct BootCommand: ParsableCommand {
     }
     var programs = app
     if kernel == nil, app.isEmpty { programs = [ProgramArgument(name: "hello"), ProgramArgument(name: "hello")] }
+    var maps = CodeMaps(kernelFile: kernel)
     if !programs.isEmpty {
       let archive = try ProgramArchive(programs)
+      maps.files = archive.files
       modules.append((archive.image, "programs"))
       words += archive.words
     }
@@ -133,6 +135,7 @@ struct BootCommand: ParsableCommand {
     configuration.disks = disk.map { $0.configuration }
     configuration.networks = networks
     configuration.timeLimit = timeout.map { UInt64($0 * 1e9) }
+    configuration.codeMap = { [maps] in maps[$0] }
     configuration.signals = [SIGINT, SIGTERM, SIGHUP]
     return configuration
   }

@@ -15,6 +15,8 @@ struct ProgramArchive {
   let image: ImageSource
   /// What the kernel's command line says of the programs, one word each.
   let words: [String]
+  /// The paths of the programs that are files of the host, by the names that they have in the archive.
+  let files: [(path: String, name: String)]
 
   init(_ programs: [ProgramArgument]) throws {
     let bundled = GuestImages.programPlaces()
@@ -57,6 +59,7 @@ struct ProgramArchive {
       words.append("app=" + name + (program.arguments.isEmpty ? "" : ":" + program.arguments))
     }
     self.words = words
+    files = nameOfFile
     image = ImageSource(archive.finished(), name: "the program archive")
   }
 

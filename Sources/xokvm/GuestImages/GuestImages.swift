@@ -13,6 +13,13 @@ public enum GuestImages {
     BootArchive.places(byteCount: byteCount(of: programsImage)) { decoded(programsImage, $0) }
   }
 
+  /// The code map of a program of that archive, or of the kernel, as `CodeMap.encoded`; nil where there is none of that name. Read where
+  /// something has crashed, and not before.
+  public static func codeMap(of name: String) -> [UInt8]? {
+    let archive = name == "kernel" ? decoded(kernelMaps) : decoded(programsMaps)
+    return BootArchive.files(in: archive).first { $0.name == name }?.contents
+  }
+
   /// A part of that archive: who needs one program need not wait for all of them.
   public static func programs(in range: Range<Int>) -> [UInt8] { decoded(programsImage, range) }
 }

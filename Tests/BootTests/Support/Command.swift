@@ -8,6 +8,8 @@ struct CommandResult {
 
   /// Lines of the output.
   var lines: [String] { output.split(whereSeparator: \.isNewline).map(String.init) }
+  /// The lines that programs and the kernel have written: without those, indented, that tell where in the source a crash was.
+  var guestLines: [String] { lines.filter { !$0.hasPrefix("  ") } }
   /// Everything it wrote, for the messages of failed expectations.
   var all: String { "status \(status)\n\(output)\(errors)" }
 }

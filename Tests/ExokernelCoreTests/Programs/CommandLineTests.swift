@@ -7,10 +7,10 @@ import Testing
 @Suite("The boot command line")
 struct CommandLineTests {
   /// The known words of a command line, as text.
-  private func words(_ bytes: [UInt8]) -> [String] {
+  private func words(_ bytes: [UInt8], _ part: CommandLine.Part = .all) -> [String] {
     let machine = FakeMachine(memory: 1 << 20)
     if !bytes.isEmpty { machine.put(0x9_0000, bytes: bytes) }
-    var line = CommandLine(PhysicalBytes(0x9_0000, count: UInt64(bytes.count), in: machine))
+    var line = CommandLine(PhysicalBytes(0x9_0000, count: UInt64(bytes.count), in: machine), part)
     var found: [String] = []
     while let word = line.next(), found.count < 5000 {
       switch word {
@@ -85,7 +85,11 @@ struct CommandLineTests {
       if Bool.random(using: &generator), !bytes.isEmpty {
         bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
       }
-      #expect(words(bytes).count <= bytes.count, "seed \(seed)")
+      let all = words(bytes)
+      #expect(all.count <= bytes.count, "seed \(seed)")
+      // Each part has its words in their order, wherever the others stand.
+      #expect(words(bytes, .programs) == all.filter { $0.hasPrefix("program ") }, "seed \(seed)")
+      #expect(words(bytes, .machine) == all.filter { !$0.hasPrefix("program ") }, "seed \(seed)")
     }
   }
 

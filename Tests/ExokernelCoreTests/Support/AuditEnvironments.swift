@@ -88,8 +88,8 @@ extension Audit {
       if !isAlive(environment), (own.pressed | own.doomed) & bit != 0 {
         faults.append("\(environment) is dead, and pressed or doomed")
       }
-      if (own.pressed & bit != 0) != (world.kernel.revocations[UInt32(environment)].stage != 0) {
-        faults.append("\(environment): stage \(world.kernel.revocations[UInt32(environment)].stage) of its request")
+      if (own.pressed & bit != 0) != (world.kernel.revocations[UInt32(environment)].count != 0) {
+        faults.append("\(environment): a request for \(world.kernel.revocations[UInt32(environment)].count)")
       }
       if own.reaping & bit != 0, record.state != EnvironmentState.ended.rawValue {
         faults.append("\(environment) is taken back in state \(record.state)")

@@ -115,6 +115,7 @@ final class FakeMachine: Hardware {
   func armTimer(at deadline: UInt64) { processors[Int(processor)].timer = deadline }
   func armDeadline(at deadline: UInt64) { armTimer(at: deadline) }
   var hasDeadlineTimer: Bool { true }
+  func tellCrash(at instruction: UInt64, record: UInt64) {}
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32) {
     record.storeBytes(of: count, as: UInt32.self)
     console.append(contentsOf: UnsafeRawBufferPointer(start: record + 4, count: Int(count)))
@@ -138,7 +139,7 @@ final class FakeMachine: Hardware {
 }
 
 /// One processor of a fake machine.
-struct FakeProcessor {
+struct FakeProcessor: Equatable {
   /// The page table in force.
   var root = FakeMachine.Place.template
   /// What the timer was last set to.

@@ -43,7 +43,8 @@ final class World {
       kernel.header.value.processorCount = index + 1
     }
     machine.processor = 0
-    kernel.startAll(boot)
+    kernel.startDevices(boot)
+    kernel.startPrograms(boot)
   }
 
   /// Makes `environment` the running one, on a processor where it has a position; who ran there gives the processor up.

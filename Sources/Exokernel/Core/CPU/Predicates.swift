@@ -77,7 +77,7 @@ extension Kernel {
     unbindPredicate(of: current)
     guard binding.count != 0 else { return }
     predicates[current] = binding
-    pinPredicate(of: current, 1)
+    forEachFrame(ofPredicateOf: current) { frames[$0].pin() }
   }
 
   /// Physical address of a comparison's word; nil where the environment may not see it.
@@ -99,17 +99,18 @@ extension Kernel {
   /// Lets go of an environment's predicate.
   func unbindPredicate(of environment: UInt32) {
     guard predicates[environment].count != 0 else { return }
-    pinPredicate(of: environment, .max)
+    forEachFrame(ofPredicateOf: environment) { frames[$0].unpin() }
     predicates[environment].count = 0
   }
 
-  /// Adds `change` (1, or -1 as `UInt16.max`) to the pins of the frames that an environment's predicate looks at.
-  private func pinPredicate(of environment: UInt32, _ change: UInt16) {
+  /// Calls `body` with the frame of each comparison of an environment's predicate that looks at a frame; a frame that
+  /// several look at comes several times.
+  @inline(__always) private func forEachFrame(ofPredicateOf environment: UInt32, _ body: (UInt32) -> Void) {
     for index in 0..<Int(truncatingIfNeeded: predicates[environment].count) {
       let word = predicates[environment].comparisons[index].word
       let frame = word &>> 12
       guard word != PredicateBinding.clockWord, frame >= UInt64(header.value.firstFrame) else { continue }
-      frames[UInt32(truncatingIfNeeded: frame)].pins &+= change
+      body(UInt32(truncatingIfNeeded: frame))
     }
   }
 

@@ -28,8 +28,10 @@ extension Kernel {
     unsafe Cell(hardware.privateBase + PrivateLayout.nobodysNode)
   }
 
-  /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the next position is
-  /// runnable, runs nowhere, and owes less than a slice. Otherwise nil, and `nextTurn` looks further. Only where `attention` is 0.
+  /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the
+  /// next position is runnable, runs nowhere, and owes less than a slice. Otherwise nil, and then nothing was changed:
+  /// `nextTurn` and `enter` decide. They do the same step by step: change both ways. `TwinTests` runs them on the
+  /// same states. Only where `attention` is 0, and after `giveUp`, which has settled the end of the slice before.
   @inline(__always) public func startNextSlice(at now: UInt64) -> Cell<EnvironmentRecord>? {
     let processor = self.processor
     // Safe: nodes lead to nodes, and to records, or to those that are nobody's.
@@ -72,8 +74,9 @@ extension Kernel {
     }
   }
 
-  /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's length.
-  /// An owner that owes a whole slice pays with its position.
+  /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's
+  /// length. An owner that owes a whole slice pays with its position. The usual case, with `enter`, is `startNextSlice`:
+  /// change both ways.
   public func nextTurn() -> Turn? {
     // Positions after the current one first: they come to the low end of the word.
     let start = processor.value.slice &+ 1
@@ -111,7 +114,7 @@ extension Kernel {
     }
   }
 
-  /// Makes the environment of a turn the running one, with a slice before it that its debt shortens.
+  /// Makes the environment of a turn the running one, with a slice before it that its debt shortens. See `nextTurn`.
   public func enter(_ turn: Turn) {
     let processor = self.processor
     let node = sliceNodes.cell(at: sliceIndex(turn.position))

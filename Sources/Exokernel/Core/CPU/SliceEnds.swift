@@ -16,7 +16,9 @@ extension Kernel {
   /// small number; what the environment overran, it pays in any case.
   public static var overrunLimit: UInt16 { 32 }
 
-  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`.
+  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`. The usual case, an epilogue upcall
+  /// that nothing defers, is served by `entry_timer` in entries.S, which makes the same checks: change both.
+  /// `TimerEntryTests` runs them on the same states.
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
     hardware.armTimer(at: now &+ header.value.sliceLength)
@@ -31,8 +33,9 @@ extension Kernel {
     return epilogue(at: instruction)
   }
 
-  /// One more slice past the end: too many of them end the environment. Where it has given the processor away since, it pays, and whoever runs
-  /// now is told.
+  /// The timer fired while an epilogue is outstanding. Where the environment whose slice ended still runs, that is one
+  /// overrun more: at `overrunLimit` the environment is ended, and a deferred upcall is tried again. Where it has passed
+  /// the processor on meanwhile, it is billed, and the environment that runs now gets the upcall.
   private func overran(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
     guard processor.value.told == processor.value.record else {
@@ -46,9 +49,12 @@ extension Kernel {
     return processor.value.epiloguePending == 1 ? .goOn : epilogue(at: instruction)
   }
 
-  /// The upcall at the end of a slice. Put off by a slice inside a critical section, while there is no entry yet, as before a program's
-  /// first call, while a page fault has not been taken over: the fault may be the stack's, onto which the epilogue would save what it
-  /// interrupts; and on the way through the gate page, where the registers are not the environment's own yet, or its stack is not.
+  /// Delivers the epilogue upcall, or defers it to the next end of a slice. It is deferred
+  /// (a) in a critical section;
+  /// (b) while a page fault is pending: the stack itself may have faulted, onto which the epilogue saves registers;
+  /// (c) while no entry is bound, as before a program's first call;
+  /// (d) in the gate window, where the registers or the stack are not yet the environment's own.
+  /// The usual case runs in `entry_timer` (entries.S): change both.
   private func epilogue(at instruction: UInt64) -> SliceEnd {
     let page = page(of: currentRecord)
     let entry = currentRecord.value.epilogueEntry

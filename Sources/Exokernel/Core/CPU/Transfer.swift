@@ -43,8 +43,9 @@ extension Kernel {
   /// A name that no guard starts with: after an unused byte, 0xff, none is used.
   static var nobody: Capability { Capability(name: 0xff00 &<< 48, length: 8, rights: .none) }
 
-  /// Why the caller may not transfer to the environment that `handle` names, the record being `callee`; nil where it may. The callee sleeps,
-  /// or waits for this caller: nobody is torn out of what it does.
+  /// Why the caller may not transfer to the environment that `handle` names, the record being `callee`; nil where it may.
+  /// The callee sleeps, or waits for this caller: nobody is torn out of what it does. `callSleeper` and `answer` make the
+  /// same checks in their usual cases: change all.
   @inline(__always) public func transferRefusal(
     slot: UInt64, environment handle: UInt64, _ callee: Cell<EnvironmentRecord>
   )
@@ -72,8 +73,9 @@ extension Kernel {
     environments.cell(at: UInt32(truncatingIfNeeded: handle) & (UInt32(BooksLayout.environments) &- 1))
   }
 
-  /// `CallNumber.transfer`, `call` and `answer`, after `transferRefusal` has found nothing: the caller, which goes on at `instruction` with `stack`, does what
-  /// `mode` says, and the callee runs.
+  /// `CallNumber.transfer`, `call` and `answer`, after `transferRefusal` has found nothing: the caller, which goes on at
+  /// `instruction` with `stack`, does what `mode` says, and the callee runs. The usual cases are `callSleeper` and
+  /// `answer`: change all.
   @inline(__always) public func transfer(
     to callee: Cell<EnvironmentRecord>, mode: TransferMode, instruction: UInt64, stack: UInt64
   ) -> Arrival {
@@ -99,8 +101,9 @@ extension Kernel {
     return arrival
   }
 
-  /// The usual call: synchronous, to a callee that sleeps. Nil where it is not one, and then nothing was changed: `transferRefusal` and
-  /// `transfer` decide, which make the same checks one by one.
+  /// The usual call: synchronous, to a callee that sleeps. Nil where it is not one, and then nothing was changed:
+  /// `transferRefusal` and `transfer` decide. They make the same checks one by one: change both ways.
+  /// `TwinTests` runs them on the same states.
   @inline(__always) public func callSleeper(
     slot: UInt64, environment handle: UInt64, instruction: UInt64, stack: UInt64
   ) -> Arrival? {
@@ -128,7 +131,8 @@ extension Kernel {
       entry: callee.value.transferEntry, stack: callee.value.transferStack, caller: caller.value.handle)
   }
 
-  /// The usual answer: the last thing that the caller does, to a callee that waits for it. Otherwise as `callSleeper`.
+  /// The usual answer: the last thing that the caller does, to a callee that waits for it. Nil where it is not one, and
+  /// then nothing was changed: `transferRefusal` and `transfer` decide, as for `callSleeper`. Change both ways.
   @inline(__always) public func answer(environment handle: UInt64, instruction: UInt64, stack: UInt64) -> Arrival? {
     let callee = recordNumbered(by: handle)
     let processor = self.processor

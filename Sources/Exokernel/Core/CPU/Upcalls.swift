@@ -35,7 +35,8 @@ extension Kernel {
     environments[current].revocationEntry = entries.revocation
   }
 
-  /// The usual page fault, as `pageFault`: returns the entry, 0 where `pageFault` must decide, and then nothing was changed.
+  /// The usual page fault: returns the entry, or 0 where `pageFault` must decide, and then nothing was changed. Both make
+  /// the same two checks: change both. `TwinTests` runs them on the same states.
   @inline(__always) public func usualPageFault(instruction: UInt64, address: UInt64, code: UInt64) -> UInt64 {
     let record = currentRecord
     let entry = record.value.faultEntry
@@ -49,7 +50,8 @@ extension Kernel {
     return entry
   }
 
-  /// The running environment faulted at `instruction` on `address`. Touches nothing but its own record and page, so the lock is not needed.
+  /// The running environment faulted at `instruction` on `address`. Touches nothing but its own record and page, so the
+  /// lock is not needed. The usual case is `usualPageFault`: change both.
   public func pageFault(instruction: UInt64, address: UInt64, code: UInt64) -> FaultOutcome {
     let record = currentRecord
     let entry = record.value.faultEntry

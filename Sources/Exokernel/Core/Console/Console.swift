@@ -62,6 +62,8 @@ extension Kernel {
     line.append(hexadecimal: instruction)
     line.endLine()
     write(line)
+    let offset = BooksLayout.environmentsOffset &+ UInt64(environment) &* UInt64(MemoryLayout<EnvironmentRecord>.stride)
+    hardware.tellCrash(at: instruction, record: hardware.booksAddress &+ offset)
   }
 
   /// Tells that a program could not be started.

@@ -55,8 +55,7 @@ extension Kernel {
 
   /// Gives the frame its new guard. Mappings that were made before stay.
   func performFrameGuard(_ decoded: (frame: UInt32, guardName: UInt64, allowed: UInt8)) {
-    frames[decoded.frame].guardName = decoded.guardName
-    frames[decoded.frame].identity.allowed = decoded.allowed
+    frames[decoded.frame].guardWith(decoded.guardName, allowed: decoded.allowed)
   }
 
   /// Checks `CallNumber.frameGive`.
@@ -75,16 +74,6 @@ extension Kernel {
   func performFrameGive(_ decoded: (frame: UInt32, receiver: UInt32)) {
     let (index, receiver) = decoded
     own.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
-    unlinkOwned(index, weight: 1)
-    frames[index].guardName = environments[receiver].guardName
-    frames[index].identity.owner = UInt8(truncatingIfNeeded: receiver)
-    linkOwned(index, to: receiver, weight: 1)
-  }
-
-  /// One mapping less of the frame that `entry` names. Every frame of the machine has a record, those of the boot
-  /// archive, too.
-  @inline(__always) func dropReference(_ entry: UInt64) {
-    let frame = (entry & PageEntry.addressMask) &>> 12
-    frames[UInt32(truncatingIfNeeded: frame)].references &-= 1
+    handOver(index, to: receiver, guardName: environments[receiver].guardName)
   }
 }

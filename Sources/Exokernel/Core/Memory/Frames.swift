@@ -1,5 +1,53 @@
 import ExokernelABI
 
+// The fields of `FrameRecord` are written in this file only; `SourceRuleTests` looks after that. All of them are guarded by
+// the kernel's lock.
+extension FrameRecord {
+  /// Counts a mapping, or an environment that uses the frame as its root table.
+  @inline(__always) mutating func addReference() { references &+= 1 }
+
+  /// Counts one less. The caller knows that there was one.
+  @inline(__always) mutating func removeReference() { references &-= 1 }
+
+  /// Keeps the frame in place: a device works on it, or a binding looks at it. The caller has checked that there is room
+  /// to count.
+  @inline(__always) mutating func pin() { pins &+= 1 }
+
+  /// Takes back one `pin`.
+  @inline(__always) mutating func unpin() { pins &-= 1 }
+
+  /// Sets the guard, and the rights that new mappings may have. Mappings that were made before stay.
+  @inline(__always) mutating func guardWith(_ name: UInt64, allowed: UInt8) {
+    guardName = name
+    identity.allowed = allowed
+  }
+
+  /// Makes an owned frame something else, which stays on its list.
+  @inline(__always) mutating func become(_ identity: FrameIdentity, guardName: UInt64) {
+    self.guardName = guardName
+    self.identity = identity
+  }
+
+  /// Links a frame that is on no list before `frame`, in a list that is never searched.
+  @inline(__always) mutating func link(before frame: UInt32) { next = frame }
+
+  /// The first of a free and clean large frame is like one that nobody has ever had.
+  @inline(__always) mutating func becomeUntouched() { dirty = 0 }
+
+  /// A frame that was just given to its owner, on no list yet. From now on it may hold the owner's data.
+  @inline(__always) static func owned(_ identity: FrameIdentity, guardName: UInt64) -> FrameRecord {
+    FrameRecord(
+      guardName: guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0, dirty: 1)
+  }
+
+  /// A frame that is nobody's. It may hold data of its last owner, or, where it stands for a large one, 512 frames may.
+  @inline(__always) static func free(next: UInt32, isLarge: Bool = false) -> FrameRecord {
+    FrameRecord(
+      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0, next: next, previous: 0,
+      application: 0, pins: 0, dirty: isLarge ? 2 : 1)
+  }
+}
+
 // Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never allocated) none.
 // Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from below, large ones from above.
 extension Kernel {
@@ -67,9 +115,28 @@ extension Kernel {
   @inline(__always) func give(_ frame: UInt32, _ identity: FrameIdentity, guardName: UInt64) {
     let record = frames.cell(at: frame)
     if record.value.dirty != 0 { hardware.clear(frame: UInt64(frame) &<< 12) }
-    record.value = FrameRecord(
-      guardName: guardName, identity: identity, references: 0, next: 0, previous: 0, application: 0, pins: 0, dirty: 1)
+    record.value = .owned(identity, guardName: guardName)
     linkOwned(frame, to: UInt32(identity.owner), weight: 1)
+  }
+
+  /// The same for the first of a large frame, which is clean.
+  func giveLarge(_ frame: UInt32, _ identity: FrameIdentity, guardName: UInt64) {
+    frames[frame] = .owned(identity, guardName: guardName)
+    linkOwned(frame, to: UInt32(identity.owner), weight: FrameRecord.largeWeight)
+  }
+
+  /// Makes an owned frame `receiver`'s, guarded by `guardName`. The caller has checked the receiver's quota.
+  @inline(__always) func handOver(_ frame: UInt32, to receiver: UInt32, guardName: UInt64) {
+    unlinkOwned(frame, weight: 1)
+    frames[frame].guardName = guardName
+    frames[frame].identity.owner = UInt8(truncatingIfNeeded: receiver)
+    linkOwned(frame, to: receiver, weight: 1)
+  }
+
+  /// One mapping less of the frame that `entry` names. Every frame of the machine has a record, those of the boot
+  /// archive, too.
+  @inline(__always) func dropReference(_ entry: UInt64) {
+    frames[UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12)].removeReference()
   }
 
   /// Puts a frame at the head of an owner's list, and charges it as `weight` frames.
@@ -106,10 +173,14 @@ extension Kernel {
   func linkFree(_ frame: UInt32) {
     let head = header.value.freeHead
     if head != 0 { frames[head].previous = frame }
-    frames[frame] = FrameRecord(
-      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0, next: head,
-      previous: 0, application: 0, pins: 0, dirty: 1)
+    frames[frame] = .free(next: head)
     header.value.freeHead = frame
+  }
+
+  /// Puts the first of a large frame that is on no list before the large frames that are to be cleared.
+  func linkDirty(_ frame: UInt32) {
+    frames[frame] = .free(next: own.value.largeDirty, isLarge: true)
+    own.value.largeDirty = frame
   }
 
   private func unlinkFree(_ frame: UInt32) {

@@ -22,11 +22,8 @@ extension Kernel {
 
   /// Makes the large frame the caller's; returns the number of its first one.
   func performLargeAllocate(_ fresh: FreshFrame) -> UInt64 {
-    frames[fresh.frame] = FrameRecord(
-      guardName: fresh.guardName,
-      identity: FrameIdentity(owner: UInt8(truncatingIfNeeded: current), kind: .large), references: 0, next: 0,
-      previous: 0, application: 0, pins: 0, dirty: 1)
-    linkOwned(fresh.frame, to: current, weight: FrameRecord.largeWeight)
+    let identity = FrameIdentity(owner: UInt8(truncatingIfNeeded: current), kind: .large)
+    giveLarge(fresh.frame, identity, guardName: fresh.guardName)
     return UInt64(fresh.frame)
   }
 
@@ -57,7 +54,7 @@ extension Kernel {
     let frame = header.value.largeHead
     guard frame != 0 else { return false }
     header.value.largeHead = frames[frame].next
-    frames[frame].dirty = 0
+    frames[frame].becomeUntouched()
     linkUntouched(frame..<frame &+ FrameRecord.largeWeight)
     return true
   }
@@ -84,10 +81,7 @@ extension Kernel {
   /// Gives a large frame back, to be cleared.
   func returnLarge(_ frame: UInt32) {
     unlinkOwned(frame, weight: FrameRecord.largeWeight)
-    frames[frame] = FrameRecord(
-      guardName: 0, identity: FrameIdentity(owner: 0, kind: .free), references: 0,
-      next: own.value.largeDirty, previous: 0, application: 0, pins: 0, dirty: 2)
-    own.value.largeDirty = frame
+    linkDirty(frame)
     own.value.attention = 1
     // Another one may be half cleared: it goes on where it was, behind this one.
     own.value.largeCleaned = 0
@@ -102,7 +96,7 @@ extension Kernel {
     if own.value.largeCleaned == FrameRecord.largeWeight {
       own.value.largeCleaned = 0
       own.value.largeDirty = frames[frame].next
-      frames[frame].next = header.value.largeHead
+      frames[frame].link(before: header.value.largeHead)
       header.value.largeHead = frame
     }
     return own.value.largeDirty != 0
@@ -128,7 +122,7 @@ extension Kernel {
     let owner = UInt32(frames[frame].owner)
     if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
     setTableEntry(mapping.directory, mapping.address &>> 21, mapping.entry)
-    frames[frame].references &+= 1
+    frames[frame].addReference()
   }
 
   /// Checks `CallNumber.largeUnmap`.

@@ -38,9 +38,10 @@ extension Kernel {
     mapOwn(call) ? CallResult(1) : mapRun(rdi: call.rdi, rsi: call.rsi, rdx: call.rdx, rcx: call.rcx, r8: call.r8)
   }
 
-  /// The usual case: one page, of the caller's own memory, on which there is no restriction, into the caller's own page table. False in every
-  /// other case, and then nothing was changed: `mapRun` decides, which makes the same checks one by one.
-  @inline(__always) private func mapOwn(_ call: FrameMapArguments) -> Bool {
+  /// The usual case of `mapRun`: one page, of the caller's own memory, on which there is no restriction, into the
+  /// caller's own page table. False in every other case, and then nothing was changed: `mapRun` decides. Both make the
+  /// same checks, here folded together: change both. `TwinTests` runs them on the same states.
+  @inline(__always) func mapOwn(_ call: FrameMapArguments) -> Bool {
     let environment = processor.value.environment & UInt32(BooksLayout.environments &- 1)
     guard call.slot < CapabilitySlot.count, call.table == Handle.own, call.count <= 1, isMappable(call.address),
       call.frame < UInt64(header.value.frameCount)
@@ -58,12 +59,12 @@ extension Kernel {
     // Safe: the hardware vouches for the entry, and tells all ones where there is none.
     guard unsafe hardware.load(entry: place) & PageEntry.present == 0 else { return false }
     unsafe place.pointee = call.frame &<< 12 | PageEntry.bits[Int(truncatingIfNeeded: rights &>> 1 & 3)]
-    record.value.references &+= 1
+    record.value.addReference()
     return true
   }
 
-  /// `CallNumber.frameMap` in general.
-  @inline(never) private func mapRun(rdi: UInt64, rsi: UInt64, rdx: UInt64, rcx: UInt64, r8: UInt64) -> CallResult {
+  /// `CallNumber.frameMap` in general. Its usual case is `mapOwn`: change both.
+  @inline(never) func mapRun(rdi: UInt64, rsi: UInt64, rdx: UInt64, rcx: UInt64, r8: UInt64) -> CallResult {
     let call = FrameMapArguments(rdi: rdi, rsi: rsi, rdx: rdx, rcx: rcx, r8: r8)
     do throws(CallError) { return CallResult(performFrameMap(try decodeFrameMap(call))) } catch { return refuse(error) }
   }
@@ -94,7 +95,7 @@ extension Kernel {
       own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(mapping.target)
     }
     mapping.place.value = mapping.entry
-    frames[index].references &+= 1
+    frames[index].addReference()
     guard mapping.count > 1 else { return 1 }
     return unsafe mapMore(index, mapping.place.pointer, address: mapping.address, count: mapping.count)
   }
@@ -123,14 +124,15 @@ extension Kernel {
       else { break }
       entry &+= AddressMap.pageSize
       unsafe end[index] = entry
-      unsafe next.pointee.references &+= 1
+      unsafe next.pointee.addReference()
       unsafe next += 1
       index &+= 1
     } while index != 0
     return limit &- UInt64(bitPattern: Int64(-index))
   }
 
-  /// `CallNumber.frameUnmap`.
+  /// `CallNumber.frameUnmap`. One page of the caller's own page table is done here, everything else by `unmapRun`, which
+  /// makes the same checks: change both. `TwinTests` runs them on the same states.
   @inline(__always) public func frameUnmap(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
     guard table == Handle.own, count <= 1 else { return unmapRun(address: address, count: count, table: table) }
@@ -142,14 +144,15 @@ extension Kernel {
     let record = frames.cell(at: UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12))
     guard record.value.kind != FrameKind.environmentPage.rawValue else { return refuse(.badAddress) }
     unsafe place.pointee = 0
-    record.value.references &-= 1
+    record.value.removeReference()
     hardware.invalidate(page: address)
     if header.value.processorCount > 1 { forgetElsewhere(processor.value.activeRoot) }
     return CallResult(1)
   }
 
-  /// A run, or another environment's page table.
-  @inline(never) private func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
+  /// `CallNumber.frameUnmap` in general: a run, or another environment's page table. The caller has checked the address.
+  /// The usual case is in `frameUnmap`: change both.
+  @inline(never) func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     do throws(CallError) {
       return CallResult(performFrameUnmap(try decodeFrameUnmap(address: address, count: count, table: table)))
     } catch {
@@ -183,7 +186,7 @@ extension Kernel {
       // An address in an entry, less its last seven bits, is 32 times the frame's number: where its record is.
       let record = unsafe Cell<FrameRecord>(records + Int(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 7))
       guard record.value.kind != FrameKind.environmentPage.rawValue else { break }
-      record.value.references &-= 1
+      record.value.removeReference()
       unsafe next.pointee = 0
       unsafe next += 1
     } while unsafe next != end

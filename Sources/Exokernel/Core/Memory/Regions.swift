@@ -17,7 +17,7 @@ extension Kernel {
     let name = try guardArgument(name: call.name, length: call.length, capability, .allocate)
     guard UInt32(frames[frame].owner) == current else { throw .notPermitted }
     guard frames[frame].pins < UInt16.max &- 64 else { throw .busy }
-    guard hasRoom(current, .regions), let index = freeRegion() else { throw .exhausted }
+    guard hasRoom(current, .regions), let index = regions.firstFree() else { throw .exhausted }
     let record = RegionRecord(
       guardName: name.guardName, generation: regions[index].generation &+ 1, ownerPlusOne: current &+ 1, frame: frame,
       offset: UInt32(truncatingIfNeeded: call.offset), count: UInt32(truncatingIfNeeded: call.count))
@@ -26,26 +26,15 @@ extension Kernel {
 
   /// Makes the region; returns its handle.
   func performRegionBind(_ decoded: (index: UInt32, record: RegionRecord)) -> UInt64 {
-    frames[decoded.record.frame].pins &+= 1
+    frames[decoded.record.frame].pin()
     regions[decoded.index] = decoded.record
     charge(current, .regions)
     return Handle.of(decoded.index, generation: decoded.record.generation)
   }
 
-  private func freeRegion() -> UInt32? {
-    for index in 0..<regions.count
-    where regions[index].ownerPlusOne == 0 && regions[index].generation < Handle.generations {
-      return index
-    }
-    return nil
-  }
-
   /// The region that `handle` names, where the capability in `slot` dominates its guard with `rights`.
   private func region(_ handle: UInt64, slot: UInt64, _ rights: Rights) throws(CallError) -> UInt32 {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.regions), regions[index].ownerPlusOne != 0,
-      UInt64(regions[index].generation) == Handle.generation(handle)
-    else { throw .noSuchResource }
+    guard let index = regions.index(of: handle) else { throw .noSuchResource }
     try require(slot, rights, guardName: regions[index].guardName)
     return index
   }
@@ -59,7 +48,7 @@ extension Kernel {
   func performRegionUnbind(_ index: UInt32) { unbindRegion(index) }
 
   func unbindRegion(_ index: UInt32) {
-    frames[regions[index].frame].pins &-= 1
+    frames[regions[index].frame].unpin()
     discharge(regions[index].ownerPlusOne &- 1, .regions)
     regions[index].ownerPlusOne = 0
   }

@@ -80,14 +80,12 @@ extension Kernel {
       give(table.frame, identity, guardName: name)
     } else {
       if UInt32(frames[table.frame].owner) != table.owner {
-        unlinkOwned(table.frame, weight: 1)
-        linkOwned(table.frame, to: table.owner, weight: 1)
+        handOver(table.frame, to: table.owner, guardName: name)
       }
       hardware.clear(frame: UInt64(table.frame) &<< 12)
-      frames[table.frame].guardName = name
-      frames[table.frame].identity = identity
+      frames[table.frame].become(identity, guardName: name)
     }
-    frames[table.frame].references = 1
+    frames[table.frame].addReference()
     setTableEntry(table.parent, table.entry, tablePointer(table.frame))
     if table.isFirst { reserve(in: UInt64(table.frame) &<< 12) }
   }
@@ -130,7 +128,7 @@ extension Kernel {
       give(frame, .memory(of: run.owner), guardName: run.first.guardName)
       // Safe: the run stays inside the page table.
       unsafe run.place.pointer[index] = pageEntry(frame: frame, rights: .read | .write)
-      frames[frame].references = 1
+      frames[frame].addReference()
       index &+= 1
       next = index < run.count ? findFrame(nil) : nil
     }

@@ -80,22 +80,36 @@ extension Kernel {
     return high < multiplier ? (upper / multiplier) &<< 32 | lower / multiplier : nanoseconds
   }
 
-  /// Brings up the devices and starts the programs that the command line names. A program that cannot be started is told on the console and
-  /// makes the machine's status 66 (no input) or 65 (bad data); the others run.
-  public func startAll(_ boot: BootInformation) {
-    let text = PhysicalBytes(
+  /// The command line's text.
+  private func text(_ boot: BootInformation) -> PhysicalBytes {
+    PhysicalBytes(
       boot.commandLine.lowerBound, count: boot.commandLine.upperBound &- boot.commandLine.lowerBound, in: hardware)
-    let archive = Archive(
-      bytes: PhysicalBytes(
-        boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: hardware))
-    var words = CommandLine(text)
+  }
+
+  /// Does what the command line says of the machine: brings up the disks and networks that it names, and sets the length of
+  /// slices.
+  public func startDevices(_ boot: BootInformation) {
+    var words = CommandLine(text(boot), .machine)
     while let word = words.next() {
       switch word {
       case .device(let address, let interrupt): probeDevice(address, interrupt: interrupt)
       case .slice(let microseconds):
         if microseconds >= 100 { header.value.sliceLength = timeStamps(microseconds: microseconds) }
-      case .program(let name, let arguments): startProgram(name, arguments, text, archive)
+      case .program: break
       }
+    }
+  }
+
+  /// Starts the programs that the command line names, and divides the machine among them. A program that cannot be started
+  /// is told on the console and makes the machine's status 66 (no input) or 65 (bad data); the others run.
+  public func startPrograms(_ boot: BootInformation) {
+    let text = text(boot)
+    let archive = Archive(
+      bytes: PhysicalBytes(
+        boot.archive.lowerBound, count: boot.archive.upperBound &- boot.archive.lowerBound, in: hardware))
+    var words = CommandLine(text, .programs)
+    while let word = words.next() {
+      if case .program(let name, let arguments) = word { startProgram(name, arguments, text, archive) }
     }
     shareOut()
     own.value.hasBooted = 1

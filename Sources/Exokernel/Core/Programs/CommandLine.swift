@@ -1,7 +1,7 @@
 import ExokernelABI
 
-/// The boot command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` (as Linux knows it), `app=NAME[:ARGUMENTS]`, `slice=MICROSECONDS`; other
-/// words are ignored.
+/// The boot command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` (as Linux knows it), `app=NAME[:ARGUMENTS]`,
+/// `slice=MICROSECONDS`; other words are ignored.
 public struct CommandLine {
   /// Every command line is shorter, in bytes; xokvm's are.
   public static var limit: UInt64 { 8192 }
@@ -16,28 +16,57 @@ public struct CommandLine {
     case slice(microseconds: UInt64)
   }
 
+  /// Which of the words are wanted, which stand in any order.
+  public enum Part: Sendable {
+    /// Devices and the length of slices.
+    case machine
+    /// Programs.
+    case programs
+    /// All of them.
+    case all
+  }
+
   let bytes: PhysicalBytes
+  let part: Part
   private var position: UInt64 = 0
 
-  init(_ bytes: PhysicalBytes) { self.bytes = bytes }
+  init(_ bytes: PhysicalBytes, _ part: Part = .all) {
+    self.bytes = bytes
+    self.part = part
+  }
 
-  /// The next word that the kernel knows.
+  /// The next word of the part that is wanted.
   public mutating func next() -> Word? {
     while position < bytes.count {
       while bytes[position] == 0x20 { position &+= 1 }
       let start = position
-      if bytes[start] == 0x76, bytes.matches("virtio_mmio.device=", at: start) {
+      if bytes[start] == 0x76, part != .programs, bytes.matches("virtio_mmio.device=", at: start) {
         position = start &+ 19
         if let word = device() { return word }
-      } else if bytes[start] == 0x61, bytes.matches("app=", at: start) {
+      } else if bytes[start] == 0x61, part != .machine, bytes.matches("app=", at: start) {
         return program(at: start &+ 4)
-      } else if bytes[start] == 0x73, bytes.matches("slice=", at: start) {
+      } else if bytes[start] == 0x73, part != .programs, bytes.matches("slice=", at: start) {
         position = start &+ 6
         if let value = number() { return .slice(microseconds: value) }
       }
-      while position < bytes.count, bytes[position] != 0x20 { position &+= 1 }
+      skipWord()
     }
     return nil
+  }
+
+  /// Goes to the next space, or to the end: eight bytes at a time while none of them is one.
+  private mutating func skipWord() {
+    while position &+ 8 <= bytes.count {
+      let difference = bytes.load(UInt64.self, at: position) ^ 0x2020_2020_2020_2020
+      // Bytes that are zero get their highest bit here, and perhaps some above the first of them.
+      let spaces = (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
+      guard spaces == 0 else {
+        position &+= UInt64(truncatingIfNeeded: spaces.trailingZeroBitCount) &>> 3
+        return
+      }
+      position &+= 8
+    }
+    while position < bytes.count, bytes[position] != 0x20 { position &+= 1 }
   }
 
   private mutating func device() -> Word? {

@@ -57,7 +57,7 @@ extension Kernel {
       }
       let shared = environments[environment].environmentPage
       try map(AddressMap.environmentPage, frame: UInt64(shared), rights: .read | .write, in: &space)
-      frames[shared].references = 1
+      frames[shared].addReference()
     } catch {
       end(environment, status: 0)
       throw error
@@ -95,7 +95,7 @@ extension Kernel {
         // What follows the segment in its last page is the archive's, which everybody may read.
         let frame = (source &+ page &- address) &>> 12
         try map(page, frame: frame, rights: rights, in: &space)
-        frames[UInt32(truncatingIfNeeded: frame)].references &+= 1
+        frames[UInt32(truncatingIfNeeded: frame)].addReference()
       } else {
         let frame = try mapFresh(page, rights: rights, in: &space)
         let from = page > address ? page : address
@@ -114,7 +114,7 @@ extension Kernel {
     do throws(LoadError) {
       try map(address, frame: UInt64(frame), rights: rights, in: &space)
     } catch {
-      frames[frame].references = 0
+      frames[frame].removeReference()
       throw error
     }
     return frame
@@ -165,7 +165,7 @@ extension Kernel {
     } else {
       throw .exhausted
     }
-    frames.cell(at: frame).value.references = 1
+    frames.cell(at: frame).value.addReference()
     return frame
   }
 }

@@ -50,19 +50,10 @@ extension Kernel {
   }
 
   /// The environment that `handle` names, if it has not ended.
-  @inline(__always) func environment(_ handle: UInt64) -> UInt32? {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.environments) else { return nil }
-    let record = environments.cell(at: index)
-    guard record.value.handle == handle, isLive(index) else { return nil }
-    return index
-  }
+  @inline(__always) func environment(_ handle: UInt64) -> UInt32? { environments.index(of: handle) }
 
   /// True for an environment that was created and has not ended.
-  @inline(__always) func isLive(_ index: UInt32) -> Bool {
-    let state = environments[index].state
-    return state != EnvironmentState.free.rawValue && state != EnvironmentState.ended.rawValue
-  }
+  @inline(__always) func isLive(_ index: UInt32) -> Bool { environments[index].isInUse }
 
   /// The environment that `handle` names, where the capability in `slot` dominates its guard with `rights`.
   @inline(__always) func environment(_ handle: UInt64, slot: UInt64, _ rights: Rights) throws(CallError) -> UInt32 {

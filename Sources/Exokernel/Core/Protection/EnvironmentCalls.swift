@@ -55,7 +55,7 @@ extension Kernel {
       let wanted = UInt64(block.quotas[kind]) &+ (kind == .environments ? 1 : 0)
       guard UInt64(quota.used) &+ wanted <= UInt64(quota.limit) else { throw .exhausted }
     }
-    guard header.value.freeFrames >= 2, let index = freeEnvironment() else { throw .exhausted }
+    guard header.value.freeFrames >= 2, let index = environments.firstFree() else { throw .exhausted }
     guard let frames = findEnvironmentFrames(sharing: shared) else { throw .again }
     return NewEnvironment(
       index: index, frames: frames, place: place, block: block, page: page, entry: entry, shared: shared)
@@ -81,7 +81,7 @@ extension Kernel {
     environments[index].pageAddress = new.page
     if let entry = new.entry {
       entry.value = pageEntry(frame: new.frames.page, rights: .read | .write)
-      frames[new.frames.page].references = 1
+      frames[new.frames.page].addReference()
     }
     fill(new.place, capabilities[self.slot(CapabilitySlot.own, of: index)])
     return environments[index].handle
@@ -109,7 +109,7 @@ extension Kernel {
     if let mapping = started.mapping {
       let page = environments[index].environmentPage
       mapping.value = pageEntry(frame: page, rights: .read | .write)
-      frames[page].references = 1
+      frames[page].addReference()
     }
     environments[index].savedInstructionPointer = started.entry
     environments[index].savedStackPointer = started.stack

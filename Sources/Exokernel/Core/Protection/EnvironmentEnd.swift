@@ -45,7 +45,7 @@ extension Kernel {
   private func bury(_ environment: UInt32) {
     let root = environments[environment].rootTable
     let bit: UInt64 = 1 &<< UInt64(environment)
-    frames[root].references &-= 1
+    frames[root].removeReference()
     own.value.reaping |= bit
     own.value.attention = 1
     own.value.reaper.progress = 1
@@ -71,7 +71,8 @@ extension Kernel {
     guard frames[page].references != 0, let place = unsafe entryElsewhere(environment, address) else { return }
     // Safe: the walk vouches for the entry.
     unsafe place.pointee = 0
-    frames[page].references = 0
+    // Nobody but its own environment maps an environment page.
+    frames[page].removeReference()
     let root = rootTable(of: environment)
     if processor.value.activeRoot == root { hardware.invalidate(page: address) }
     if header.value.processorCount > 1 { forgetElsewhere(root) }

@@ -51,12 +51,12 @@ extension Kernel {
     give(found.page, identity, guardName: name)
     if let shared {
       let root = environments[shared].rootTable
-      frames[root].references &+= 1
+      frames[root].addReference()
       environments[index].rootTable = root
       own.value.sharing |= 1 &<< UInt64(index) | 1 &<< UInt64(shared)
     } else if let root = found.root {
       give(root, FrameIdentity(owner: identity.owner, kind: .pageTable), guardName: name)
-      frames[root].references = 1
+      frames[root].addReference()
       environments[index].rootTable = root
       fillRoot(UInt64(root) &<< 12)
     }
@@ -79,17 +79,6 @@ extension Kernel {
     setTableEntry(root, 511, tableEntry(hardware.templateRoot, 511))
   }
 
-  /// A record that can be used once more; nil where there is none.
-  func freeEnvironment() -> UInt32? {
-    for index in 0..<environments.count
-    where environments[index].state == EnvironmentState.free.rawValue
-      && environments[index].generation < Handle.generations
-    {
-      return index
-    }
-    return nil
-  }
-
   /// Empties a free record for its next use; memory arrives zeroed, so the first use has nothing to forget.
   private func forget(_ index: UInt32) {
     guard environments[index].generation != 0 else { return }
@@ -103,7 +92,7 @@ extension Kernel {
 
   /// A new environment of a boot program, which may own whatever there is until `shareOut` has divided it.
   func createBootEnvironment() -> UInt32? {
-    guard let index = freeEnvironment() else { return nil }
+    guard let index = environments.firstFree() else { return nil }
     guard let frames = findEnvironmentFrames(sharing: nil) else { return nil }
     var quotas = Quotas.machine
     quotas[.frames] = header.value.frameCount

@@ -44,17 +44,17 @@ extension Kernel {
     return false
   }
 
-  /// One step: looks at one frame of the owner's list, later at one entry of its page table.
-  func takeFrameByForce(_ environment: UInt32) -> Bool {
-    let request = revocations.cell(at: environment)
-    guard request.value.stage == 3 else { return takeMappedFrame(environment, request) }
-    var frame = request.value.frame
-    // The list may have changed between two steps: then it starts over, which ends because every start finds fewer frames or none.
+  /// One step: looks at the frame at `next` of the owner's list, and takes it where nothing maps or pins it.
+  func takeUnmappedFrame(_ environment: UInt32, _ request: Cell<RevocationRequest>, next: UInt32) -> Bool {
+    var frame = next
+    // Between two steps the frame may have left the list: then the search starts over. Frames that the environment
+    // frees and allocates again come to the head of the list, so a search that is started over meets them, but an
+    // environment that frees again and again just the frame whose turn it is puts the search's end off.
     let isOwn =
       frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
     if !isOwn { frame = environments[environment].firstFrame }
     guard frame != 0 else {
-      request.value.stage = 4
+      request.value.stage = .takingMapped(.all(.mappedOnce))
       return true
     }
     let next = frames[frame].next
@@ -62,21 +62,21 @@ extension Kernel {
       returnFrame(frame)
       note(environment, UInt64(frame), 1)
     }
-    request.value.frame = next
-    if next == 0 { request.value.stage = 4 }
+    request.value.stage = next == 0 ? .takingMapped(.all(.mappedOnce)) : .takingUnmapped(next: next)
     return true
   }
 
-  /// Looks at the next page that is mapped: takes its frame where it has no other mapping, later where all mappings are the environment's own.
-  private func takeMappedFrame(_ environment: UInt32, _ request: Cell<RevocationRequest>) -> Bool {
-    guard request.value.address != 0 else { return searchAgain(environment, request) }
-    var address = request.value.address &- AddressMap.pageSize
+  /// One step down the page table of an environment: looks at the next page that is mapped, and does with its frame
+  /// what the search is for. Frames that are not the environment's own memory, or are pinned, are passed.
+  func takeMappedFrame(_ environment: UInt32, _ request: Cell<RevocationRequest>, _ search: MappingSearch) -> Bool {
+    guard search.end != 0 else { return searchAgain(environment, request, search.goal) }
+    var address = search.end &- AddressMap.pageSize
     var table = rootTable(of: environment)
     var shift: UInt64 = 39
     while shift > 12 {
       let entry = tableEntry(table, address &>> shift)
       guard entry & PageEntry.present != 0 else {
-        request.value.address = (address &>> shift) &<< shift
+        request.value.stage = .takingMapped(MappingSearch(end: (address &>> shift) &<< shift, goal: search.goal))
         return true
       }
       table = entry & PageEntry.addressMask
@@ -90,64 +90,65 @@ extension Kernel {
       entry = tableEntry(table, address &>> 12)
       patience &-= 1
     }
-    request.value.address = address
+    var rest = MappingSearch(end: address, goal: search.goal)
     let frame = UInt32(truncatingIfNeeded: (entry & PageEntry.addressMask) &>> 12)
-    guard entry & PageEntry.present != 0, frames[frame].kind == FrameKind.memory.rawValue,
+    if entry & PageEntry.present != 0, frames[frame].kind == FrameKind.memory.rawValue,
       UInt32(frames[frame].owner) == environment, frames[frame].pins == 0
-    else { return true }
-    switch request.value.stage {
-    case 4: if frames[frame].references == 1 { dropMapping(of: environment, table, address, frame) }
-    case 5: countMapping(request, address, frame)
-    default: if frame == request.value.frame { dropMapping(of: environment, table, address, frame) }
+    {
+      meet(frame, at: address, in: table, of: environment, &rest)
     }
+    request.value.stage = .takingMapped(rest)
     return true
   }
 
-  /// The search has come to the lowest page.
-  private func searchAgain(_ environment: UInt32, _ request: Cell<RevocationRequest>) -> Bool {
-    if request.value.stage == 4 {
-      request.value.stage = 5
-      request.value.address = AddressMap.largePages
-    } else if request.value.frame != 0 {
-      // Others have mapped it, too: it cannot be taken without harm to them.
-      request.value.stage = 5
-      request.value.address = request.value.next
-    } else {
+  /// The search has come to a page at `address`, mapped by `table`, that is `frame` of the environment's own memory.
+  private func meet(
+    _ frame: UInt32, at address: UInt64, in table: UInt64, of environment: UInt32, _ search: inout MappingSearch
+  ) {
+    switch search.goal {
+    case .mappedOnce:
+      if frames[frame].references == 1 { _ = dropMapping(of: environment, table, address, frame) }
+    case .shared:
+      if frames[frame].references > 1 {
+        search.goal = .mappings(of: SharedFrame(frame: frame, address: address), found: 1)
+      }
+    case .mappings(let shared, let found):
+      guard frame == shared.frame else { return }
+      if found &+ 1 == frames[frame].references {
+        search = MappingSearch(end: shared.address &+ AddressMap.pageSize, goal: .removal(of: shared))
+      } else {
+        search.goal = .mappings(of: shared, found: found &+ 1)
+      }
+    case .removal(let shared):
+      guard frame == shared.frame, dropMapping(of: environment, table, address, frame) else { return }
+      search = MappingSearch(end: shared.address, goal: .shared)
+    }
+  }
+
+  /// The search has come to the lowest page: what it looks for next, or the end of the request.
+  private func searchAgain(_ environment: UInt32, _ request: Cell<RevocationRequest>, _ goal: MappingSearch.Goal)
+    -> Bool
+  {
+    switch goal {
+    case .mappedOnce: request.value.stage = .takingMapped(.all(.shared))
+    // Others have mapped the frame, too: it cannot be taken without harm to them.
+    case .mappings(let shared, _), .removal(let shared):
+      request.value.stage = .takingMapped(MappingSearch(end: shared.address, goal: .shared))
+    case .shared:
       finish(environment)
       return false
     }
-    request.value.frame = 0
     return true
   }
 
-  /// Counts the mappings of one frame after the other; once all that there are were found, they can go.
-  private func countMapping(_ request: Cell<RevocationRequest>, _ address: UInt64, _ frame: UInt32) {
-    if request.value.frame == 0, frames[frame].references > 1 {
-      request.value.frame = frame
-      request.value.next = address
-      request.value.mappings = 0
-    }
-    guard frame == request.value.frame else { return }
-    request.value.mappings &+= 1
-    if request.value.mappings == frames[frame].references {
-      request.value.stage = 6
-      request.value.address = request.value.next &+ AddressMap.pageSize
-    }
-  }
-
-  /// Removes a mapping of a frame; takes the frame where it was the last one.
-  private func dropMapping(of environment: UInt32, _ table: UInt64, _ address: UInt64, _ frame: UInt32) {
+  /// Removes a mapping of a frame; takes the frame where it was the last one, and returns true then.
+  private func dropMapping(of environment: UInt32, _ table: UInt64, _ address: UInt64, _ frame: UInt32) -> Bool {
     setTableEntry(table, address &>> 12, 0)
-    frames[frame].references &-= 1
+    frames[frame].removeReference()
     forgetTranslations(environment, address)
-    guard frames[frame].references == 0 else { return }
+    guard frames[frame].references == 0 else { return false }
     returnFrame(frame)
     note(environment, UInt64(frame), address)
-    let request = revocations.cell(at: environment)
-    if request.value.stage == 6 {
-      request.value.stage = 5
-      request.value.frame = 0
-      request.value.address = request.value.next
-    }
+    return true
   }
 }

@@ -8,26 +8,64 @@ import ExokernelABI
   public var target: UInt32
   /// `ResourceKind`.
   public var kind: UInt32
-  /// End of what the search for mapped frames has not seen: it goes down from the end of what is mapped at, for programs lie at the
-  /// beginning.
-  public var address: UInt64
-  /// Where the search for frames that are not mapped is in the owner's list, 0 at its beginning; later the frame whose mappings go, or 0.
-  public var frame: UInt32
-  /// How many are asked for: more are never taken, whatever the environment has got meanwhile.
+  /// How many are asked for: more are never taken, whatever the environment has got meanwhile. 0 where there is no
+  /// request.
   public var count: UInt32
-  /// 0 none, 1 to be told, 2 told, 3 the kernel takes what is not mapped, 4 it takes what is mapped once, 5 it counts the
-  /// mappings of what is mapped more than once, 6 it takes that.
-  public var stage: UInt32
   /// Entries of the repossession vector written.
   public var taken: UInt32
-  /// Mappings of `frame` that were counted.
-  public var mappings: UInt32
-  /// Where `frame` is mapped first: the search goes on there.
-  public var next: UInt64
+  /// What the request has come to.
+  public var stage: RevocationStage
 }
 
-/// Visible revocation, and the abort protocol. The kernel asks with an upcall; the libOS chooses what to give. Past the deadline the kernel
-/// takes what is missing, in small steps, and writes down what it took.
+/// What a request has come to. Before the deadline it is the environment's, behind it the kernel's, which takes in
+/// steps.
+@frozen public enum RevocationStage: BitwiseCopyable {
+  /// The environment has not been told yet.
+  case announced
+  /// The environment was told, and gives what it chooses until the deadline.
+  case told
+  /// The kernel takes slices or filters, whichever it finds first.
+  case taking
+  /// The kernel takes frames that are not mapped. `next` is the place in the list of the owner's frames, 0 its
+  /// beginning.
+  case takingUnmapped(next: UInt32)
+  /// The kernel takes frames that are mapped.
+  case takingMapped(MappingSearch)
+}
+
+/// A search in the page table of an environment, from the highest address down, for programs lie at the lowest.
+@frozen public struct MappingSearch: BitwiseCopyable {
+  /// End of the addresses that are still to be looked at.
+  public var end: UInt64
+  /// What is looked for.
+  public var goal: Goal
+
+  /// What a search looks for.
+  @frozen public enum Goal: BitwiseCopyable {
+    /// Frames that have one mapping, which are taken at once.
+    case mappedOnce
+    /// A frame that has several mappings.
+    case shared
+    /// The other mappings of such a frame, of which so many were found: all of them must be the environment's own.
+    case mappings(of: SharedFrame, found: UInt32)
+    /// The same mappings once more: each is removed, and the frame is taken with the last one.
+    case removal(of: SharedFrame)
+  }
+
+  /// A search in everything that can be mapped by ordinary pages.
+  static func all(_ goal: Goal) -> MappingSearch { MappingSearch(end: AddressMap.largePages, goal: goal) }
+}
+
+/// A frame with several mappings.
+@frozen public struct SharedFrame: BitwiseCopyable {
+  /// Its number.
+  public var frame: UInt32
+  /// The highest address at which it is mapped: the search for the next one goes on below.
+  public var address: UInt64
+}
+
+/// Visible revocation, and the abort protocol. The kernel asks with an upcall; the libOS chooses what to give. Past the
+/// deadline the kernel takes what is missing, in small steps, and writes down what it took.
 extension Kernel {
   // Safe: the private layout gives the table its own range.
   @inline(__always) var revocations: Table<RevocationRequest> {
@@ -46,7 +84,7 @@ extension Kernel {
     guard count <= owned else { throw .exhausted }
     let request = RevocationRequest(
       deadline: call.deadline, target: owned &- count, kind: UInt32(truncatingIfNeeded: call.kind),
-      address: AddressMap.largePages, frame: 0, count: count, stage: 1, taken: 0, mappings: 0, next: 0)
+      count: count, taken: 0, stage: .announced)
     return (index, request)
   }
 
@@ -65,29 +103,36 @@ extension Kernel {
     countEvent(of: index)
   }
 
-  /// True where an environment that waits has to run for a moment, to be told of a request. No term of a predicate held then.
+  /// True where an environment is asked for something and has not been told yet.
+  private func isUntold(_ environment: UInt32) -> Bool {
+    guard own.value.pressed & 1 &<< UInt64(environment) != 0, case .announced = revocations[environment].stage else {
+      return false
+    }
+    return true
+  }
+
+  /// True where an environment that waits has to run for a moment, to be told of a request. No term of a predicate held
+  /// then.
   func mustBeTold(_ environment: UInt32) -> Bool {
-    guard own.value.pressed & 1 &<< UInt64(environment) != 0, revocations[environment].stage == 1,
-      environments[environment].revocationEntry != 0
-    else { return false }
+    guard isUntold(environment), environments[environment].revocationEntry != 0 else { return false }
     page(of: environment).value.matchedTerm = 0
     return true
   }
 
   /// The entry at which an environment is told of a request, once for each; nil where there is nothing to tell.
   func takeRevocationEntry(of environment: UInt32) -> UInt64? {
-    guard own.value.pressed & 1 &<< UInt64(environment) != 0, revocations[environment].stage == 1 else { return nil }
+    guard isUntold(environment) else { return nil }
     let entry = environments[environment].revocationEntry
-    // Who names an entry before the deadline is told even so.
+    // Without an entry the request stays announced: an environment that binds one before the deadline is told then.
     guard entry != 0 else { return nil }
-    revocations[environment].stage = 2
+    revocations[environment].stage = .told
     return entry
   }
 
-  /// Forgets a request to an environment that ends.
+  /// Forgets a request, which was met, or whose environment ends.
   func dropRevocation(of environment: UInt32) {
     own.value.pressed &= ~(1 &<< UInt64(environment))
-    revocations[environment].stage = 0
+    revocations[environment].count = 0
   }
 
   /// Looks after up to `limit` small steps of requests whose time is over; true while there is more to do at once.
@@ -111,14 +156,19 @@ extension Kernel {
       finish(environment)
       return false
     }
-    if request.value.stage < 3 {
+    switch request.value.stage {
+    case .announced, .told:
       guard hardware.timeStamp >= request.value.deadline else { return false }
-      request.value.stage = 3
+      let isFrames = UInt64(request.value.kind) == ResourceKind.frames.rawValue
+      request.value.stage = isFrames ? .takingUnmapped(next: 0) : .taking
+    default: break
     }
-    switch UInt64(request.value.kind) {
-    case ResourceKind.frames.rawValue: return takeFrameByForce(environment)
-    case ResourceKind.slices.rawValue: return takeSliceByForce(environment)
-    default: return takeFilterByForce(environment)
+    switch request.value.stage {
+    case .takingUnmapped(let next): return takeUnmappedFrame(environment, request, next: next)
+    case .takingMapped(let search): return takeMappedFrame(environment, request, search)
+    default:
+      return UInt64(request.value.kind) == ResourceKind.slices.rawValue
+        ? takeSliceByForce(environment) : takeFilterByForce(environment)
     }
   }
 

@@ -49,6 +49,8 @@ public protocol Hardware {
   var hasDeadlineTimer: Bool { get }
   /// Writes the `count` bytes behind the first four of `record` to the console; those four are free for the hardware's use.
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32)
+  /// Tells the VMM, where it listens, that `instruction` ends the environment whose record is at this physical address, or the kernel (0).
+  func tellCrash(at instruction: UInt64, record: UInt64)
   /// Reads a register of a virtio device.
   func deviceLoad(_ physicalAddress: UInt64) -> UInt32
   /// Writes a register of a virtio device.

@@ -16,6 +16,7 @@ enum Panic {
   /// A reason and a number.
   static func end(_ text: StaticString, _ value: UInt64) -> Never {
     kernel.writeLine(text, value)
+    RingZeroHardware().tellCrash(at: 0, record: 0)
     endMachine(70)
   }
 
@@ -23,10 +24,11 @@ enum Panic {
   static func fault(_ frame: UnsafePointer<TrapFrame>, _ address: UInt64) -> Never {
     kernel.writeLine("panic: page fault at ", address)
     unsafe registers(frame)
+    unsafe RingZeroHardware().tellCrash(at: frame.pointee.instruction, record: 0)
     endMachine(70)
   }
 
-  /// Any other exception in ring 0; a Swift trap arrives as vector 6 with the instruction that llvm-symbolizer can name.
+  /// Any other exception in ring 0; a Swift trap arrives as vector 6.
   static func exception(_ frame: UnsafePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) -> Never {
     // Safe: entries.S passes the frame and the six callee-saved registers below it.
     unsafe kernel.writeLine("panic: exception ", frame.pointee.vector)
@@ -37,6 +39,7 @@ enum Panic {
     unsafe kernel.writeLine("r12 ", others[3])
     unsafe kernel.writeLine("rbp ", others[4])
     unsafe kernel.writeLine("rbx ", others[5])
+    unsafe RingZeroHardware().tellCrash(at: frame.pointee.instruction, record: 0)
     endMachine(70)
   }
 

@@ -42,11 +42,18 @@ vectors:
 
 # ---------------------------------------------------------------- kernel calls
 # These entries follow the vectors, so that tables.S knows where they are: the processor comes here without a jump.
+# A call comes in four ways, which do the same: by `entry_call` or `entry_syscall`, and without the lock by
+# `entry_call_alone` or `entry_syscall_alone`. Change all; `CallEntryTests` executes them on the same registers.
 
 # What interrupts and exceptions find in the registers that functions may change.
 .macro save_interrupted
   push_caller_saved
   cld
+.endm
+# What is at the stack pointer then: those registers, vector and error code, and the processor's frame.
+.macro cfi_saved
+  cfi_interrupted rsp, 88
+  cfi_caller_saved 24
 .endm
 # The way back, by the vector and the error code above them.
 .macro resume_interrupted
@@ -66,6 +73,7 @@ vectors:
 
 .org vectors + ENTRY_CALL
 .globl entry_call
+cfi_interrupted rsp, 0
 entry_call:                               # int $4: the CPU's frame is at the top of the stack, where UserFrame is
 serve_call:                               # (the direction flag is whatever it was: what uses it clears it)
   cmp $CALLS, %rax
@@ -95,6 +103,7 @@ call_answer:
 leave_transfer:
   give_lock
   iretq
+.cfi_endproc
 
 # SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it knows its stack. The
 # stack segment at the very top is always the same, so it is written once, at boot; where an interrupt has left none, `mendReturn` says what
@@ -163,12 +172,14 @@ entry_syscall_alone:
   push_syscall_frame 0x33
   mov %r10, %rcx
 .globl entry_call_alone
+cfi_interrupted rsp, 0
 entry_call_alone:
   cmp $CALLS, %rax
   jae unknown_call
   call *call_table(,%rax,8)
   clear_registers %ecx, %edx, %esi, %edi, %r8d, %r9d, %r10d, %r11d
   iretq
+.cfi_endproc
 
 # ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
 .org vectors + ENTRY_PAGE_FAULT
@@ -177,12 +188,16 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   push $14
   save_interrupted
   mov %rsp, %rdi
+  cfi_saved
   call kernel_page_fault
+  .cfi_endproc
   resume_interrupted
 
-# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is over; nothing else to
-# do; somebody else has positions; the environment takes the upcall. It touches nothing that is shared, so it needs no lock. `kernel_timer`
-# serves every other case, and makes the same checks one by one.
+# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is
+# over; nothing else to do; somebody else has positions; the environment takes the upcall. It touches nothing that is
+# shared, so it needs no lock. `kernel_timer` serves every other case by `sliceEnded` and `epilogue`
+# (Core/CPU/SliceEnds.swift), which make the same checks one by one: change both. `TimerEntryTests` executes these
+# instructions and `sliceEnded` on the same states.
 .set FROM_RING_3, 40 + 24               # from the stack pointer to ProcessorState, after an interrupt of ring 3 and three pushes
 .org vectors + ENTRY_TIMER
 .globl entry_timer
@@ -245,7 +260,9 @@ unusual_timer:
   push $0xe0
   save_interrupted
   mov %rsp, %rdi
+  cfi_saved
   call kernel_timer
+  .cfi_endproc
   resume_waiting
 
 .balign 64
@@ -254,7 +271,9 @@ entry_device:
   save_interrupted
   mov %rsp, %rdi
   take_lock_if_shared
+  cfi_saved
   call kernel_device_interrupt
+  .cfi_endproc
   give_lock
   resume_waiting
 
@@ -266,7 +285,9 @@ entry_processor_interrupt:
   push $0xe1
   save_interrupted
   mov %rsp, %rdi
+  cfi_saved
   call kernel_processor_interrupt
+  .cfi_endproc
   resume_waiting
 
 # An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page for the stack of its
@@ -296,7 +317,10 @@ entry_exception:
   push_callee_saved
   lea 48(%rsp), %rdi
   mov %rsp, %rsi
+  cfi_interrupted rsp, 136
+  cfi_caller_saved 24
   call kernel_exception
+  .cfi_endproc
   pop_callee_saved
   resume_interrupted
 

@@ -7,7 +7,10 @@
 .section .gates, "aw", @progbits
 .macro preserving_gate target
   push_caller_saved_but_rax
+  .cfi_startproc
+  .cfi_def_cfa_offset 72
   call \target
+  .cfi_endproc
   pop_caller_saved_but_rax
   ret
 .endm
@@ -74,11 +77,21 @@
   mov 8(%rax), %rax
   jmp *(ENVIRONMENT_PAGE + PAGE_EXCEPTION_ENTRY)
 21:
+  push %rdx
+  push %rsi
+  push %rdi
   mov 16(%rax), %rdi
   mov 32(%rax), %rsi
   mov 24(%rax), %rdx
   mov $CALL_EXCEPTION_DECLINE, %eax
-  jmp \gate
+  cfi_interrupted rsp, 56
+  .cfi_offset rax, -24
+  .cfi_offset rcx, -32
+  .cfi_offset rdx, -40
+  .cfi_offset rsi, -48
+  .cfi_offset rdi, -56
+  call \gate
+  .cfi_endproc
 .endm
 # What the boot runs once in ring 3, in the first page: SYSCALL, to see where it arrives; and a look at what is switched on for ring 3 besides
 # SSE, which is not what the kernel would see where ring 0 is emulated. The exception that follows brings eax.
@@ -101,6 +114,7 @@
 .balign 4096, 0xcc
 .globl \name
 \name:
+  .cfi_startproc
   .if \enters_by_syscall
   mov %rcx, %r10
   syscall
@@ -108,6 +122,7 @@
   int $4
   .endif
   ret
+  .cfi_endproc
   .org \name + GATE_PRESERVING, 0xcc
   preserving_gate \name
   .org \name + PROBE_SYSCALL, 0xcc

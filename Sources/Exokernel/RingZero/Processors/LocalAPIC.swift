@@ -68,8 +68,14 @@ enum LocalAPIC {
   /// The interrupt in service is served.
   @inline(__always) static func acknowledge() { ring0_write_msr(0x80b, 0) }
 
+  /// Sends the interrupts of all disks and networks to this processor.
+  static func routeDevices() {
+    for index in 0..<kernel.header.value.diskCount { route(kernel.diskDrivers[index].interrupt) }
+    for index in 0..<kernel.header.value.interfaceCount { route(kernel.interfaceDrivers[index].interrupt) }
+  }
+
   /// Sends interrupt line `line` to this CPU, edge-triggered.
-  static func route(_ line: UInt32) {
+  private static func route(_ line: UInt32) {
     let hardware = RingZeroHardware()
     let select: UInt64 = 0xfec0_0000
     let window: UInt64 = 0xfec0_0010

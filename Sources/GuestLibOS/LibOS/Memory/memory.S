@@ -1,4 +1,5 @@
 # Names that the compiler and Swift's runtime call on their own.
+.cfi_sections .debug_frame
 .section .text.allocation, "ax", @progbits
 .globl posix_memalign
 posix_memalign:
@@ -12,12 +13,15 @@ free:
 .globl memset
 .globl memcmp
 .section .text.memcpy, "ax", @progbits
+.cfi_startproc
 memcpy:
   mov %rdi, %rax
   mov %rdx, %rcx
   rep movsb
   ret
+.cfi_endproc
 .section .text.memmove, "ax", @progbits
+.cfi_startproc
 memmove:
   mov %rdi, %rax
   mov %rdx, %rcx
@@ -33,7 +37,9 @@ memmove:
   rep movsb
   cld
   ret
+.cfi_endproc
 .section .text.memset, "ax", @progbits
+.cfi_startproc
 memset:
   mov %rdi, %r9
   mov %esi, %eax
@@ -41,7 +47,9 @@ memset:
   rep stosb
   mov %r9, %rax
   ret
+.cfi_endproc
 .section .text.memcmp, "ax", @progbits
+.cfi_startproc
 memcmp:
   xor %eax, %eax
   mov %rdx, %rcx
@@ -53,3 +61,4 @@ memcmp:
   movzbl -1(%rsi), %ecx
   sub %ecx, %eax
 1:ret
+.cfi_endproc

@@ -126,7 +126,11 @@ libos_fault_entry:
   mov ENVIRONMENT_PAGE + PAGE_FAULT_INSTRUCTION, %rdx
   mov %rsp, %rbp
   save_vectors
+  cfi_interrupted rbp, 80
+  cfi_caller_saved 8
+  .cfi_offset rbp, -80
   call libos_fault
+  .cfi_endproc
   movl $0, ENVIRONMENT_PAGE + PAGE_FAULT_PENDING
   leave_handler
   iretq
@@ -147,7 +151,11 @@ libos_exception_entry:
   mov %rsp, %rsi
   fninit
   ldmxcsr default_vector_control(%rip)
+  cfi_interrupted rbp, 104
+  cfi_caller_saved 24
+  .cfi_offset rbp, -96
   call libos_exception
+  .cfi_endproc
   leave_handler
   add $16, %rsp
   iretq

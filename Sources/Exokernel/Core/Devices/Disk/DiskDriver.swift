@@ -81,7 +81,7 @@ extension Kernel {
     let record = disks[UInt32(truncatingIfNeeded: disk)]
     guard record.readOnly == 0 || !wanted.contains(.write) else { throw .notPermitted }
     guard count > 0, count <= record.blocks, first <= record.blocks &- count else { throw .badArgument }
-    guard hasRoom(current, .extents), let index = freeExtent() else { throw .exhausted }
+    guard hasRoom(current, .extents), let index = extents.firstFree() else { throw .exhausted }
     let extent = ExtentRecord(
       first: first, count: count, guardName: environments[current].guardName,
       generation: extents[index].generation &+ 1, owner: current, disk: UInt16(truncatingIfNeeded: disk),
@@ -96,26 +96,9 @@ extension Kernel {
     return Handle.of(decoded.index, generation: decoded.record.generation)
   }
 
-  private func freeExtent() -> UInt32? {
-    for index in 0..<extents.count
-    where extents[index].count == 0 && extents[index].inFlight == 0 && extents[index].generation < Handle.generations {
-      return index
-    }
-    return nil
-  }
-
-  /// The extent that `handle` names; nil where it is out of date.
-  @inline(__always) private func extent(_ handle: UInt64) -> UInt32? {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.extents) else { return nil }
-    let record = extents.cell(at: index)
-    guard record.value.count != 0, UInt64(record.value.generation) == Handle.generation(handle) else { return nil }
-    return index
-  }
-
   /// Checks `CallNumber.extentUnbind`.
   func decodeExtentUnbind(slot: UInt64, extent handle: UInt64) throws(CallError) -> UInt32 {
-    guard let index = extent(handle) else { throw .noSuchResource }
+    guard let index = extents.index(of: handle) else { throw .noSuchResource }
     try require(slot, .allocate, guardName: extents[index].guardName)
     guard extents[index].inFlight == 0 else { throw .busy }
     return index
@@ -132,7 +115,7 @@ extension Kernel {
 
   /// Checks `CallNumber.blockSubmit`.
   @inline(__always) func decodeBlockSubmit(_ call: BlockSubmitArguments) throws(CallError) -> BlockTransfer {
-    guard let index = extent(call.extent) else { throw .noSuchResource }
+    guard let index = extents.index(of: call.extent) else { throw .noSuchResource }
     let binding = extents.cell(at: index)
     let isWrite = call.isWrite != 0
     let needed: Rights = isWrite ? .write : .read
@@ -162,7 +145,7 @@ extension Kernel {
     let free = driver.value.freeRequests
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
     driver.value.freeRequests = free & (free &- 1)
-    frames.cell(at: target).value.pins &+= 1
+    frames.cell(at: target).value.pin()
     extents.cell(at: transfer.extent).value.inFlight &+= 1
     diskRequests[transfer.disk &* DiskDriver.requests &+ request] = DiskRequest(
       frame: target, extent: transfer.extent, environment: UInt8(truncatingIfNeeded: environment),
@@ -214,7 +197,7 @@ extension Kernel {
     guard request < DiskDriver.requests, free & (1 &<< request) == 0 else { return }
     driver.value.freeRequests = free | 1 &<< request
     let record = diskRequests.cell(at: index &* DiskDriver.requests &+ request)
-    frames.cell(at: record.value.frame).value.pins &-= 1
+    frames.cell(at: record.value.frame).value.unpin()
     extents.cell(at: record.value.extent).value.inFlight &-= 1
     header.value.counters.blocks &+= 1
     let environment = UInt32(record.value.environment)

@@ -118,7 +118,7 @@ extension Kernel {
     for _ in 0..<chain.pieces {
       let entry = table &+ UInt64(descriptor) &* 16
       let address: UInt64 = get(entry)
-      frames[UInt32(truncatingIfNeeded: address &>> 12)].pins &+= 1
+      frames[UInt32(truncatingIfNeeded: address &>> 12)].pin()
       descriptor = get(entry &+ 14)
     }
     state.value.freeDescriptor = chain.following
@@ -180,7 +180,7 @@ extension Kernel {
       descriptor = get(table &+ UInt64(descriptor) &* 16 &+ 14)
       let address: UInt64 = get(table &+ UInt64(descriptor) &* 16)
       let frame = UInt32(truncatingIfNeeded: address &>> 12)
-      frames[frame].pins &-= 1
+      frames[frame].unpin()
       flags = get(table &+ UInt64(descriptor) &* 16 &+ 12)
       count &+= 1
     }

@@ -46,7 +46,7 @@ extension Kernel {
       count <= UInt64(FilterProgram.capacity)
     else { throw .badArgument }
     guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { throw .notPermitted }
-    guard hasRoom(current, .filters), let index = freeFilter() else { throw .exhausted }
+    guard hasRoom(current, .filters), let index = filters.firstFree() else { throw .exhausted }
     // The frame numbers are copied before they are checked, so nothing can change in between.
     let base = index &* RingBinding.maximumFrames
     let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
@@ -67,9 +67,9 @@ extension Kernel {
   func performFilterBind(_ new: NewFilter) -> UInt64 {
     let index = new.index
     let control = UInt32(truncatingIfNeeded: new.binding.control &>> 12)
-    frames[control].pins &+= 1
+    frames[control].pin()
     for position in 0..<(new.binding.mask &+ 1) / 2 {
-      frames[ringFrames[index &* RingBinding.maximumFrames &+ position]].pins &+= 1
+      frames[ringFrames[index &* RingBinding.maximumFrames &+ position]].pin()
     }
     ringBindings[index] = new.binding
     put(new.binding.control, UInt64(0))
@@ -84,10 +84,7 @@ extension Kernel {
 
   /// Checks `CallNumber.filterUnbind`.
   func decodeFilterUnbind(slot: UInt64, filter handle: UInt64) throws(CallError) -> UInt32 {
-    let index = Handle.index(handle)
-    guard index < UInt32(BooksLayout.filters), filters[index].ownerPlusOne != 0,
-      UInt64(filters[index].generation) == Handle.generation(handle)
-    else { throw .noSuchResource }
+    guard let index = filters.index(of: handle) else { throw .noSuchResource }
     try require(slot, .allocate, guardName: filters[index].guardName)
     return index
   }
@@ -97,8 +94,8 @@ extension Kernel {
 
   func unbindFilter(_ index: UInt32) {
     let base = index &* RingBinding.maximumFrames
-    frames[filters[index].ringFrame].pins &-= 1
-    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].pins &-= 1 }
+    frames[filters[index].ringFrame].unpin()
+    for position in 0..<(ringBindings[index].mask &+ 1) / 2 { frames[ringFrames[base &+ position]].unpin() }
     discharge(filters[index].ownerPlusOne &- 1, .filters)
     filters[index].ownerPlusOne = 0
     // Packets go past every record below this count, so it does not stay at its highest.
@@ -115,14 +112,6 @@ extension Kernel {
       frames[index].pins < UInt16.max &- 64
     else { return nil }
     return index
-  }
-
-  private func freeFilter() -> UInt32? {
-    for index in 0..<filters.count
-    where filters[index].ownerPlusOne == 0 && filters[index].generation < Handle.generations {
-      return index
-    }
-    return nil
   }
 
   /// Bytes of the verified filters.

@@ -1,0 +1,97 @@
+extension CodeMap {
+  /// Reads what an ELF file tells of its code: symbols, and DWARF's lines, inlined calls and call frames where it has them. Damaged files
+  /// give a map with less in it.
+  public init(elf file: [UInt8]) {
+    self.init()
+    let sections = ELFSections(file)
+    var table = NameTable()
+    func isCode(_ address: UInt64) -> Bool { sections.code.contains { $0.contains(address) } }
+
+    let code = DebugEntries(sections).code()
+    var isKnown: Set<UInt64> = []
+    for entry in code where entry.call == nil {
+      guard let name = entry.name else { continue }
+      for range in entry.ranges where isCode(range.lowerBound) && isKnown.insert(range.lowerBound).inserted {
+        functions.append(Function(range: range, name: table.number(of: name)))
+      }
+    }
+    addSymbols(sections, &isKnown, &table)
+    functions.sort { $0.range.lowerBound < $1.range.lowerBound }
+    for entry in code {
+      guard let call = entry.call else { continue }
+      let name = entry.name.map { table.number(of: $0) } ?? -1
+      for range in entry.ranges where isCode(range.lowerBound) {
+        inlinedCalls.append(
+          InlinedCall(
+            range: range, name: name, callFile: table.number(of: call.file), callLine: call.line, depth: entry.depth))
+      }
+    }
+    inlinedCalls.sort { ($0.range.lowerBound, $0.depth) < ($1.range.lowerBound, $1.depth) }
+    addLines(sections, &table)
+    names = table.names
+    for rule in CallFrames(sections).rules().enumerated().sorted(by: { ($0.1.address, $0.0) < ($1.1.address, $1.0) })
+      .map(\.element) where isCode(rule.address) || rule.frame == nil
+    {
+      // The end of one function is often the start of the next.
+      if unwindRules.last?.address == rule.address { unwindRules.removeLast() }
+      unwindRules.append(rule)
+    }
+  }
+
+  /// Functions that only symbols tell of: assembly, and languages whose units were passed over. One without a size ends at the next.
+  private mutating func addSymbols(_ sections: ELFSections, _ isKnown: inout Set<UInt64>, _ table: inout NameTable) {
+    let symbols = sections.codeSymbols()
+    let starts = (symbols.map(\.value) + functions.map(\.range.lowerBound)).sorted()
+    for symbol in symbols where isKnown.insert(symbol.value).inserted {
+      let sectionEnd = sections.code.first { $0.contains(symbol.value) }?.upperBound ?? symbol.value
+      let next = starts.partition { $0 > symbol.value }
+      let end =
+        symbol.size != 0
+        ? symbol.value.addingClamped(symbol.size) : min(sectionEnd, next < starts.count ? starts[next] : sectionEnd)
+      guard end > symbol.value else { continue }
+      functions.append(Function(range: symbol.value..<end, name: table.number(of: Self.functionName(symbol.name))))
+    }
+  }
+
+  private mutating func addLines(_ sections: ELFSections, _ table: inout NameTable) {
+    // Rows of one address: the last one counts, but the end of a sequence gives way to the next one's start.
+    let rows = LineProgram(sections).rows().enumerated()
+      .sorted { ($0.1.address, $0.1.isEnd ? 0 : 1, $0.0) < ($1.1.address, $1.1.isEnd ? 0 : 1, $1.0) }
+    for (_, row) in rows {
+      let line = Line(address: row.address, file: row.line == 0 ? 0 : table.number(of: row.file), line: row.line)
+      if lines.last?.address == line.address { lines.removeLast() }
+      if let last = lines.last, last.line == line.line, last.file == line.file { continue }
+      lines.append(line)
+    }
+  }
+
+  /// A mangled name's last part as it is written in Swift; other names as they are. Swift mangles identifiers with their length before
+  /// them (docs/ABI/Mangling.rst), and the function's own is the last one that stands before its types.
+  static func functionName(_ symbol: String) -> String {
+    guard symbol.hasPrefix("$s") || symbol.hasPrefix("$e") else { return symbol }
+    var rest = symbol.dropFirst(2)
+    var name: Substring?
+    while let digits = Optional(rest.prefix { $0.isASCII && $0.isNumber }), let length = Int(digits), length > 0,
+      digits.first != "0", rest.count >= digits.count + length
+    {
+      name = rest.dropFirst(digits.count).prefix(length)
+      rest = rest.dropFirst(digits.count + length)
+      // Kinds of types: a letter or two before the next identifier.
+      while let letter = rest.first, "VCO".contains(letter) { rest.removeFirst() }
+    }
+    return name.map(String.init) ?? symbol
+  }
+}
+
+/// Names and their numbers while a map is made.
+struct NameTable {
+  private(set) var names: [String] = []
+  private var numbers: [String: Int] = [:]
+
+  mutating func number(of name: String) -> Int {
+    if let known = numbers[name] { return known }
+    numbers[name] = names.count
+    names.append(name)
+    return names.count - 1
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+
+/// A program of somebody's own, built by hand with the library operating system: `swift run GuestBuilder program`.
+struct OwnProgram {
+  private let source: String
+  private let output: String
+  private let tools: Toolchain
+  private let work: String
+
+  /// Takes the source, and the output's name where one is given. The current folder is the package's.
+  init(_ arguments: [String]) throws {
+    source = arguments.first ?? ""
+    guard arguments.count <= 1 || (arguments.count == 3 && arguments[1] == "-o") else {
+      GuestBuilder.fail("usage: swift run GuestBuilder program FILE.swift|FOLDER [-o FILE.elf]", status: 64)
+    }
+    output =
+      arguments.count == 3
+      ? arguments[2] : URL(filePath: source).deletingPathExtension().lastPathComponent + ".elf"
+    let tool = { (name: String) throws(GuestBuildError) in
+      for folder in (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":") {
+        let path = "\(folder)/\(name)"
+        if FileManager.default.isExecutableFile(atPath: path) { return path }
+      }
+      throw .unreadable("\(name), a part of the Swift toolchain: it has to be in PATH")
+    }
+    tools = Toolchain(
+      swiftc: try tool("swiftc"), clang: try tool("clang"), linker: try tool("ld.lld"),
+      objcopy: try tool("llvm-objcopy"), mapper: CommandLine.arguments[0])
+    guard FileManager.default.fileExists(atPath: GuestRecipes.programScript) else {
+      throw GuestBuildError.unreadable(
+        "\(GuestRecipes.programScript); call this in the folder of xokvm's Package.swift")
+    }
+    work = ".build/plugins/outputs/guest/ring3"
+  }
+
+  /// Builds the program, with its symbols and line tables in it.
+  func build() throws {
+    var recipes = try GuestRecipes(tools: tools, work: work, flags: [])
+    let program = try recipes.programs([.program(at: source)])[0]
+    try StepRunner(work: work).run(recipes.recipe.steps)
+    try read(program.whole).write(to: URL(filePath: output))
+    print("\(output): run it with `xokvm boot --app \(output.hasPrefix("/") ? "" : "./")\(output)`")
+  }
+
+  /// Builds the library operating system and tells everything that a build by other means needs.
+  func printFlags() throws {
+    var recipes = try GuestRecipes(tools: tools, work: work, flags: [])
+    let objects = try recipes.libraries()
+    try StepRunner(work: work).run(recipes.recipe.steps)
+    print(
+      "swiftc:",
+      (GuestFlags.common + GuestFlags.cModules.flatMap { ["-I", $0] } + ["-I", work]).joined(separator: " "))
+    print("clang:", GuestFlags.assembly.joined(separator: " "))
+    print("ld.lld:", (GuestFlags.link + ["-T", GuestRecipes.programScript] + objects).joined(separator: " "))
+  }
+}
