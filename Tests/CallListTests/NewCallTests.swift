@@ -26,6 +26,10 @@ struct NewCallTests {
       ],
       "Sources/Exokernel/ABI/Generated/CallArguments.swift": ["struct FrameCountArguments", "rdx &>> 32"],
       "Sources/Exokernel/Assembly/call_numbers.inc": [".set CALLS, \(number + 1)", ".set CALL_FRAME_COUNT, \(number)"],
+      "Sources/Exokernel/Core/Generated/DecodeAndPerform.swift": [
+        "func frameCount(_ call: FrameCountArguments)", "try decodeFrameCount(call)", "performFrameCount(decoded)",
+      ],
+      "Tests/ExokernelCoreTests/Generated/CallDispatch.swift": ["      frameCount(\n", "_ = try decodeFrameCount(\n"],
       "Sources/Exokernel/RingZero/Entry/Generated/call_table.S": [".quad call_frame_count\ncall_table_end:"],
       "Sources/Exokernel/RingZero/Entry/Generated/CallGlue.swift": [
         "@c(call_frame_count)", "kernel.frameCount(arguments).rawValue",

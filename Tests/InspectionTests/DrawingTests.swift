@@ -27,7 +27,7 @@ struct DrawingTests {
     books = FabricatedBooks(frames: 2048, firstFrame: 64)
     books.addEnvironment(0, "first")
     books.addEnvironment(11, "<b>\u{1b}[2J&\"", state: .waiting)
-    books.environment(11).pointee.quotas[0] = Quota(limit: 500, used: 37)
+    books.environment(11).pointee.quotas[.frames] = Quota(limit: 500, used: 37)
     books.environment(11).pointee.faults = 9
     books.environment(11).pointee.transferEntry = 1
     books.hold(0, CapabilitySlot.root, Capability(name: 0, length: 0, rights: .all))

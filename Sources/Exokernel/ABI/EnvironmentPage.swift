@@ -86,8 +86,8 @@
   public var sharedTable: UInt64
   /// Slot of the capability for `sharedTable`.
   public var sharedTableSlot: UInt64
-  /// Quotas, by `ResourceKind`.
-  public var quotas: InlineArray<6, UInt32>
+  /// What it may own, which is taken from the creator.
+  public var quotas: Quotas
   /// The name that the console and the books show, zero-padded ASCII, first byte least significant.
   public var name: (UInt64, UInt64)
 
@@ -96,25 +96,9 @@
     pageAddress = 0
     sharedTable = 0
     sharedTableSlot = 0
-    quotas = [2, 0, 0, 0, 0, 0]
+    quotas = Quotas(frames: 2)
     name = (0, 0)
   }
-}
-
-/// Kinds of resources that quotas limit.
-public enum ResourceKind: UInt64, Sendable {
-  /// Frames, page tables among them; a large one counts as 512.
-  case frames = 0
-  /// Positions of slice vectors.
-  case slices = 1
-  /// Packet filters.
-  case filters = 2
-  /// Extents of disks.
-  case extents = 3
-  /// Environments.
-  case environments = 4
-  /// Regions.
-  case regions = 5
 }
 
 /// One resource that was taken by force.

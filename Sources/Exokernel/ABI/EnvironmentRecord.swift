@@ -53,7 +53,7 @@
   /// Time that it ran past the ends of its slices and has not paid for yet, in time-stamp units.
   public var debt: UInt64
   /// What it may own and does own, by `ResourceKind`.
-  public var quotas: InlineArray<6, Quota>
+  public var quotas: PerResource<Quota>
   /// The environment that made it, plus 1: what it may own goes back to that one. 0 at boot.
   public var creatorPlusOne: UInt32
   /// Zero.
@@ -72,23 +72,9 @@
   /// Number of times this record has been used; see `Handle`.
   @inlinable public var generation: UInt32 { UInt32(truncatingIfNeeded: handle &>> 8) }
   /// Frames it owns, and has given to those that it made.
-  @inlinable public var frames: UInt32 { quotas[0].used }
+  @inlinable public var frames: UInt32 { quotas[.frames].used }
   /// Quota of a kind.
-  @inlinable public func quota(_ kind: ResourceKind) -> Quota { quotas[Int(truncatingIfNeeded: kind.rawValue)] }
-}
-
-/// How many resources of a kind an environment may own, and owns.
-@frozen public struct Quota: BitwiseCopyable, Sendable {
-  /// The most it may own.
-  public var limit: UInt32
-  /// What it owns, with what it has given to those that it made.
-  public var used: UInt32
-
-  /// A quota.
-  @inline(__always) public init(limit: UInt32, used: UInt32) {
-    self.limit = limit
-    self.used = used
-  }
+  @inlinable public func quota(_ kind: ResourceKind) -> Quota { quotas[kind] }
 }
 
 /// What an environment is doing.

@@ -46,8 +46,8 @@ public enum Guarded: String, CaseIterable, Sendable {
   case console
 }
 
-/// What a value is: its unit, and so how it is documented, what type it has in the library, and what is almost right for it when it is
-/// fuzzed.
+/// What a value is: its unit, and so how it is documented, what type it has in the library, and what is almost right
+/// for it when it is fuzzed.
 public enum Unit: Hashable, Sendable {
   case slot(over: Guarded)
   case emptySlot, environment, table

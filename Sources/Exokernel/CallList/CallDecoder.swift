@@ -3,8 +3,8 @@ public enum CallDecoder {
   /// The name of call `number`, or that there is none.
   public static func name(of number: UInt64) -> String { call(number)?.name ?? "call \(number), which does not exist" }
 
-  /// A call as source text has it: `frameUnmap(address: 0x500000, count: 1, table: own)`. `registers` are rdi, rsi, rdx,
-  /// rcx and r8; those that the call does not look at are left out.
+  /// A call as source text has it: `frameUnmap(address: 0x500000, count: 1, table: own)`. `registers` are rdi, rsi,
+  /// rdx, rcx and r8; those that the call does not look at are left out.
   public static func text(number: UInt64, registers: [UInt64]) -> String {
     guard let call = call(number) else { return name(of: number) }
     let values = call.fields.map { register, field in

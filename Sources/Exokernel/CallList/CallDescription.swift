@@ -1,5 +1,5 @@
-/// One call of the kernel: all that the call numbers, the call table, ring 0's glue, the library's functions, the fuzz program's shapes and
-/// the README's table are made of.
+/// One call of the kernel: all that the call numbers, the call table, ring 0's glue, the library's functions, the fuzz
+/// program's shapes and the README's table are made of.
 public struct CallDescription: Sendable {
   /// Its name, as `CallNumber` has it.
   public let name: String
@@ -48,20 +48,26 @@ public struct CallDescription: Sendable {
     case devices = "Devices"
   }
 
-  /// Who writes the function that the call table names.
+  /// Who writes the function that the call table names, and the kernel's function of the call's name that it calls.
   public enum Glue: Sendable {
-    /// It decodes the registers, and calls the kernel's function of the call's name.
+    /// Nobody: the first passes the registers to the second, which calls what the author of the call writes in `Core`,
+    /// for `frameFree` `decodeFrameFree` and `performFrameFree`.
     case generated
-    /// A person, in RingZero/Entry/SwitchingCalls.swift: the call gives the processor up, ends its caller, or goes on as another environment.
+    /// Nobody the first; a person the second, in `Core`, because the usual case has a short way of its own.
+    case shortcut
+    /// A person, in RingZero/Entry/SwitchingCalls.swift: the call gives the processor up, ends its caller, or goes on
+    /// as another environment.
     case handWritten
   }
 
   /// The library's function.
   public enum Stub: Sendable {
-    /// `name` with `parameters`, each "label name = default", label and default as in Swift; the names are those of the call's fields. Calls
-    /// again where the kernel says `again`, if `repeats`; its value need not be used, if `isDiscardable`.
+    /// `name` with `parameters`, each "label name = default", label and default as in Swift; the names are those of the
+    /// call's fields. Calls again where the kernel says `again`, if `repeats`; its value need not be used, if
+    /// `isDiscardable`.
     case generated(_ name: String, _ parameters: [String], repeats: Bool = false, isDiscardable: Bool = false)
-    /// A person, in LibOS/Calls/KernelCall.swift: it needs registers kept, a block of the environment page filled, or never returns.
+    /// A person, in LibOS/Calls/KernelCall.swift: it needs registers kept, a block of the environment page filled, or
+    /// never returns.
     case handWritten
   }
 
@@ -101,7 +107,8 @@ public struct CallDescription: Sendable {
     public let checks: String
     /// What bounds its loops; "-" where there are none.
     public let bound: String
-    /// Ring-0 instructions that it may take and does take, counted by `xokvm bench primitives`; empty where they are not counted.
+    /// Ring-0 instructions that it may take and does take, counted by `xokvm bench primitives`; empty where they are
+    /// not counted.
     public let budget: String
 
     /// What it checks, its bound and its budget.
@@ -114,7 +121,8 @@ public struct CallDescription: Sendable {
 
   /// How it is fuzzed.
   public struct Fuzz: Sendable {
-    /// One in so many of these calls is made: more than 1 where they take the kernel or the console long, or end the caller.
+    /// One in so many of these calls is made: more than 1 where they take the kernel or the console long, or end the
+    /// caller.
     public let rarity: Int
     /// What it may do to the program that makes it.
     public let danger: Danger
@@ -126,7 +134,8 @@ public struct CallDescription: Sendable {
     }
   }
 
-  /// What a call may do to the program that makes it, where it is accepted. Afterwards a fuzz program's own findings are worth nothing.
+  /// What a call may do to the program that makes it, where it is accepted. Afterwards a fuzz program's own findings
+  /// are worth nothing.
   public enum Danger: Sendable {
     /// Nothing: the program's memory and where it goes on stay as they are.
     case none

@@ -22,7 +22,8 @@ extension CallList {
         Argument("rights", .rights),
       ], result: .nothing,
       doc: """
-        puts the capability, with those of its rights, into a slot that accepts it from this environment. Needs the right to grant.
+        puts the capability, with those of its rights, into a slot that accepts it from this environment. Needs the \
+        right to grant.
         """,
       cost: .init(checks: "right to grant; the receiver named the giver; empty slot"),
       stub: .generated("grantCapability", ["_ slot", "to environment", "into", "rights"]),
@@ -34,8 +35,8 @@ extension CallList {
       "capabilityDestroy", 20, .capabilities,
       [.slot(over: .environment), Argument("name", .name), Argument("length", .length)], result: .slots,
       doc: """
-        empties every other slot of every environment that holds a capability whose name starts with this one; returns how many. Needs \
-        the right to revoke. What was bound with them stays bound.
+        empties every other slot of every environment that holds a capability whose name starts with this one; returns \
+        how many. Needs the right to revoke. What was bound with them stays bound.
         """,
       cost: .init(checks: "right to revoke over the name", bound: "1024 slots"),
       stub: .generated("destroyCapabilities", ["slot", "name", "length"]), fuzz: .init(.none)),

@@ -26,8 +26,8 @@ extension CallList {
         Argument("rights", .rights),
       ], result: .extent,
       doc: """
-        binds a range of a disk; returns the extent's handle. Guarded by the environment's own guard. Needs the rights that the extent \
-        gets.
+        binds a range of a disk; returns the extent's handle. Guarded by the environment's own guard. Needs the rights \
+        that the extent gets.
         """,
       cost: .init(checks: "disk's guard, range, read-only, quota", bound: "64 extents"),
       stub: .generated("bindExtent", ["disk", "first", "count", "rights", "capability slot = CapabilitySlot.disks"]),
@@ -46,7 +46,7 @@ extension CallList {
       ], result: .nothing,
       doc: "starts the transfer of up to 8 blocks to or from one frame. Needs the right to read or to write.",
       cost: .init(
-        checks: "guard, range, right, frame's owner, room", budget: "with the completion 350, found 318"),
+        checks: "guard, range, right, frame's owner, room", budget: "with the completion 350, found 321"),
       stub: .generated(
         "submitBlocks",
         ["extent", "first block", "count", "frame", "isWrite", "tag", "capability slot = CapabilitySlot.own"]),
@@ -58,8 +58,8 @@ extension CallList {
         Argument("ring", .ringFrame), Argument("slots", .ringSlots),
       ], result: .filter,
       doc: """
-        binds a packet filter, `count` instructions in the frame `code`, to a ring of this environment's frames; returns its handle. \
-        Needs the rights to read and to allocate over the network interface.
+        binds a packet filter, `count` instructions in the frame `code`, to a ring of this environment's frames; \
+        returns its handle. Needs the rights to read and to allocate over the network interface.
         """,
       cost: .init(
         checks: "network's guard, frames' owner, verifier, quota", bound: "64 instructions, 32 frames"),
@@ -73,8 +73,8 @@ extension CallList {
     CallDescription(
       "packetSend", 52, .devices, [.slot(over: .network), Argument("interface", .interface)], result: .nothing,
       doc: """
-        sends the packet that the environment page's send block describes; one of no pieces only takes back what was sent. Needs the \
-        right to write.
+        sends the packet that the environment page's send block describes; one of no pieces only takes back what was \
+        sent. Needs the right to write.
         """,
       cost: .init(
         checks: "interface's guard, each piece's owner and range", bound: "18 pieces, 4 reclaims"),

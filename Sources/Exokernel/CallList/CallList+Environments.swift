@@ -4,8 +4,8 @@ extension CallList {
     CallDescription(
       "environmentCreate", 21, .environments, [.slot(over: .own), Argument("into", .emptySlot)], result: .environment,
       doc: """
-        makes an environment as the environment page's `CreationBlock` says; returns its handle, and puts a capability for it, with all \
-        rights, into the empty slot `into`. Needs the right to allocate.
+        makes an environment as the environment page's `CreationBlock` says; returns its handle, and puts a capability \
+        for it, with all rights, into the empty slot `into`. Needs the right to allocate.
         """,
       cost: .init(
         checks: "right to allocate, quotas, empty slot, place of the page", bound: "64 records, two frames cleared"),
@@ -43,8 +43,8 @@ extension CallList {
         Argument("amount", .amount),
       ], result: .nothing,
       doc: """
-        moves a part of this environment's quota to that of one that it made; a negative amount takes back what it does not use. Needs \
-        the right to control.
+        moves a part of this environment's quota to that of one that it made; a negative amount takes back what it \
+        does not use. Needs the right to control.
         """,
       cost: .init(checks: "right to control, the maker's, what is unused"),
       stub: .generated("moveQuota", ["of kind", "to environment", "capability slot", "amount"]), fuzz: .init(.none)),
@@ -55,8 +55,8 @@ extension CallList {
         Argument(low: ("kind", .resourceKind), high: ("count", .count)), Argument("deadline", .deadline),
       ], result: .nothing,
       doc: """
-        asks an environment to give `count` resources of a kind back, of frames, positions or filters; at the time-stamp `deadline` the \
-        kernel takes what is missing. Needs the right to revoke.
+        asks an environment to give `count` resources of a kind back, of frames, positions or filters; at the \
+        time-stamp `deadline` the kernel takes what is missing. Needs the right to revoke.
         """,
       cost: .init(checks: "right to revoke, at most 64, one request at a time"),
       stub: .generated("revoke", ["_ count", "of kind", "from environment", "capability slot", "deadline"]),

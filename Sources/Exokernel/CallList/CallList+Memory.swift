@@ -9,8 +9,8 @@ extension CallList {
     CallDescription(
       "frameAllocate", 27, .memory, [.slot(over: .own), Argument("frame", .frame)], result: .frame,
       doc: """
-        makes a free frame, a named one or any (`CallNumber.any`), this environment's, guarded by the capability presented; returns its \
-        number. Needs the right to allocate.
+        makes a free frame, a named one or any (`CallNumber.any`), this environment's, guarded by the capability \
+        presented; returns its number. Needs the right to allocate.
         """,
       cost: .init(checks: "right to allocate, quota", bound: "128 frames looked at; 4 KiB cleared"),
       stub: .generated("allocateFrame", ["_ frame = CallNumber.any", capability], repeats: true), fuzz: .init(.none)),
@@ -26,8 +26,8 @@ extension CallList {
         Argument(low: ("length", .length), high: ("allowed", .rights)),
       ], result: .nothing,
       doc: """
-        gives a frame another guard, which the capability dominates, too, and says which rights new mappings may have. Needs the right \
-        to allocate.
+        gives a frame another guard, which the capability dominates, too, and says which rights new mappings may have. \
+        Needs the right to allocate.
         """,
       cost: .init(checks: "right to allocate over both guards"),
       stub: .generated("guardFrame", ["_ frame", "name", "length", "allowed", capability]), fuzz: .init(.none)),
@@ -35,8 +35,8 @@ extension CallList {
       "frameGive", 36, .memory,
       [.slot(over: .own), Argument("frame", .frame), Argument("environment", .table)], result: .nothing,
       doc: """
-        makes a frame another environment's, if its quota has room. Needs the right to allocate over the frame and to control over the \
-        environment.
+        makes a frame another environment's, if its quota has room. Needs the right to allocate over the frame and to \
+        control over the environment.
         """,
       cost: .init(checks: "right to allocate over the frame, to control the receiver; its quota; not pinned"),
       stub: .generated("giveFrame", ["_ frame", "to environment", capability]), fuzz: .init(.frame("frame"))),
@@ -50,12 +50,13 @@ extension CallList {
         Argument(low: ("rights", .rights), high: ("count", .pageCount)), Argument("table", .table),
       ], result: .pages,
       doc: """
-        maps a run of `count` frames (0 counts as 1; at most 64) at pages of one table that have no mapping. Stops at the first that is \
-        not like the first one; returns how many, at least 1.
+        maps a run of `count` frames (0 counts as 1; at most 64) at pages of one table that have no mapping. Stops at \
+        the first that is not like the first one; returns how many, at least 1.
         """,
       cost: .init(
         checks: "guard, rights, what the frame allows, address, table present, page free", bound: "64 pages",
         budget: "80 and 12 each, found 74 and 12"),
+      glue: .shortcut,
       stub: .generated(
         "mapFrame", ["_ frame", "at address", "rights", "count = 1", table, capability], isDiscardable: true),
       fuzz: .init(.address("address"))),
@@ -63,11 +64,13 @@ extension CallList {
       "frameUnmap", 30, .memory,
       [Argument("address", .address), Argument("count", .pageCount), Argument("table", .table)], result: .pages,
       doc: """
-        removes the mappings of up to 64 pages of one table; stops at the first that has none; returns how many, at least 1.
+        removes the mappings of up to 64 pages of one table; stops at the first that has none; returns how many, at \
+        least 1.
         """,
       cost: .init(
         checks: "address, mapped, no environment page", bound: "64 pages, then one flush",
         budget: "80 and 12 each, found 51 and 12"),
+      glue: .shortcut,
       stub: .generated("unmapFrame", ["at address", "count = 1", table], isDiscardable: true),
       fuzz: .init(.address("address"))),
     CallDescription(
@@ -77,8 +80,8 @@ extension CallList {
         Argument(low: ("rights", .rights), high: ("count", .pageCount)), Argument("table", .table),
       ], result: .pages,
       doc: """
-        gives mapped pages other rights and clears their accessed and dirty bits; stops as `frameMap` does; returns how many, at \
-        least 1.
+        gives mapped pages other rights and clears their accessed and dirty bits; stops as `frameMap` does; returns \
+        how many, at least 1.
         """,
       cost: .init(checks: "as frameMap", bound: "64 pages"),
       stub: .generated(
@@ -97,8 +100,9 @@ extension CallList {
         Argument("table", .table),
       ], result: .nothing,
       doc: """
-        gives a frame, a named one or a fresh one (`CallNumber.any`), to be the page table of `level` (1...3) for an address; where the \
-        table is another environment's, the frame becomes that one's. Needs the rights to write and to allocate.
+        gives a frame, a named one or a fresh one (`CallNumber.any`), to be the page table of `level` (1...3) for an \
+        address; where the table is another environment's, the frame becomes that one's. Needs the rights to write and \
+        to allocate.
         """,
       cost: .init(
         checks: "rights, owner, parent present, entry free, level", bound: "4 levels; 4 KiB cleared"),
@@ -111,8 +115,9 @@ extension CallList {
         .slot(over: .own), Argument("address", .address), Argument("count", .pageCount), Argument("table", .table),
       ], result: .pages,
       doc: """
-        maps up to 64 fresh frames read-write at consecutive pages under one table; they belong to the environment whose table it is. \
-        Returns how many, at least 1. `busy` where a page has a mapping. Needs the rights to read, to write and to allocate.
+        maps up to 64 fresh frames read-write at consecutive pages under one table; they belong to the environment \
+        whose table it is. Returns how many, at least 1. `busy` where a page has a mapping. Needs the rights to read, \
+        to write and to allocate.
         """,
       cost: .init(checks: "rights, quota, table, pages free", bound: "64 times frameAllocate"),
       stub: .generated("allocateMapped", ["at address", "count", table, capability], repeats: true),
@@ -123,8 +128,9 @@ extension CallList {
     CallDescription(
       "largeAllocate", 37, .memory, [.slot(over: .own)], result: .largeFrame,
       doc: """
-        takes 512 frames in a row, on a boundary of 2 MiB; returns the first, which stands for all. `again` where the only free ones are \
-        being cleared, which takes 512 ends of slices each, or an idle processor. Needs the right to allocate.
+        takes 512 frames in a row, on a boundary of 2 MiB; returns the first, which stands for all. `again` where the \
+        only free ones are being cleared, which takes 512 ends of slices each, or an idle processor. Needs the right \
+        to allocate.
         """,
       cost: .init(checks: "right to allocate, quota", bound: "512 records"),
       stub: .generated("allocateLarge", [capability]), fuzz: .init(rarity: 16, .none)),
@@ -156,8 +162,8 @@ extension CallList {
         Argument("name", .name), Argument("length", .length),
       ], result: .region,
       doc: """
-        makes up to 4,096 bytes of a frame a region with a guard of its own, which the capability dominates, too; returns its handle. \
-        Pins the frame. Needs the rights to read, to write and to allocate.
+        makes up to 4,096 bytes of a frame a region with a guard of its own, which the capability dominates, too; \
+        returns its handle. Pins the frame. Needs the rights to read, to write and to allocate.
         """,
       cost: .init(checks: "rights over both guards, owner of the frame, range, quota", bound: "64 regions"),
       stub: .generated("bindRegion", ["frame", "offset", "count", "name", "length", capability]), fuzz: .init(.none)),

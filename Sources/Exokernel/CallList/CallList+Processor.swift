@@ -22,16 +22,16 @@ extension CallList {
     CallDescription(
       "sleep", 4, .processor, [Argument("events", .events), Argument("deadline", .deadline)], result: .nothing,
       doc: """
-        runs again when the environment page's event count differs from `events`, at the time-stamp `deadline` (0: no deadline), or \
-        behind a revocation upcall.
+        runs again when the environment page's event count differs from `events`, at the time-stamp `deadline` (0: no \
+        deadline), or behind a revocation upcall.
         """,
       cost: .init(checks: "event count", bound: "vector of 64"),
       glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
     CallDescription(
       "sleepUntil", 5, .processor, [], result: .nothing,
       doc: """
-        runs again when a term of the predicate holds that `predicateBind` bound last, or behind a revocation upcall; at once where \
-        it holds, or none is bound.
+        runs again when a term of the predicate holds that `predicateBind` bound last, or behind a revocation upcall; \
+        at once where it holds, or none is bound.
         """,
       cost: .init(checks: "predicate", bound: "vector of 64; 8 comparisons", budget: "predicate 50, found 48"),
       glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
@@ -40,8 +40,8 @@ extension CallList {
       [.slot(over: .own), Argument("frame", .frame), Argument("offset", .offset), Argument("count", .count)],
       result: .nothing,
       doc: """
-        takes over up to `Comparison.maximum` `Comparison`s from a frame as this environment's wakeup predicate; 0 unbinds. Each names \
-        the capability for its own word. All need the right to read.
+        takes over up to `Comparison.maximum` `Comparison`s from a frame as this environment's wakeup predicate; 0 \
+        unbinds. Each names the capability for its own word. All need the right to read.
         """,
       cost: .init(checks: "each word's own capability reads its frame; offsets", bound: "8 comparisons"),
       stub: .generated("bindPredicate", ["frame", "offset", "count", "capability slot = CapabilitySlot.own"]),
@@ -58,8 +58,8 @@ extension CallList {
         Argument("revocation", .entry),
       ], result: .nothing,
       doc: """
-        names the entries for page faults, for the end and the beginning of a slice, and for requests to give resources back; 0 for \
-        none.
+        names the entries for page faults, for the end and the beginning of a slice, and for requests to give \
+        resources back; 0 for none.
         """,
       cost: .init(checks: "entries below `userEnd`"),
       stub: .generated("bindUpcalls", ["fault", "epilogue", "prologue = 0", "revocation = 0"]),
@@ -83,24 +83,24 @@ extension CallList {
         Argument("entry", .entry), Argument("stack", .stack), Argument("name", .name), Argument("length", .length),
       ], result: .nothing,
       doc: """
-        says where protected control transfers arrive (entry 0: nowhere), and from whom: from environments whose guards have the first \
-        `length` bytes of `name`.
+        says where protected control transfers arrive (entry 0: nowhere), and from whom: from environments whose \
+        guards have the first `length` bytes of `name`.
         """,
       cost: .init(checks: "addresses"), stub: .generated("bindTransfer", ["entry", "stack", "name", "length"]),
       fuzz: .init(rarity: 16, .always)),
     CallDescription(
       "transfer", 12, .processor, [.slot(over: .environment), Argument("environment", .environment)], result: .caller,
       doc: """
-        goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE registers as arguments and the \
-        caller's handle in rax; the caller stays runnable, the callee gets the rest of the slice. Needs the right to call, but for an \
-        answer to somebody who waits for it. The other registers are not cleared.
+        goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE registers as \
+        arguments and the caller's handle in rax; the caller stays runnable, the callee gets the rest of the slice. \
+        Needs the right to call, but for an answer to somebody who waits for it. The other registers are not cleared.
         """,
       cost: transferCost, glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
     CallDescription(
       "sliceAllocate", 13, .processor, [.slot(over: .own), Argument("position", .position)], result: .position,
       doc: """
-        takes a free position of a slice vector, processor << 8 | position, or any (`CallNumber.any`); returns it. Needs the right to \
-        allocate.
+        takes a free position of a slice vector, processor << 8 | position, or any (`CallNumber.any`); returns it. \
+        Needs the right to allocate.
         """,
       cost: .init(checks: "right to allocate, quota, position free", bound: "64"),
       stub: .generated("allocateSlice", ["_ position = CallNumber.any", "capability slot = CapabilitySlot.own"]),
@@ -120,8 +120,8 @@ extension CallList {
     CallDescription(
       "call", 53, .processor, [.slot(over: .environment), Argument("environment", .environment)], result: .caller,
       doc: """
-        is a transfer after which the caller waits until the callee transfers to it; it goes on behind its call. The callee runs in the \
-        caller's slices, too.
+        is a transfer after which the caller waits until the callee transfers to it; it goes on behind its call. The \
+        callee runs in the caller's slices, too.
         """,
       cost: transferCost, glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
     CallDescription(

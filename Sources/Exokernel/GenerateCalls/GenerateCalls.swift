@@ -1,7 +1,8 @@
 import CallList
 import Foundation
 
-/// `swift run GenerateCalls [PACKAGE]`: writes what is made of the kernel's call list into the tree. Says which files it changed.
+/// `swift run GenerateCalls [PACKAGE]`: writes what is made of the kernel's call list into the tree. Says which files
+/// it changed.
 @main struct GenerateCalls {
   static func main() {
     let package = URL(filePath: CommandLine.arguments.dropFirst().first ?? ".")

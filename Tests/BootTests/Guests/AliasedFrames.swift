@@ -12,7 +12,7 @@ public func programMain() -> Int32 {
 private func press() throws(CallError) {
   // It never runs: nobody gives anything back.
   var block = CreationBlock()
-  block.quotas = [32, 1, 0, 0, 0, 0]
+  block.quotas = Quotas(frames: 32, slices: 1)
   let child = try KernelCall.createEnvironment(block, into: 4)
   let number = Handle.index(child)
   let table = KernelCall.table(of: child, capability: 4)

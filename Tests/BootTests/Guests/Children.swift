@@ -77,7 +77,7 @@ private struct Holdings: Equatable {
     }
     for position in 0..<BooksLayout.slices where Books.sliceOwnerPlusOne(position) != 0 { holdings.slices &+= 1 }
     if let own = Books.environment(Environment.number) {
-      for kind in 0..<6 { holdings.used[kind] = own.quotas[kind].used }
+      for kind in 0..<6 { holdings.used[kind] = own.quotas.values[kind].used }
     }
     return holdings
   }

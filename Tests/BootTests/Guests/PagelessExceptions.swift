@@ -38,7 +38,7 @@ public func programMain() -> Int32 {
 private func make(code: UInt64, page: UInt64?) throws(CallError) -> UInt64 {
   var block = CreationBlock()
   block.pageAddress = 0x5a_0000
-  block.quotas = [8, 1, 0, 0, 0, 0]
+  block.quotas = Quotas(frames: 8, slices: 1)
   block.name = (0x646c_6968_63, 0)
   let child = try KernelCall.createEnvironment(block, into: 4)
   let table = KernelCall.table(of: child, capability: 4)

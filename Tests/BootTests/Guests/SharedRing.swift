@@ -24,7 +24,7 @@ public func programMain() -> Int32 {
       return fail("frames")
     }
     unsafe frames = [first, second, Books.frameNumber(of: pages &+ 8192) ?? 0]
-    let other = try ChildEnvironment.copy(spare: [32, 1, 0, 0, 0, 0], argument: Environment.handle, sendBack)
+    let other = try ChildEnvironment.copy(spare: Quotas(frames: 32, slices: 1), argument: Environment.handle, sendBack)
     try other.start()
     try offer(9, to: other.handle, into: 9, rights: .read | .write)
 

@@ -23,7 +23,7 @@ public func programMain() -> Int32 {
     guard Books.sliceOwnerPlusOne(any) == 0 else { return fail("a position that was given back") }
 
     // Another environment gets a position, and may not touch ours, whatever it presents.
-    let other = try ChildEnvironment.companion(quotas: [1, 2, 0, 0, 0, 0], argument: 40) { position, page in
+    let other = try ChildEnvironment.companion(quotas: Quotas(frames: 1, slices: 2), argument: 40) { position, page in
       let own = refusal { () throws(CallError) in try KernelCall.freeSlice(position) }
       let empty = refusal { () throws(CallError) in try KernelCall.freeSlice(position, capability: 5) }
       let gift = refusal { () throws(CallError) in

@@ -167,7 +167,7 @@ struct SliceTests {
     Audit.check(world)
     while kernel.sliceAllocate(slot: 0, position: CallNumber.any).error == nil {}
     #expect(kernel.environments[0].quota(.slices).used == 32, "a half was promised to the other program")
-    kernel.environments[0].quotas[1].limit = 64
+    kernel.environments[0].quotas[.slices].limit = 64
     while kernel.sliceAllocate(slot: 0, position: CallNumber.any).error == nil {}
     #expect(kernel.processor.value.slicesTaken == .max)
     #expect(kernel.sliceAllocate(slot: 0, position: CallNumber.any).error == .exhausted)

@@ -102,7 +102,7 @@ struct FrameTests {
   func quota() throws {
     let world = World()
     world.run(0)
-    world.kernel.environments[0].quotas[0].limit = world.kernel.environments[0].frames + 2
+    world.kernel.environments[0].quotas[.frames].limit = world.kernel.environments[0].frames + 2
     _ = try world.allocate()
     _ = try world.allocate()
     #expect(world.kernel.frameAllocate(slot: 0, frame: CallNumber.any).error == .exhausted)

@@ -84,9 +84,9 @@ struct LargeFrameTests {
   func exhaustion() throws {
     let world = world()
     let kernel = world.kernel
-    kernel.environments[0].quotas[0].limit = kernel.environments[0].frames + 511
+    kernel.environments[0].quotas[.frames].limit = kernel.environments[0].frames + 511
     #expect(kernel.largeAllocate(slot: 0).error == .exhausted)
-    kernel.environments[0].quotas[0].limit = 4096
+    kernel.environments[0].quotas[.frames].limit = 4096
     #expect(try (0..<3).map { _ in try kernel.largeAllocate(slot: 0).value() } == [1536, 1024, 512])
     #expect(kernel.largeAllocate(slot: 0).error == .exhausted)
     Audit.check(world)

@@ -97,9 +97,10 @@ extension ModelRun {
   private func create() {
     var block = CreationBlock()
     let room = kernel.environments[kernel.current].quotas
-    block.quotas = [2, 0, 0, 0, 0, 0]
-    block.quotas[0] = UInt32(random(0..<max(UInt64(room[0].limit &- room[0].used) / 2, 60)))
-    for kind in 1..<6 where chance(2) { block.quotas[kind] = UInt32(generator.next() % 4) }
+    block.quotas = Quotas(frames: 2)
+    let most = UInt64(room[.frames].limit &- room[.frames].used)
+    block.quotas[.frames] = UInt32(random(0..<max(most / 2, 60)))
+    for kind in 1..<6 where chance(2) { block.quotas.values[kind] = UInt32(generator.next() % 4) }
     if chance(3) { block.pageAddress = address() }
     if chance(3) {
       block.sharedTable = chance(2) ? Handle.own : environment()
@@ -119,7 +120,8 @@ extension ModelRun {
     let index = model.began(
       handle, kernel.environments[UInt32(handle & 0xff)], creator: model.environments[me].life)
     for kind in 0..<6 {
-      model.require(model.environments[index].limits[kind] == block.quotas[kind], "environmentCreate: quota \(kind)")
+      let limit = model.environments[index].limits[kind]
+      model.require(limit == block.quotas.values[kind], "environmentCreate: quota \(kind)")
     }
     let own = model.environments[index].capabilities[0]!
     fill(me, into, own, "environmentCreate")
@@ -277,7 +279,9 @@ extension ModelRun {
   private func spawn() {
     guard model.environments.filter({ $0.life != 0 }).count < 20 else { return }
     var block = CreationBlock()
-    block.quotas = [30, UInt32(random(1..<4)), UInt32(random(0..<2)), 2, 2, 2]
+    block.quotas = Quotas(
+      frames: 30, slices: UInt32(random(1..<4)), filters: UInt32(random(0..<2)), extents: 2, environments: 2,
+      regions: 2)
     let slot = emptySlot()
     guard let handle = create(block, slot: 0, into: slot) else { return }
     let table = handle | slot << 32

@@ -51,8 +51,8 @@ extension OwnershipModel {
       if record.handle != mine.handle || record.guardName != mine.name.guardName || record.rootTable != mine.root {
         found.append("environment \(index): \(record)")
       }
-      for kind in 0..<6 where record.quotas[kind].limit != mine.limits[kind] {
-        found.append("\(index) may own \(record.quotas[kind].limit) of \(kind), not \(mine.limits[kind])")
+      for kind in 0..<6 where record.quotas.values[kind].limit != mine.limits[kind] {
+        found.append("\(index) may own \(record.quotas.values[kind].limit) of \(kind), not \(mine.limits[kind])")
       }
       for slot in 0..<16 {
         let held = world.kernel.capabilities[UInt32(index * 16 + slot)]

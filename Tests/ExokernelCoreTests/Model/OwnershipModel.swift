@@ -176,7 +176,7 @@ struct OwnershipModel {
     new.page = record.environmentPage
     new.pageAddress = record.pageAddress
     new.creator = creator
-    for kind in 0..<6 { new.limits[kind] = record.quotas[kind].limit }
+    for kind in 0..<6 { new.limits[kind] = record.quotas.values[kind].limit }
     new.capabilities[0] = Name(new.name.bytes, length: 5, rights: 255)
     environments[index] = new
     gave(new.page, to: index, .page, new.name, "environment page")

@@ -23,8 +23,8 @@ struct EnvironmentTests {
     Audit.check(world)
     #expect(world.kernel.header.value.freeFrames == free)
     for kind in 0..<6 {
-      #expect(world.kernel.environments[0].quotas[kind].used == before[kind].used)
-      #expect(world.kernel.environments[0].quotas[kind].limit == before[kind].limit)
+      #expect(world.kernel.environments[0].quotas.values[kind].used == before.values[kind].used)
+      #expect(world.kernel.environments[0].quotas.values[kind].limit == before.values[kind].limit)
     }
   }
 
@@ -41,7 +41,7 @@ struct EnvironmentTests {
     #expect(world.create(quotas: [1, 0, 0, 0, 0, 0]).error == .badArgument)
     for kind in 0..<6 {
       var quotas: [UInt32] = [2, 0, 0, 0, 0, 0]
-      quotas[kind] = room[kind].limit - room[kind].used + (kind == 4 ? 0 : 1)
+      quotas[kind] = room.values[kind].limit - room.values[kind].used + (kind == 4 ? 0 : 1)
       #expect(world.create(quotas: quotas).error == .exhausted)
       quotas[kind] = .max
       #expect(world.create(quotas: quotas).error == .exhausted)

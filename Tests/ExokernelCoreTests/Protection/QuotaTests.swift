@@ -52,12 +52,12 @@ struct QuotaTests {
     Audit.check(world)
     #expect(kernel.environments[child].state == EnvironmentState.free.rawValue)
     #expect(kernel.environments[grandchild].creatorPlusOne == 1)
-    #expect(kernel.environments[0].quota(.frames).used == before[0].used + 50)
-    #expect(kernel.environments[0].quota(.environments).used == before[4].used + 2)
+    #expect(kernel.environments[0].quota(.frames).used == before[.frames].used + 50)
+    #expect(kernel.environments[0].quota(.environments).used == before[.environments].used + 2)
     #expect(move(world, grandchild, 0, 1, slot: 3) == nil)
     _ = try kernel.environmentDestroy(slot: 3, environment: world.handle(grandchild))
     world.reapAll()
-    for kind in 0..<6 { #expect(kernel.environments[0].quotas[kind].used == before[kind].used) }
+    for kind in 0..<6 { #expect(kernel.environments[0].quotas.values[kind].used == before.values[kind].used) }
     Audit.check(world)
   }
 
@@ -68,7 +68,7 @@ struct QuotaTests {
     world.run(0)
     let own = CapabilityName.environment(0, generation: 1)
     let frame = UInt64(try world.allocate())
-    for kind in 1..<6 { kernel.environments[0].quotas[kind].limit = 2 }
+    for kind in 1..<6 { kernel.environments[0].quotas.values[kind].limit = 2 }
     #expect(kernel.sliceAllocate(slot: 0, position: CallNumber.any).error == nil)
     #expect(kernel.sliceAllocate(slot: 0, position: CallNumber.any).error == .exhausted)
     for round in 0..<3 {

@@ -124,7 +124,7 @@ struct RevocationTests {
     for position: UInt64 in [20, 30, 40] { _ = try world.kernel.sliceAllocate(slot: 0, position: position).value() }
     // What it gives to a child of its own is no position of its own.
     world.run(child)
-    world.kernel.environments[child].quotas[0].limit = 60
+    world.kernel.environments[child].quotas[.frames].limit = 60
     let positions = world.kernel.environments[child].quota(.slices).used
     world.run(0)
     try revoke(world, child, .slices, UInt64(positions), 0)

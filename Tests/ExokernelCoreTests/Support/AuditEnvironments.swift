@@ -62,12 +62,12 @@ extension Audit {
     for environment in all where !isFree(environment) && environments[environment].creatorPlusOne != 0 {
       let creator = Int(environments[environment].creatorPlusOne) - 1
       if isFree(creator) { faults.append("\(environment)'s creator \(creator) is gone") }
-      for kind in 0..<6 { found[creator][kind] += environments[environment].quotas[kind].limit }
+      for kind in 0..<6 { found[creator][kind] += environments[environment].quotas.values[kind].limit }
       found[creator][4] += 1
     }
     for environment in all {
       for kind in 0..<6 {
-        let quota = environments[environment].quotas[kind]
+        let quota = environments[environment].quotas.values[kind]
         if quota.used != found[environment][kind] {
           faults.append("\(environment) uses \(found[environment][kind]) of kind \(kind), told are \(quota.used)")
         }

@@ -12,7 +12,7 @@ extension World {
     sharedTable: UInt64 = 0, sharedSlot: UInt64 = 0
   ) -> CallResult {
     var block = CreationBlock()
-    for kind in 0..<6 { block.quotas[kind] = quotas[kind] }
+    for kind in 0..<6 { block.quotas.values[kind] = quotas[kind] }
     block.pageAddress = page
     block.sharedTable = sharedTable
     block.sharedTableSlot = sharedSlot

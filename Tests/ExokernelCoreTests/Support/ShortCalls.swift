@@ -2,8 +2,8 @@ import ExokernelABI
 
 @testable import ExokernelCore
 
-// Calls as ring 0's entries make them of the kernel's pieces, and as most tests make them: one page, the caller's own page
-// table, the capability for the caller itself.
+// Calls as ring 0's entries make them of the kernel's pieces, and as most tests make them: one page, the caller's own
+// page table, the capability for the caller itself.
 extension Kernel {
   func frameMap(
     slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64, count: UInt64 = 1, table: UInt64 = Handle.own
@@ -42,6 +42,9 @@ extension Kernel {
   }
   func framesAllocateMapped(slot: UInt64, address: UInt64, count: UInt64) -> CallResult {
     framesAllocateMapped(slot: slot, address: address, count: count, table: Handle.own)
+  }
+  func environmentDestroy(slot: UInt64, environment: UInt64) throws(CallError) -> Bool {
+    performEnvironmentDestroy(try decodeEnvironmentDestroy(slot: slot, environment: environment))
   }
   func upcallBind(fault: UInt64, epilogue: UInt64) -> CallResult {
     upcallBind(fault: fault, epilogue: epilogue, prologue: 0, revocation: 0)

@@ -66,7 +66,7 @@ final class TwinTests {
         compare(before, name) {
           kernel.mapOwn(call) ? 1 : nil
         } generalWay: {
-          kernel.mapRun(call).rawValue
+          kernel.mapRun(rdi: call.rdi, rsi: call.rsi, rdx: call.rdx, rcx: call.rcx, r8: call.r8).rawValue
         }
       }
     }

@@ -1,7 +1,8 @@
 // Generated from Sources/Exokernel/CallList by `swift run GenerateCalls`; do not edit.
 
-// Each structure holds registers, and takes them apart where a value is asked for: so nothing is decoded that nobody
-// looks at. The values are plain integers, whatever the caller has put there, and whoever uses one checks it.
+// Each structure holds registers, and takes them apart where a value is asked for: so nothing is decoded that
+// nobody looks at. The values are plain integers, whatever the caller has put there, and whoever uses one checks
+// it.
 
 /// An environment whose page table a call means, other than the caller's own, which is `Handle.own`.
 @frozen public struct TableArgument: BitwiseCopyable, Sendable {

@@ -1,14 +1,14 @@
 // Generated from Sources/Exokernel/CallList by `swift run GenerateCalls`; do not edit.
 
-/// The kernel's calls. A call is made through the gate page: number in rax, arguments in rdi, rsi, rdx, rcx, r8; the
-/// result comes back in rax, negative where it is a `CallError`, 0 where the call says nothing else. Callee-saved
-/// registers are preserved, the other registers come back cleared.
+/// The kernel's calls. A call is made through the gate page: number in rax, arguments in rdi, rsi, rdx, rcx, r8;
+/// the result comes back in rax, negative where it is a `CallError`, 0 where the call says nothing else.
+/// Callee-saved registers are preserved, the other registers come back cleared.
 ///
-/// `slot` is the index of the capability that the caller presents; it must dominate the guard of the resource with
-/// the right that the call needs. `environment` and the other handles are a record's number with its generation
-/// (`Handle`): one that is out of date names nothing. `table` says whose page table is meant: `Handle.own`, or a
-/// `TableArgument`, where the capability in that slot needs the right to control. Where values share a register, a
-/// structure packs and unpacks them, `FrameMapArguments` those of `frameMap`.
+/// `slot` is the index of the capability that the caller presents; it must dominate the guard of the resource
+/// with the right that the call needs. `environment` and the other handles are a record's number with its
+/// generation (`Handle`): one that is out of date names nothing. `table` says whose page table is meant:
+/// `Handle.own`, or a `TableArgument`, where the capability in that slot needs the right to control. Where values
+/// share a register, a structure packs and unpacks them, `FrameMapArguments` those of `frameMap`.
 public enum CallNumber: UInt64, Sendable {
   // The processor.
 

@@ -7,8 +7,9 @@ extension Rendering {
     var text = """
       // \(notice)
 
-      // Each structure holds registers, and takes them apart where a value is asked for: so nothing is decoded that nobody
-      // looks at. The values are plain integers, whatever the caller has put there, and whoever uses one checks it.
+      // Each structure holds registers, and takes them apart where a value is asked for: so nothing is decoded that
+      // nobody looks at. The values are plain integers, whatever the caller has put there, and whoever uses one checks
+      // it.
 
       """
     for value in PackedValue.all {

@@ -8,13 +8,13 @@ extension Rendering {
       import ExokernelABI
       import ExokernelCore
 
-      // The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what they
-      // return in rax. Calls that give the processor up, end their caller, or go on as another environment are in
+      // The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what
+      // they return in rax. Calls that give the processor up, end their caller, or go on as another environment are in
       // SwitchingCalls.swift.
 
       """
     for call in list {
-      guard case .generated = call.glue else { continue }
+      if case .handWritten = call.glue { continue }
       let names = call.isPacked ? Array(registers.prefix(call.arguments.count)) : call.fields.map(\.field.name)
       text += "\n@c(call_\(call.symbol))\n"
       text += Layout.list(

@@ -33,10 +33,12 @@ public enum Rendering {
       "Sources/Exokernel/ABI/Generated/CallNumber.swift": callNumbers(list),
       "Sources/Exokernel/ABI/Generated/CallArguments.swift": callArguments(list),
       "Sources/Exokernel/Assembly/call_numbers.inc": assemblyNumbers(list),
+      "Sources/Exokernel/Core/Generated/DecodeAndPerform.swift": border(list),
       "Sources/Exokernel/RingZero/Entry/Generated/call_table.S": callTable(list),
       "Sources/Exokernel/RingZero/Entry/Generated/CallGlue.swift": glue(list),
       "Sources/GuestLibOS/LibOS/Calls/Generated/KernelCall+Generated.swift": stubs(list),
       "Sources/GuestLibOS/Apps/Fuzz/Generated/CallShapes.swift": fuzzShapes(list),
+      "Tests/ExokernelCoreTests/Generated/CallDispatch.swift": dispatch(list),
       READMETable.path: try READMETable.replaced(in: readme, list),
     ]
   }

@@ -37,22 +37,19 @@ extension Kernel {
     unsafe Table(hardware.privateBase + PrivateLayout.predicates, count: UInt32(BooksLayout.environments))
   }
 
-  /// `CallNumber.predicateBind`.
-  public func predicateBind(slot: UInt64, frame: UInt64, offset: UInt64, count: UInt64) -> CallResult {
-    let environment = current
+  /// Checks `CallNumber.predicateBind`: the predicate that is bound, of no comparison to unbind.
+  func decodePredicateBind(slot: UInt64, frame: UInt64, offset: UInt64, count: UInt64) throws(CallError)
+    -> PredicateBinding
+  {
     guard count <= Comparison.maximum, offset & 7 == 0,
       offset <= 4096 &- count &* UInt64(MemoryLayout<Comparison>.stride)
-    else { return refuse(.badArgument) }
-    if count == 0 {
-      unbindPredicate(of: environment)
-      return .success
-    }
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    if let error = permits(capability, .read, frame: frame) { return refuse(error) }
-    // The comparisons are copied before they are looked at, so nothing can change in between.
-    let start = frame &<< 12 &+ offset
+    else { throw .badArgument }
     var binding = PredicateBinding(
       comparisons: .init(repeating: BoundComparison(word: 0, mask: 0, low: 0, span: 0, next: 0)), count: 0, reserved: 0)
+    guard count != 0 else { return binding }
+    _ = try require(slot, .read, frame: frame)
+    // The comparisons are copied before they are looked at, so nothing can change in between.
+    let start = frame &<< 12 &+ offset
     var term: UInt64 = 1
     for index in 0..<Int(truncatingIfNeeded: count) {
       let place = start &+ UInt64(index) &* UInt64(MemoryLayout<Comparison>.stride)
@@ -60,9 +57,7 @@ extension Kernel {
       let low: UInt64 = get(place &+ 24)
       let high: UInt64 = get(place &+ 32)
       guard let word = word(source: sourceAndEnd & 0xffff_ffff, place: get(place &+ 8), slot: sourceAndEnd &>> 40)
-      else {
-        return refuse(.notPermitted)
-      }
+      else { throw .notPermitted }
       let ends = sourceAndEnd &>> 32 & 1 != 0 || index &+ 1 == Int(truncatingIfNeeded: count)
       binding.comparisons[index] = BoundComparison(
         word: word, mask: get(place &+ 16), low: low, span: high &- low, next: ends ? term &<< 32 : 0)
@@ -74,18 +69,22 @@ extension Kernel {
       if binding.comparisons[index].next &>> 32 != 0 { next = UInt64(truncatingIfNeeded: index) &+ 1 }
       binding.comparisons[index].next |= next
     }
+    return binding
+  }
 
-    unbindPredicate(of: environment)
-    predicates[environment] = binding
-    forEachFrame(ofPredicateOf: environment) { frames[$0].pin() }
-    return .success
+  /// Binds the predicate in the place of the one before.
+  func performPredicateBind(_ binding: PredicateBinding) {
+    unbindPredicate(of: current)
+    guard binding.count != 0 else { return }
+    predicates[current] = binding
+    forEachFrame(ofPredicateOf: current) { frames[$0].pin() }
   }
 
   /// Physical address of a comparison's word; nil where the environment may not see it.
   private func word(source: UInt64, place: UInt64, slot: UInt64) -> UInt64? {
     switch source {
     case UInt64(WordSource.frame.rawValue):
-      guard place & 7 == 0, refusal(slot, .read, frame: place &>> 12) == nil,
+      guard place & 7 == 0, let capability = capability(slot), permits(capability, .read, frame: place &>> 12) == nil,
         frames[UInt32(truncatingIfNeeded: place &>> 12)].pins < UInt16.max &- 16
       else { return nil }
       return place

@@ -20,21 +20,20 @@ extension Kernel {
     return deadline != 0 && hardware.timeStamp >= deadline
   }
 
-  /// `CallNumber.wake`.
-  public func wake(slot: UInt64, environment handle: UInt64) -> CallResult {
-    let sleeper: UInt32
-    do throws(CallError) {
-      sleeper = try environment(handle, slot: slot, .call)
-    } catch {
-      return refuse(error)
-    }
-    countEvent(of: sleeper)
-    return .success
+  /// Checks `CallNumber.wake`.
+  func decodeWake(slot: UInt64, environment handle: UInt64) throws(CallError) -> UInt32 {
+    try environment(handle, slot: slot, .call)
   }
 
+  /// Counts the event.
+  func performWake(_ sleeper: UInt32) { countEvent(of: sleeper) }
+
   /// Counts an event in an environment's page, and lets idle processors look where it has slices.
-  @inline(__always) func countEvent(of environment: UInt32) {
-    page(of: environment).value.events &+= 1
+  @inline(__always) func countEvent(of environment: UInt32) { countEvent(in: page(of: environment)) }
+
+  /// The same for who has the page at hand.
+  @inline(__always) func countEvent(in page: Cell<EnvironmentPage>) {
+    page.value.events &+= 1
     if header.value.processorCount > 1 { interruptIdle() }
   }
 

@@ -2,46 +2,58 @@ import ExokernelABI
 
 // Positions of slice vectors: processor << 8 | position. Each carries the guard of the capability under which it was taken.
 extension Kernel {
-  /// `CallNumber.sliceAllocate`.
-  public func sliceAllocate(slot: UInt64, position: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
-    guard hasRoom(current, .slices) else { return refuse(.exhausted) }
-    guard let wanted = freeSlice(position) else { return refuse(noSlice(position)) }
-    takeSlice(wanted, for: current, guardName: capability.guardName)
-    return CallResult(wanted)
+  /// Checks `CallNumber.sliceAllocate`.
+  func decodeSliceAllocate(slot: UInt64, position: UInt64) throws(CallError) -> (position: UInt64, guardName: UInt64) {
+    let capability = try presented(slot)
+    guard capability.rights.contains(.allocate) else { throw .notPermitted }
+    guard hasRoom(current, .slices) else { throw .exhausted }
+    guard let free = freeSlice(position) else { throw noSlice(position) }
+    return (free, capability.guardName)
   }
 
-  /// `CallNumber.sliceFree`. An environment that can run keeps its last position: without one it could not even end.
-  public func sliceFree(slot: UInt64, position: UInt64) -> CallResult {
-    guard let index = sliceIndex(named: position) else { return refuse(.noSuchResource) }
-    let record = slices[index]
-    guard record.ownerPlusOne != 0 else { return refuse(.noSuchResource) }
-    if let error = refusal(slot, .allocate, guardName: record.guardName) {
-      return refuse(error)
-    }
-    guard hasSlice(record.ownerPlusOne &- 1, besides: index) else { return refuse(.busy) }
-    dropSlice(position)
-    return .success
+  /// Makes the position the caller's; returns it.
+  func performSliceAllocate(_ decoded: (position: UInt64, guardName: UInt64)) -> UInt64 {
+    takeSlice(decoded.position, for: current, guardName: decoded.guardName)
+    return decoded.position
   }
 
-  /// `CallNumber.sliceGive`.
-  public func sliceGive(slot: UInt64, position: UInt64, environment handle: UInt64) -> CallResult {
-    guard let index = sliceIndex(named: position) else { return refuse(.noSuchResource) }
-    let record = slices[index]
-    guard record.ownerPlusOne != 0 else { return refuse(.noSuchResource) }
-    if let error = refusal(slot, .allocate, guardName: record.guardName) {
-      return refuse(error)
-    }
-    guard let receiver = environment(handle) else { return refuse(.noSuchResource) }
-    let giver = record.ownerPlusOne &- 1
-    guard receiver != giver else { return .success }
-    guard hasSlice(giver, besides: index) else { return refuse(.busy) }
-    guard hasRoom(receiver, .slices) else { return refuse(.exhausted) }
-    let guardName = environments[receiver].guardName
-    dropSlice(position)
-    takeSlice(position, for: receiver, guardName: guardName)
-    return .success
+  /// Checks `CallNumber.sliceFree`. An environment that can run keeps its last position: without one it could not even
+  /// end.
+  func decodeSliceFree(slot: UInt64, position: UInt64) throws(CallError) -> UInt64 {
+    let index = try takenSlice(position, slot: slot)
+    guard hasSlice(slices[index].ownerPlusOne &- 1, besides: index) else { throw .busy }
+    return position
+  }
+
+  /// Takes the position from its owner.
+  func performSliceFree(_ position: UInt64) { dropSlice(position) }
+
+  /// Checks `CallNumber.sliceGive`. `isMoved` is false where the receiver has the position already.
+  func decodeSliceGive(slot: UInt64, position: UInt64, environment handle: UInt64) throws(CallError) -> (
+    position: UInt64, receiver: UInt32, isMoved: Bool
+  ) {
+    let index = try takenSlice(position, slot: slot)
+    guard let receiver = environment(handle) else { throw .noSuchResource }
+    let giver = slices[index].ownerPlusOne &- 1
+    guard receiver != giver else { return (position, receiver, false) }
+    guard hasSlice(giver, besides: index) else { throw .busy }
+    guard hasRoom(receiver, .slices) else { throw .exhausted }
+    return (position, receiver, true)
+  }
+
+  /// Makes the position the receiver's.
+  func performSliceGive(_ decoded: (position: UInt64, receiver: UInt32, isMoved: Bool)) {
+    guard decoded.isMoved else { return }
+    let guardName = environments[decoded.receiver].guardName
+    dropSlice(decoded.position)
+    takeSlice(decoded.position, for: decoded.receiver, guardName: guardName)
+  }
+
+  /// Where a position that somebody has is in the table, if the capability in `slot` may free it.
+  private func takenSlice(_ position: UInt64, slot: UInt64) throws(CallError) -> UInt32 {
+    guard let index = sliceIndex(named: position), slices[index].ownerPlusOne != 0 else { throw .noSuchResource }
+    try require(slot, .allocate, guardName: slices[index].guardName)
+    return index
   }
 
   /// Where the position that a caller names is in the table.

@@ -22,17 +22,22 @@ public enum TransferMode: Sendable {
 
 /// Protected control transfer (Aegis): a change of environment, and nothing else. Registers that a call preserves are the message.
 extension Kernel {
-  /// `CallNumber.transferBind`.
-  public func transferBind(entry: UInt64, stack: UInt64, name: UInt64, length: UInt64) -> CallResult {
-    guard entry < AddressMap.userEnd, stack <= AddressMap.userEnd else { return refuse(.badAddress) }
-    guard length <= 8 else { return refuse(.badArgument) }
-    let accepted =
-      entry == 0 ? Self.nobody : Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
-    environments[current].transferEntry = entry
-    environments[current].transferStack = stack
-    environments[current].acceptName = accepted.name
-    environments[current].acceptMask = accepted.mask
-    return .success
+  /// Checks `CallNumber.transferBind`. Any name may be accepted, also one that no guard can have.
+  func decodeTransferBind(entry: UInt64, stack: UInt64, name: UInt64, length: UInt64) throws(CallError) -> (
+    entry: UInt64, stack: UInt64, accepted: Capability
+  ) {
+    guard entry < AddressMap.userEnd, stack <= AddressMap.userEnd else { throw .badAddress }
+    guard length <= 8 else { throw .badArgument }
+    let named = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
+    return (entry, stack, entry == 0 ? Self.nobody : named)
+  }
+
+  /// Binds the entry.
+  func performTransferBind(_ decoded: (entry: UInt64, stack: UInt64, accepted: Capability)) {
+    environments[current].transferEntry = decoded.entry
+    environments[current].transferStack = decoded.stack
+    environments[current].acceptName = decoded.accepted.name
+    environments[current].acceptMask = decoded.accepted.mask
   }
 
   /// A name that no guard starts with: after an unused byte, 0xff, none is used.

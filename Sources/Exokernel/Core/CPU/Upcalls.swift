@@ -8,17 +8,31 @@ public enum FaultOutcome: Sendable {
   case abort(Cause)
 }
 
+/// Where an environment wants to be told; 0 for nowhere.
+struct UpcallEntries {
+  var fault: UInt64
+  var epilogue: UInt64
+  var prologue: UInt64
+  var revocation: UInt64
+}
+
 /// Telling libOSes: page faults, other exceptions, and where they want to be told.
 extension Kernel {
-  /// `CallNumber.upcallBind`. Entries are checked here, once: the kernel later returns to them without a look.
-  public func upcallBind(fault: UInt64, epilogue: UInt64, prologue: UInt64, revocation: UInt64) -> CallResult {
+  /// Checks `CallNumber.upcallBind`. Entries are checked here, once: the kernel later returns to them without a look.
+  func decodeUpcallBind(fault: UInt64, epilogue: UInt64, prologue: UInt64, revocation: UInt64) throws(CallError)
+    -> UpcallEntries
+  {
     let end = AddressMap.userEnd
-    guard fault < end, epilogue < end, prologue < end, revocation < end else { return refuse(.badAddress) }
-    environments[current].faultEntry = fault
-    environments[current].epilogueEntry = epilogue
-    environments[current].prologueEntry = prologue
-    environments[current].revocationEntry = revocation
-    return .success
+    guard fault < end, epilogue < end, prologue < end, revocation < end else { throw .badAddress }
+    return UpcallEntries(fault: fault, epilogue: epilogue, prologue: prologue, revocation: revocation)
+  }
+
+  /// Binds the entries.
+  func performUpcallBind(_ entries: UpcallEntries) {
+    environments[current].faultEntry = entries.fault
+    environments[current].epilogueEntry = entries.epilogue
+    environments[current].prologueEntry = entries.prologue
+    environments[current].revocationEntry = entries.revocation
   }
 
   /// The usual page fault: returns the entry, or 0 where `pageFault` must decide, and then nothing was changed. Both make

@@ -4,39 +4,48 @@ import ExokernelABI
 /// the cursor of the terminal behind it. How much it writes is bounded by its budget: what is more than that is
 /// dropped, counted, and told in a line.
 extension Kernel {
-  /// `CallNumber.consoleWrite`.
-  public func consoleWrite(count: UInt64) -> CallResult {
-    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
+  /// Checks `CallNumber.consoleWrite`.
+  func decodeConsoleWrite(count: UInt64) throws(CallError) -> UInt32 {
+    guard count <= EnvironmentPage.consoleCapacity else { throw .badArgument }
+    return UInt32(truncatingIfNeeded: count)
+  }
+
+  /// Writes the line, or drops it where it is more than the budget: then its length is returned, else 0.
+  func performConsoleWrite(_ count: UInt32) -> UInt64 {
     let environment = current
     renewConsoleBudget(of: environment)
     var line = newLine
     writePrefix(of: environment, to: &line)
     let source = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
     // Safe: the console buffer is inside the environment page, and `count` is at most its size.
-    unsafe line.append(hardware.memory(at: source), count: UInt32(truncatingIfNeeded: count))
+    unsafe line.append(hardware.memory(at: source), count: count)
     line.endLine()
     guard charge(line.count, toConsoleBudgetOf: environment) else {
       drop(line.count, of: environment)
-      return CallResult(UInt64(line.count))
+      return UInt64(line.count)
     }
     write(line)
-    return .success
+    return 0
   }
 
-  /// `CallNumber.consoleDraw`.
-  public func consoleDraw(slot: UInt64, count: UInt64) -> CallResult {
-    if let error = refusal(slot, .write, guardName: CapabilityName.guardName(CapabilityName.console, 0)) {
-      return refuse(error)
-    }
-    guard count <= EnvironmentPage.consoleCapacity else { return refuse(.badArgument) }
-    guard header.value.consoleKind == 0 else { return refuse(.noSuchResource) }
+  /// Checks `CallNumber.consoleDraw`.
+  func decodeConsoleDraw(slot: UInt64, count: UInt64) throws(CallError) -> UInt32 {
+    try require(slot, .write, guardName: CapabilityName.guardName(CapabilityName.console, 0))
+    guard count <= EnvironmentPage.consoleCapacity else { throw .badArgument }
+    guard header.value.consoleKind == 0 else { throw .noSuchResource }
+    let bytes = UInt32(truncatingIfNeeded: count)
+    guard consoleBudget(of: current) >= bytes else { throw .again }
+    return bytes
+  }
+
+  /// Writes the bytes as they are.
+  func performConsoleDraw(_ count: UInt32) {
     renewConsoleBudget(of: current)
-    guard charge(UInt32(truncatingIfNeeded: count), toConsoleBudgetOf: current) else { return refuse(.again) }
+    _ = charge(count, toConsoleBudgetOf: current)
     var line = newLine
     let source = UInt64(environments[current].environmentPage) &<< 12 &+ EnvironmentPage.consoleOffset
-    for index in 0..<count { line.append(get(source &+ index) as UInt8) }
+    for index in 0..<UInt64(count) { line.append(get(source &+ index) as UInt8) }
     write(line)
-    return .success
   }
 
   /// Tells how many bytes of an environment's were dropped.

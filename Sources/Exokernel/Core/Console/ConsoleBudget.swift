@@ -30,6 +30,12 @@ extension Kernel {
     tellDropped(of: environment)
   }
 
+  /// Bytes that an environment may write now.
+  func consoleBudget(of environment: UInt32) -> UInt32 {
+    hardware.timeStamp >= accounts[environment].periodEnd
+      ? Self.consoleBudget : Self.consoleBudget &- accounts[environment].written
+  }
+
   /// Whether an environment may write `count` bytes more in its present period; then they are charged.
   func charge(_ count: UInt32, toConsoleBudgetOf environment: UInt32) -> Bool {
     let written = accounts[environment].written &+ count

@@ -1,67 +1,79 @@
 import ExokernelABI
 
-// Calls on frames. Each decodes and checks everything, then changes state and cannot fail.
+/// A frame that nobody owns, and whose it will be: found by a decode, on no list until `give` puts it on its owner's.
+struct FreshFrame {
+  var frame: UInt32
+  var guardName: UInt64
+}
+
+// Calls on frames.
 extension Kernel {
-  /// `CallNumber.frameAllocate`.
-  public func frameAllocate(slot: UInt64, frame: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
-    let environment = current
-    guard hasRoom(environment, .frames) else { return refuse(.exhausted) }
-    let wanted: UInt32?
-    if frame == CallNumber.any {
-      wanted = nil
-    } else {
-      guard frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
-      wanted = UInt32(truncatingIfNeeded: frame)
-    }
-    guard let taken = takeFrame(wanted, identity(of: environment, capability), guardName: capability.guardName) else {
-      return refuse(wanted != nil ? .busy : header.value.freeFrames == 0 ? .exhausted : .again)
-    }
-    return CallResult(UInt64(taken))
+  /// Checks `CallNumber.frameAllocate`. The search for a free frame is the last check, for only the search tells
+  /// whether there is one within its bound; where it fails, nothing has changed but where the next one goes on.
+  func decodeFrameAllocate(slot: UInt64, frame: UInt64) throws(CallError) -> FreshFrame {
+    let capability = try presented(slot)
+    guard capability.rights.contains(.allocate) else { throw .notPermitted }
+    guard hasRoom(current, .frames) else { throw .exhausted }
+    guard frame != CallNumber.any else { return FreshFrame(frame: try anyFrame(), guardName: capability.guardName) }
+    guard frame < UInt64(header.value.frameCount) else { throw .noSuchResource }
+    guard let found = findFrame(UInt32(truncatingIfNeeded: frame)) else { throw .busy }
+    return FreshFrame(frame: found, guardName: capability.guardName)
   }
 
-  /// What a frame of memory is that `environment` takes under `capability`.
-  @inline(__always) func identity(of environment: UInt32, _ capability: Capability) -> FrameIdentity {
-    FrameIdentity(
-      owner: UInt8(truncatingIfNeeded: environment), kind: .memory)
+  /// Makes the frame the caller's; returns its number.
+  func performFrameAllocate(_ fresh: FreshFrame) -> UInt64 {
+    give(fresh.frame, .memory(of: current), guardName: fresh.guardName)
+    return UInt64(fresh.frame)
   }
 
-  /// `CallNumber.frameFree`. Page tables are not memory any more and stay to the environment's end.
-  public func frameFree(slot: UInt64, frame: UInt64) -> CallResult {
-    if let error = refusal(slot, .allocate, frame: frame) { return refuse(error) }
-    let index = UInt32(truncatingIfNeeded: frame)
-    guard frames[index].references == 0, frames[index].pins == 0 else { return refuse(.busy) }
-    returnFrame(index)
-    return .success
+  /// A free frame; throws `again` where there are some and the search has not come to one.
+  func anyFrame() throws(CallError) -> UInt32 {
+    guard let found = findFrame(nil) else { throw header.value.freeFrames == 0 ? .exhausted : .again }
+    return found
   }
 
-  /// `CallNumber.frameGuard`. Mappings that were made before stay.
-  public func frameGuard(_ call: FrameGuardArguments) -> CallResult {
-    guard let capability = capability(call.slot) else { return refuse(.noSuchCapability) }
-    if let error = permits(capability, .allocate, frame: call.frame) { return refuse(error) }
-    guard call.length <= 8, call.allowed <= 7 else { return refuse(.badArgument) }
-    let wanted = Capability(name: call.name, length: UInt32(truncatingIfNeeded: call.length), rights: .none)
-    guard wanted.isValid else { return refuse(.badArgument) }
-    guard capability.allows(.allocate, guardName: wanted.guardName) else {
-      return refuse(.notPermitted)
-    }
-    let index = UInt32(truncatingIfNeeded: call.frame)
-    frames[index].guardWith(wanted.guardName, allowed: UInt8(truncatingIfNeeded: call.allowed))
-    return .success
+  /// Checks `CallNumber.frameFree`. Page tables are not memory any more and stay to the environment's end.
+  func decodeFrameFree(slot: UInt64, frame: UInt64) throws(CallError) -> UInt32 {
+    let index = try require(slot, .allocate, frame: frame)
+    guard frames[index].references == 0, frames[index].pins == 0 else { throw .busy }
+    return index
   }
 
-  /// `CallNumber.frameGive`. The guard becomes the receiver's.
-  public func frameGive(slot: UInt64, frame: UInt64, environment table: UInt64) -> CallResult {
-    if let error = refusal(slot, .allocate, frame: frame) { return refuse(error) }
-    let receiver: UInt32
-    do throws(CallError) { receiver = try tableOwner(table) } catch { return refuse(error) }
-    let index = UInt32(truncatingIfNeeded: frame)
+  /// Gives the frame back.
+  func performFrameFree(_ frame: UInt32) { returnFrame(frame) }
+
+  /// Checks `CallNumber.frameGuard`.
+  func decodeFrameGuard(_ call: FrameGuardArguments) throws(CallError) -> (
+    frame: UInt32, guardName: UInt64, allowed: UInt8
+  ) {
+    let capability = try presented(call.slot)
+    let frame = try require(capability, .allocate, frame: call.frame)
+    guard call.allowed <= 7 else { throw .badArgument }
+    let name = try guardArgument(name: call.name, length: call.length, capability, .allocate)
+    return (frame, name.guardName, UInt8(truncatingIfNeeded: call.allowed))
+  }
+
+  /// Gives the frame its new guard. Mappings that were made before stay.
+  func performFrameGuard(_ decoded: (frame: UInt32, guardName: UInt64, allowed: UInt8)) {
+    frames[decoded.frame].guardWith(decoded.guardName, allowed: decoded.allowed)
+  }
+
+  /// Checks `CallNumber.frameGive`.
+  func decodeFrameGive(slot: UInt64, frame: UInt64, environment table: UInt64) throws(CallError) -> (
+    frame: UInt32, receiver: UInt32
+  ) {
+    let index = try require(slot, .allocate, frame: frame)
+    let receiver = try tableOwner(table)
     // What is pinned is in use by a binding of its owner's.
-    guard frames[index].pins == 0 else { return refuse(.busy) }
-    guard UInt32(frames[index].owner) == receiver || hasRoom(receiver, .frames) else { return refuse(.exhausted) }
+    guard frames[index].pins == 0 else { throw .busy }
+    guard UInt32(frames[index].owner) == receiver || hasRoom(receiver, .frames) else { throw .exhausted }
+    return (index, receiver)
+  }
+
+  /// Makes the frame the receiver's. The guard becomes the receiver's, too.
+  func performFrameGive(_ decoded: (frame: UInt32, receiver: UInt32)) {
+    let (index, receiver) = decoded
     own.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
     handOver(index, to: receiver, guardName: environments[receiver].guardName)
-    return .success
   }
 }

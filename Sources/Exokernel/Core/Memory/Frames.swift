@@ -51,11 +51,18 @@ extension FrameRecord {
 // Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never allocated) none.
 // Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from below, large ones from above.
 extension Kernel {
-  /// Takes a free frame for `identity.owner`, guarded by `guardName`: `wanted`, or any where that is nil. Zero-filled, and charged.
-  /// The caller has checked the quota. Bounded: behind more than `frontierSteps` frames that were allocated by name it finds none even if
-  /// there are free ones; the next attempt goes on where this one ended.
-  func takeFrame(_ wanted: UInt32?, _ identity: FrameIdentity, guardName: UInt64) -> UInt32? {
-    let found: UInt32
+  /// Takes a free frame for `identity.owner`, guarded by `guardName`. Zero-filled, and charged. The caller has checked
+  /// the quota. Nil as for `findFrame`.
+  func takeFrame(_ identity: FrameIdentity, guardName: UInt64) -> UInt32? {
+    guard let found = findFrame(nil) else { return nil }
+    give(found, identity, guardName: guardName)
+    return found
+  }
+
+  /// Finds a free frame, `wanted`, or any where that is nil, and takes it from the list that it is on: the caller gives
+  /// it to somebody, or puts it back with `linkFree`. Bounded: behind more than `frontierSteps` frames that were
+  /// allocated by name it finds none even if there are free ones; the next attempt goes on where this one ended.
+  func findFrame(_ wanted: UInt32?) -> UInt32? {
     if let wanted {
       guard wanted >= header.value.firstFrame, frames[wanted].kind == 0 else { return nil }
       // A frame that was given back is on the free list; one at the frontier or above never was. What is left is a part of a large one.
@@ -64,16 +71,14 @@ extension Kernel {
       } else if frames[wanted].dirty != 0 || wanted >= header.value.largeFrontier {
         return nil
       }
-      found = wanted
       if wanted == header.value.frontier { header.value.frontier &+= 1 }
-    } else if let fresh = freshAtFrontier() ?? frameAtFrontier() {
-      found = fresh  // never used, so zero: preferred to one that must be cleared
-    } else {
-      guard header.value.freeHead != 0 || breakLarge() else { return nil }
-      found = header.value.freeHead
-      unlinkFree(found)
+      return wanted
     }
-    give(found, identity, guardName: guardName)
+    // Never used, so zero: preferred to one that must be cleared.
+    if let fresh = freshAtFrontier() ?? frameAtFrontier() { return fresh }
+    guard header.value.freeHead != 0 || breakLarge() else { return nil }
+    let found = header.value.freeHead
+    unlinkFree(found)
     return found
   }
 
@@ -142,7 +147,7 @@ extension Kernel {
     frames[frame].next = head
     frames[frame].previous = 0
     environment.value.firstFrame = frame
-    environment.value.quotas[0].used &+= weight
+    environment.value.quotas[.frames].used &+= weight
     header.value.freeFrames &-= weight
   }
 
@@ -153,7 +158,7 @@ extension Kernel {
     let previous = frames[frame].previous
     if next != 0 { frames[next].previous = previous }
     if previous != 0 { frames[previous].next = next } else { environments[owner].firstFrame = next }
-    environments[owner].quotas[0].used &-= weight
+    environments[owner].quotas[.frames].used &-= weight
     header.value.freeFrames &+= weight
   }
 
@@ -199,11 +204,18 @@ extension Kernel {
     return nil
   }
 
+  /// The frame that a call names, where `capability` dominates its guard with `rights`.
+  @inline(__always) func require(
+    _ capability: Capability, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory
+  ) throws(CallError) -> UInt32 {
+    if let error = permits(capability, rights, frame: frame, kind: kind) { throw error }
+    return UInt32(truncatingIfNeeded: frame)
+  }
+
   /// The same for a capability by its slot.
-  @inline(__always) func refusal(_ slot: UInt64, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory)
-    -> CallError?
+  @inline(__always) func require(_ slot: UInt64, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory)
+    throws(CallError) -> UInt32
   {
-    guard let capability = capability(slot) else { return .noSuchCapability }
-    return permits(capability, rights, frame: frame, kind: kind)
+    try require(try presented(slot), rights, frame: frame, kind: kind)
   }
 }

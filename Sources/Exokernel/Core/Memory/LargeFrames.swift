@@ -1,19 +1,30 @@
 import ExokernelABI
 
+/// A large page in the caller's page table, which is to be mapped or is.
+struct LargeMapping {
+  /// The directory that has its entry, by its physical address.
+  var directory: UInt64
+  var address: UInt64
+  var entry: UInt64
+}
+
 // Large frames: 512 frames in a row on a boundary of 2 MiB, whose first record stands for all of them. They are taken from the end of
 // memory. One that comes back is cleared in small steps before anybody gets it: two megabytes are too much for one call.
 extension Kernel {
-  /// `CallNumber.largeAllocate`.
-  public func largeAllocate(slot: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
-    let environment = current
-    guard hasRoom(environment, .frames, FrameRecord.largeWeight) else { return refuse(.exhausted) }
-    guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .again : .exhausted) }
-    var identity = identity(of: environment, capability)
-    identity.kind = FrameKind.large.rawValue
-    giveLarge(frame, identity, guardName: capability.guardName)
-    return CallResult(UInt64(frame))
+  /// Checks `CallNumber.largeAllocate`. The search for a cleared one is the last check.
+  func decodeLargeAllocate(slot: UInt64) throws(CallError) -> FreshFrame {
+    let capability = try presented(slot)
+    guard capability.rights.contains(.allocate) else { throw .notPermitted }
+    guard hasRoom(current, .frames, FrameRecord.largeWeight) else { throw .exhausted }
+    guard let frame = takeLarge() else { throw own.value.largeDirty != 0 ? .again : .exhausted }
+    return FreshFrame(frame: frame, guardName: capability.guardName)
+  }
+
+  /// Makes the large frame the caller's; returns the number of its first one.
+  func performLargeAllocate(_ fresh: FreshFrame) -> UInt64 {
+    let identity = FrameIdentity(owner: UInt8(truncatingIfNeeded: current), kind: .large)
+    giveLarge(fresh.frame, identity, guardName: fresh.guardName)
+    return UInt64(fresh.frame)
   }
 
   /// A cleared large frame that is on no list, or nil.
@@ -57,14 +68,15 @@ extension Kernel {
     return true
   }
 
-  /// `CallNumber.largeFree`.
-  public func largeFree(slot: UInt64, frame: UInt64) -> CallResult {
-    if let error = refusal(slot, .allocate, frame: frame, kind: .large) { return refuse(error) }
-    let index = UInt32(truncatingIfNeeded: frame)
-    guard frames[index].references == 0, frames[index].pins == 0 else { return refuse(.busy) }
-    returnLarge(index)
-    return .success
+  /// Checks `CallNumber.largeFree`.
+  func decodeLargeFree(slot: UInt64, frame: UInt64) throws(CallError) -> UInt32 {
+    let index = try require(slot, .allocate, frame: frame, kind: .large)
+    guard frames[index].references == 0, frames[index].pins == 0 else { throw .busy }
+    return index
   }
+
+  /// Gives the large frame back.
+  func performLargeFree(_ frame: UInt32) { returnLarge(frame) }
 
   /// Gives a large frame back, to be cleared.
   func returnLarge(_ frame: UInt32) {
@@ -90,34 +102,43 @@ extension Kernel {
     return own.value.largeDirty != 0
   }
 
-  /// `CallNumber.largeMap`, into the caller's own page table.
-  public func largeMap(slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard isLargeAddress(address) else { return refuse(.badAddress) }
+  /// Checks `CallNumber.largeMap`, into the caller's own page table.
+  func decodeLargeMap(slot: UInt64, frame: UInt64, address: UInt64, rights: UInt64) throws(CallError) -> LargeMapping {
+    let capability = try presented(slot)
+    guard isLargeAddress(address) else { throw .badAddress }
     let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 7) | .read
-    if let error = permits(capability, wanted, frame: frame, kind: .large) { return refuse(error) }
-    let index = UInt32(truncatingIfNeeded: frame)
-    let owner = UInt32(frames[index].owner)
-    guard wanted.rawValue & ~UInt32(frames[index].identity.allowed) == 0 else { return refuse(.notPermitted) }
-    guard isLive(owner) else { return refuse(.noSuchResource) }
-    guard let directory = directory(of: address) else { return refuse(.noPageTable) }
-    guard tableEntry(directory, address &>> 21) & PageEntry.present == 0 else { return refuse(.busy) }
-    if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
-    setTableEntry(directory, address &>> 21, pageEntry(frame: index, rights: wanted) | PageEntry.large)
-    frames[index].addReference()
-    return .success
+    let index = try require(capability, wanted, frame: frame, kind: .large)
+    guard wanted.rawValue & ~UInt32(frames[index].identity.allowed) == 0 else { throw .notPermitted }
+    guard isLive(UInt32(frames[index].owner)) else { throw .noSuchResource }
+    guard let directory = directory(of: address) else { throw .noPageTable }
+    guard tableEntry(directory, address &>> 21) & PageEntry.present == 0 else { throw .busy }
+    return LargeMapping(
+      directory: directory, address: address, entry: pageEntry(frame: index, rights: wanted) | PageEntry.large)
   }
 
-  /// `CallNumber.largeUnmap`.
-  public func largeUnmap(address: UInt64) -> CallResult {
-    guard isLargeAddress(address) else { return refuse(.badAddress) }
-    guard let directory = directory(of: address) else { return refuse(.noPageTable) }
+  /// Maps the large frame.
+  func performLargeMap(_ mapping: LargeMapping) {
+    let frame = UInt32(truncatingIfNeeded: (mapping.entry & PageEntry.addressMask) &>> 12)
+    let owner = UInt32(frames[frame].owner)
+    if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
+    setTableEntry(mapping.directory, mapping.address &>> 21, mapping.entry)
+    frames[frame].addReference()
+  }
+
+  /// Checks `CallNumber.largeUnmap`.
+  func decodeLargeUnmap(address: UInt64) throws(CallError) -> LargeMapping {
+    guard isLargeAddress(address) else { throw .badAddress }
+    guard let directory = directory(of: address) else { throw .noPageTable }
     let entry = tableEntry(directory, address &>> 21)
-    guard entry & PageEntry.present != 0 else { return refuse(.noSuchResource) }
-    setTableEntry(directory, address &>> 21, 0)
-    dropReference(entry)
-    forgetTranslations(current, address)
-    return .success
+    guard entry & PageEntry.present != 0 else { throw .noSuchResource }
+    return LargeMapping(directory: directory, address: address, entry: entry)
+  }
+
+  /// Removes the mapping.
+  func performLargeUnmap(_ mapping: LargeMapping) {
+    setTableEntry(mapping.directory, mapping.address &>> 21, 0)
+    dropReference(mapping.entry)
+    forgetTranslations(current, mapping.address)
   }
 
   private func isLargeAddress(_ address: UInt64) -> Bool {

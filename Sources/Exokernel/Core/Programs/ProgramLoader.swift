@@ -166,7 +166,7 @@ extension Kernel {
     if let fresh = freshAtFrontier() {
       give(fresh, identity, guardName: space.name)
       frame = fresh
-    } else if let other = takeFrame(nil, identity, guardName: space.name) {
+    } else if let other = takeFrame(identity, guardName: space.name) {
       frame = other
     } else {
       throw .exhausted

@@ -1,13 +1,31 @@
 import ExokernelABI
 
-// Looks up the caller's capabilities. Most calls check with `refusal` here, or with `permits` in Memory/Frames.swift; calls
-// that allocate check the right only; `mapOwn` and `callSleeper` repeat the test inline, because they are called most.
+// Looking capabilities up: the slot, the resource's guard, the right. Calls on frames check with `require` or `permits`
+// in Memory/Frames.swift; those that take something new check rights alone; `mapOwn` and `callSleeper` repeat the test
+// in line.
 extension Kernel {
   /// The capability in `slot` of the running environment, if the slot holds one.
   @inline(__always) func capability(_ slot: UInt64) -> Capability? {
     guard slot < CapabilitySlot.count else { return nil }
     let found = capabilities[self.slot(slot, of: current)]
     return found.rights.isEmpty ? nil : found
+  }
+
+  /// The capability in `slot` of the running environment, which a call needs.
+  @inline(__always) func presented(_ slot: UInt64) throws(CallError) -> Capability {
+    guard let capability = capability(slot) else { throw .noSuchCapability }
+    return capability
+  }
+
+  /// The name of `length` bytes that a call gives for a guard, where `capability` dominates it with `needed`.
+  func guardArgument(name: UInt64, length: UInt64, _ capability: Capability, _ needed: Rights) throws(CallError)
+    -> Capability
+  {
+    guard length <= 8 else { throw .badArgument }
+    let wanted = Capability(name: name, length: UInt32(truncatingIfNeeded: length), rights: .none)
+    guard wanted.isValid else { throw .badArgument }
+    guard capability.allows(needed, guardName: wanted.guardName) else { throw .notPermitted }
+    return wanted
   }
 
   /// Where slot `slot`, below `CapabilitySlot.count`, of an environment is in the table.
@@ -26,6 +44,11 @@ extension Kernel {
     return nil
   }
 
+  /// Throws what the call is refused with where the capability in `slot` does not dominate a guard with `rights`.
+  @inline(__always) func require(_ slot: UInt64, _ rights: Rights, guardName: UInt64) throws(CallError) {
+    if let error = refusal(slot, rights, guardName: guardName) { throw error }
+  }
+
   /// The environment that `handle` names, if it has not ended.
   @inline(__always) func environment(_ handle: UInt64) -> UInt32? { environments.index(of: handle) }
 
@@ -35,8 +58,7 @@ extension Kernel {
   /// The environment that `handle` names, where the capability in `slot` dominates its guard with `rights`.
   @inline(__always) func environment(_ handle: UInt64, slot: UInt64, _ rights: Rights) throws(CallError) -> UInt32 {
     guard let index = environment(handle) else { throw .noSuchResource }
-    let record = environments.cell(at: index)
-    if let error = refusal(slot, rights, guardName: record.value.guardName) { throw error }
+    try require(slot, rights, guardName: environments.cell(at: index).value.guardName)
     return index
   }
 

@@ -96,23 +96,23 @@ extension Kernel {
   /// The last frame of an ended environment is gone: what it was allowed to own is its creator's again, and so are those that it made.
   func settle(_ environment: UInt32) {
     let creatorPlusOne = environments[environment].creatorPlusOne
-    var inherited: InlineArray<6, UInt32> = [0, 0, 0, 0, 0, 0]
+    var inherited = Quotas()
     for index in 0..<environments.count
     where environments[index].creatorPlusOne == environment &+ 1
       && environments[index].state != EnvironmentState.free.rawValue
     {
       environments[index].creatorPlusOne = creatorPlusOne
-      for kind in 0..<6 { inherited[kind] &+= environments[index].quotas[kind].limit }
-      inherited[Int(ResourceKind.environments.rawValue)] &+= 1
+      ResourceKind.forEach { inherited[$0] &+= environments[index].quotas[$0].limit }
+      inherited[.environments] &+= 1
     }
     if creatorPlusOne != 0 {
       let creator = creatorPlusOne &- 1
-      for kind in 0..<6 {
+      ResourceKind.forEach { kind in
         environments[creator].quotas[kind].used &-= environments[environment].quotas[kind].limit &- inherited[kind]
       }
       discharge(creator, .environments)
     }
-    for kind in 0..<6 { environments[environment].quotas[kind] = Quota(limit: 0, used: 0) }
+    environments[environment].quotas = PerResource(repeating: Quota(limit: 0, used: 0))
     environments[environment].creatorPlusOne = 0
     environments[environment].state = EnvironmentState.free.rawValue
   }

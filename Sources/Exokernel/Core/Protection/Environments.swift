@@ -12,11 +12,29 @@ public enum Cause: Sendable {
   case sliceOverrun
 }
 
+/// The frames that every environment needs, found and on no list.
+struct EnvironmentFrames {
+  var page: UInt32
+  /// Its root table; nil where it shares another one's.
+  var root: UInt32?
+}
+
 /// Making environments. At boot the loader does, later programs do; both come through `makeEnvironment`.
 extension Kernel {
-  /// A new environment with an empty address space, or one that shares the table of `shared`. Its two frames are charged to it; its quotas
-  /// must be set before. Nil where frames are used up. Nothing is changed then.
-  func makeEnvironment(_ index: UInt32, quotas: InlineArray<6, UInt32>, sharing shared: UInt32?) -> Bool {
+  /// Finds the frames for an environment; nil where there are none. Nothing is changed then.
+  func findEnvironmentFrames(sharing shared: UInt32?) -> EnvironmentFrames? {
+    guard let page = findFrame(nil) else { return nil }
+    guard shared == nil else { return EnvironmentFrames(page: page, root: nil) }
+    guard let root = findFrame(nil) else {
+      linkFree(page)
+      return nil
+    }
+    return EnvironmentFrames(page: page, root: root)
+  }
+
+  /// A new environment with an empty address space, or one that shares the table of `shared`. Its frames are charged to
+  /// it.
+  func makeEnvironment(_ index: UInt32, quotas: Quotas, sharing shared: UInt32?, frames found: EnvironmentFrames) {
     let generation = Handle.next(after: environments[index].generation)
     forget(index)
     environments[index].handle = Handle.of(index, generation: generation)
@@ -24,37 +42,31 @@ extension Kernel {
       name: CapabilityName.environment(index, generation: generation), length: CapabilityName.environmentLength,
       rights: .all)
     let name = capability.guardName
-    for kind in 0..<6 { environments[index].quotas[kind].limit = quotas[kind] }
+    ResourceKind.forEach { environments[index].quotas[$0].limit = quotas[$0] }
     environments[index].guardName = name
     environments[index].acceptName = Self.nobody.name
     environments[index].acceptMask = Self.nobody.mask
     let identity = FrameIdentity(
       owner: UInt8(truncatingIfNeeded: index), kind: .environmentPage)
-    guard let page = takeFrame(nil, identity, guardName: name) else { return false }
+    give(found.page, identity, guardName: name)
     if let shared {
       let root = environments[shared].rootTable
       frames[root].addReference()
       environments[index].rootTable = root
       own.value.sharing |= 1 &<< UInt64(index) | 1 &<< UInt64(shared)
-    } else {
-      var tableIdentity = identity
-      tableIdentity.kind = FrameKind.pageTable.rawValue
-      guard let root = takeFrame(nil, tableIdentity, guardName: name) else {
-        returnFrame(page)
-        return false
-      }
+    } else if let root = found.root {
+      give(root, FrameIdentity(owner: identity.owner, kind: .pageTable), guardName: name)
       frames[root].addReference()
       environments[index].rootTable = root
       fillRoot(UInt64(root) &<< 12)
     }
-    environments[index].environmentPage = page
+    environments[index].environmentPage = found.page
     environments[index].pageAddress = AddressMap.environmentPage
     capabilities[slot(CapabilitySlot.own, of: index)] = capability
     self.page(of: index).value.environment = UInt64(index)
     self.page(of: index).value.handle = environments[index].handle
     environments[index].state = EnvironmentState.created.rawValue
     header.value.liveEnvironments &+= 1
-    return true
   }
 
   /// Puts the kernel's entries into a root table.
@@ -81,8 +93,11 @@ extension Kernel {
   /// A new environment of a boot program, which may own whatever there is until `shareOut` has divided it.
   func createBootEnvironment() -> UInt32? {
     guard let index = environments.firstFree() else { return nil }
-    let quotas: InlineArray<6, UInt32> = [header.value.frameCount, 256, 16, 64, 64, 64]
-    guard makeEnvironment(index, quotas: quotas, sharing: nil) else { return nil }
+    guard let frames = findEnvironmentFrames(sharing: nil) else { return nil }
+    var quotas = Quotas.machine
+    quotas[.frames] = header.value.frameCount
+    quotas[.slices] = UInt32(BooksLayout.slices * BooksLayout.processors)
+    makeEnvironment(index, quotas: quotas, sharing: nil, frames: frames)
     let devices: Rights = .read | .write | .allocate | .grant
     capabilities[slot(CapabilitySlot.disks, of: index)] = Capability(
       name: CapabilityName.disk &<< 56, length: 1, rights: devices)
@@ -99,16 +114,18 @@ extension Kernel {
   func shareOut() {
     let count = header.value.liveEnvironments
     guard count > 1 else { return }
-    let frames = (header.value.largeFrontier &- header.value.firstFrame) / count
+    var totals = Quotas.machine
+    totals[.frames] = header.value.largeFrontier &- header.value.firstFrame
+    totals[.slices] = UInt32(BooksLayout.slices) &* header.value.processorCount
     // The records of environments that the programs themselves take are nobody's to promise.
-    let totals: InlineArray<6, UInt32> = [0, 64, 16, 64, 64 &- count, 64]
+    totals[.environments] &-= count
     var rest = count
     for index in 0..<environments.count {
       guard rest > 0 else { break }
       guard environments[index].state != EnvironmentState.free.rawValue else { continue }
       rest &-= 1
-      for kind in 0..<6 {
-        let share = kind == 0 ? frames : totals[kind] &* (kind == 1 ? header.value.processorCount : 1) / count
+      ResourceKind.forEach { kind in
+        let share = totals[kind] / count
         let used = environments[index].quotas[kind].used
         environments[index].quotas[kind].limit = share > used ? share : used
       }

@@ -72,35 +72,35 @@ extension Kernel {
     unsafe Table(hardware.privateBase + PrivateLayout.revocations, count: UInt32(BooksLayout.environments))
   }
 
-  /// `CallNumber.revoke`.
-  public func revoke(_ call: RevokeArguments) -> CallResult {
-    do throws(CallError) {
-      let index = try environment(call.environment, slot: call.slot, .revoke)
-      let kind = call.kind
-      let count = call.count
-      guard kind <= ResourceKind.filters.rawValue, count >= 1, count <= EnvironmentPage.repossessionCapacity else {
-        throw .badArgument
-      }
-      guard own.value.pressed & 1 &<< UInt64(index) == 0 else { throw .busy }
-      let owned = environments[index].quotas[Int(truncatingIfNeeded: kind)].used
-      let number = UInt32(truncatingIfNeeded: count)
-      guard number <= owned else { throw .exhausted }
-      revocations[index] = RevocationRequest(
-        deadline: call.deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind), count: number,
-        taken: 0, stage: .announced)
-      own.value.pressed |= 1 &<< UInt64(index)
-      own.value.attention = 1
-      let page = page(of: index)
-      page.value.repossessed = 0
-      page.value.revocationKind = kind
-      page.value.revocationCount = count
-      page.value.revocationDeadline = call.deadline
-      // Who sleeps is told, too.
-      countEvent(of: index)
-      return .success
-    } catch {
-      return refuse(error)
-    }
+  /// Checks `CallNumber.revoke`: whom it asks, and how.
+  func decodeRevoke(_ call: RevokeArguments) throws(CallError) -> (index: UInt32, request: RevocationRequest) {
+    let index = try environment(call.environment, slot: call.slot, .revoke)
+    guard let kind = ResourceKind(rawValue: call.kind), call.kind <= ResourceKind.filters.rawValue, call.count >= 1,
+      call.count <= EnvironmentPage.repossessionCapacity
+    else { throw .badArgument }
+    guard own.value.pressed & 1 &<< UInt64(index) == 0 else { throw .busy }
+    let owned = environments[index].quotas[kind].used
+    let count = UInt32(truncatingIfNeeded: call.count)
+    guard count <= owned else { throw .exhausted }
+    let request = RevocationRequest(
+      deadline: call.deadline, target: owned &- count, kind: UInt32(truncatingIfNeeded: call.kind),
+      count: count, taken: 0, stage: .announced)
+    return (index, request)
+  }
+
+  /// Asks the environment.
+  func performRevoke(_ decoded: (index: UInt32, request: RevocationRequest)) {
+    let (index, request) = decoded
+    revocations[index] = request
+    own.value.pressed |= 1 &<< UInt64(index)
+    own.value.attention = 1
+    let page = page(of: index)
+    page.value.repossessed = 0
+    page.value.revocationKind = UInt64(request.kind)
+    page.value.revocationCount = UInt64(request.count)
+    page.value.revocationDeadline = request.deadline
+    // Who sleeps is told, too.
+    countEvent(of: index)
   }
 
   /// True where an environment is asked for something and has not been told yet.
@@ -151,7 +151,7 @@ extension Kernel {
   /// One step of one request; true where another one may follow at once.
   private func pressOn(_ environment: UInt32) -> Bool {
     let request = revocations.cell(at: environment)
-    let owned = environments[environment].quotas[Int(truncatingIfNeeded: request.value.kind)].used
+    let owned = environments[environment].quotas.values[Int(truncatingIfNeeded: request.value.kind)].used
     if owned <= request.value.target || request.value.taken >= request.value.count {
       finish(environment)
       return false

@@ -51,6 +51,9 @@ extension Table {
     unsafe self.base = base.assumingMemoryBound(to: Record.self)
   }
 
+  /// Where the record is, for those that follow it.
+  @inlinable @inline(__always) var pointer: UnsafeMutablePointer<Record> { unsafe base }
+
   /// Where the record is.
   @inlinable @inline(__always) public var address: UInt { unsafe UInt(bitPattern: base) }
 

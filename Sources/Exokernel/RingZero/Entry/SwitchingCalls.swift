@@ -53,7 +53,8 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
 
 @c(call_environment_destroy) func callEnvironmentDestroy(_ slot: UInt64, _ environment: UInt64) -> Int64 {
   do throws(CallError) {
-    guard try kernel.environmentDestroy(slot: slot, environment: environment) else { return 0 }
+    let index = try kernel.decodeEnvironmentDestroy(slot: slot, environment: environment)
+    guard kernel.performEnvironmentDestroy(index) else { return 0 }
     Dispatcher.run()
   } catch {
     return kernel.refuse(error).rawValue

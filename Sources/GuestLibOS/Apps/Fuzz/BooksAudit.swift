@@ -45,9 +45,9 @@ struct BooksAudit {
       if count &+ given(by: environment) != UInt64(record.frames) {
         return Finding(text: "the books count other frames than there are: environment", value: environment)
       }
-      for kind in 0..<6 where record.quotas[kind].used > record.quotas[kind].limit {
-        return Finding(text: "more is owned than allowed: environment", value: environment)
-      }
+      var isWithin = true
+      ResourceKind.forEach { if record.quotas[$0].used > record.quotas[$0].limit { isWithin = false } }
+      guard isWithin else { return Finding(text: "more is owned than allowed: environment", value: environment) }
     }
     var count: UInt64 = 0
     if let finding = walk(header.freeHead, owner: nil, &count) { return finding }
@@ -76,7 +76,7 @@ struct BooksAudit {
       guard let record = Books.environment(index), record.state != EnvironmentState.free.rawValue,
         UInt64(record.creatorPlusOne) == environment &+ 1
       else { continue }
-      sum &+= UInt64(record.quotas[0].limit)
+      sum &+= UInt64(record.quotas[.frames].limit)
     }
     return sum
   }

@@ -109,7 +109,8 @@ private func makeChild(_ frame: UInt64) -> ChildEnvironment? {
   var last = CallError.exhausted
   while Clock.timeStamp < deadline {
     do throws(CallError) {
-      let child = try ChildEnvironment.copy(spare: [640, 3, 2, 6, 3, 6], makeRandomCalls)
+      let spare = Quotas(frames: 640, slices: 3, filters: 2, extents: 6, environments: 3, regions: 6)
+      let child = try ChildEnvironment.copy(spare: spare, makeRandomCalls)
       do throws(CallError) {
         let table = KernelCall.table(of: child.handle, capability: child.slot)
         for above in 0..<3 as Range<UInt64> {

@@ -32,10 +32,10 @@ public struct ChildEnvironment: Sendable {
   private static var companionStackSize: UInt64 { 16384 }
   private static var blockSize: UInt64 { 0x1_0000 }
 
-  /// Makes a companion. `quotas` by `ResourceKind`; one frame and one slice are the least. The capability for it comes into `slot`, an empty
-  /// one by default.
+  /// Makes a companion. `quotas` are what it may own; one frame and one slice are the least. The capability for it
+  /// comes into `slot`, an empty one by default.
   public static func companion(
-    quotas: InlineArray<6, UInt32> = [1, 1, 0, 0, 0, 0], slot: UInt64? = nil, argument: UInt64 = 0, _ body: Body
+    quotas: Quotas = Quotas(frames: 1, slices: 1), slot: UInt64? = nil, argument: UInt64 = 0, _ body: Body
   ) throws(CallError) -> ChildEnvironment {
     guard let slot = slot ?? Books.emptySlot else { throw .noSuchCapability }
     var page = PageSpace.companionBase &+ blockSize &- AddressMap.pageSize

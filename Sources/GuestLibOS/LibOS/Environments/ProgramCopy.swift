@@ -7,7 +7,7 @@ extension ChildEnvironment {
   /// Makes a copy of this program, with a page table of its own, that begins at `body`. `spare` is what it may own besides the frames that
   /// its memory takes. The capability for it comes into `slot`, an empty one by default.
   public static func copy(
-    spare: InlineArray<6, UInt32> = [8, 1, 0, 0, 0, 0], slot: UInt64? = nil, argument: UInt64 = 0, _ body: Body
+    spare: Quotas = Quotas(frames: 8, slices: 1), slot: UInt64? = nil, argument: UInt64 = 0, _ body: Body
   ) throws(CallError) -> ChildEnvironment {
     guard let slot = slot ?? Books.emptySlot else { throw .noSuchCapability }
     guard PageSpace.installTables(for: PageSpace.window) else { throw .exhausted }
@@ -16,7 +16,7 @@ extension ChildEnvironment {
     block.quotas = spare
     // The root table, the environment page, the stack, and the tables of the lowest 512 GiB: the first level's one by one.
     let tables = 2 &+ ProgramCopy.regions
-    block.quotas[0] = spare[0] &+ 3 &+ UInt32(truncatingIfNeeded: tables &+ ProgramCopy.copiedPages)
+    block.quotas[.frames] = spare[.frames] &+ 3 &+ UInt32(truncatingIfNeeded: tables &+ ProgramCopy.copiedPages)
     let handle = try KernelCall.createEnvironment(block, into: slot)
     let copy = ProgramCopy(handle: handle, slot: slot)
     let stack = AddressMap.environmentPage &- 16

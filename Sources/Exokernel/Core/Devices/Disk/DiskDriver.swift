@@ -43,6 +43,19 @@ import VirtioLayout
   public var reserved: UInt16
 }
 
+/// Blocks that are to move between a disk and a frame.
+struct BlockTransfer {
+  /// The extent's record.
+  var extent: UInt32
+  var disk: UInt32
+  var frame: UInt32
+  /// The first block, counted on the disk.
+  var first: UInt64
+  var count: UInt64
+  var tag: UInt64
+  var isWrite: Bool
+}
+
 /// Disk blocks: extents are bound once, requests are checked against the extent, and the device moves the data to and from the
 /// environment's own frame.
 extension Kernel {
@@ -56,40 +69,43 @@ extension Kernel {
       hardware.privateBase + PrivateLayout.diskRequests, count: UInt32(BooksLayout.disks) &* DiskDriver.requests)
   }
 
-  /// `CallNumber.extentBind`.
-  public func extentBind(slot: UInt64, disk: UInt64, first: UInt64, count: UInt64, rights: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard disk < UInt64(header.value.diskCount) else { return refuse(.noSuchResource) }
+  /// Checks `CallNumber.extentBind`: which record it becomes, and what is written there.
+  func decodeExtentBind(slot: UInt64, disk: UInt64, first: UInt64, count: UInt64, rights: UInt64) throws(CallError)
+    -> (index: UInt32, record: ExtentRecord)
+  {
+    let capability = try presented(slot)
+    guard disk < UInt64(header.value.diskCount) else { throw .noSuchResource }
     let wanted = Rights(rawValue: UInt32(truncatingIfNeeded: rights) & 3)
     let name = CapabilityName.guardName(CapabilityName.disk, disk)
-    guard !wanted.isEmpty, capability.allows(wanted, guardName: name) else {
-      return refuse(.notPermitted)
-    }
+    guard !wanted.isEmpty, capability.allows(wanted, guardName: name) else { throw .notPermitted }
     let record = disks[UInt32(truncatingIfNeeded: disk)]
-    guard record.readOnly == 0 || !wanted.contains(.write) else { return refuse(.notPermitted) }
-    guard count > 0, count <= record.blocks, first <= record.blocks &- count else { return refuse(.badArgument) }
-    guard hasRoom(current, .extents), let index = extents.firstFree() else { return refuse(.exhausted) }
-    let generation = extents[index].generation &+ 1
-    extents[index] = ExtentRecord(
+    guard record.readOnly == 0 || !wanted.contains(.write) else { throw .notPermitted }
+    guard count > 0, count <= record.blocks, first <= record.blocks &- count else { throw .badArgument }
+    guard hasRoom(current, .extents), let index = extents.firstFree() else { throw .exhausted }
+    let extent = ExtentRecord(
       first: first, count: count, guardName: environments[current].guardName,
-      generation: generation, owner: current,
-      disk: UInt16(truncatingIfNeeded: disk), rights: UInt16(truncatingIfNeeded: wanted.rawValue))
-    charge(current, .extents)
-    return CallResult(Handle.of(index, generation: generation))
+      generation: extents[index].generation &+ 1, owner: current, disk: UInt16(truncatingIfNeeded: disk),
+      rights: UInt16(truncatingIfNeeded: wanted.rawValue))
+    return (index, extent)
   }
 
-  /// `CallNumber.extentUnbind`.
-  public func extentUnbind(slot: UInt64, extent handle: UInt64) -> CallResult {
-    guard let index = extents.index(of: handle) else { return refuse(.noSuchResource) }
-    if let error = refusal(
-      slot, .allocate, guardName: extents[index].guardName)
-    {
-      return refuse(error)
-    }
-    guard extents[index].inFlight == 0 else { return refuse(.busy) }
-    dropExtent(index)
-    return .success
+  /// Makes the extent; returns its handle.
+  func performExtentBind(_ decoded: (index: UInt32, record: ExtentRecord)) -> UInt64 {
+    extents[decoded.index] = decoded.record
+    charge(current, .extents)
+    return Handle.of(decoded.index, generation: decoded.record.generation)
   }
+
+  /// Checks `CallNumber.extentUnbind`.
+  func decodeExtentUnbind(slot: UInt64, extent handle: UInt64) throws(CallError) -> UInt32 {
+    guard let index = extents.index(of: handle) else { throw .noSuchResource }
+    try require(slot, .allocate, guardName: extents[index].guardName)
+    guard extents[index].inFlight == 0 else { throw .busy }
+    return index
+  }
+
+  /// Lets go of the extent.
+  func performExtentUnbind(_ index: UInt32) { dropExtent(index) }
 
   /// Frees an extent's record; what is in flight still ends.
   func dropExtent(_ index: UInt32) {
@@ -97,56 +113,64 @@ extension Kernel {
     extents[index].count = 0
   }
 
-  /// `CallNumber.blockSubmit`.
-  @inline(__always) public func blockSubmit(_ call: BlockSubmitArguments) -> CallResult {
-    guard let index = extents.index(of: call.extent) else { return refuse(.noSuchResource) }
-    let environment = current
-    let binding = extents[index]
-    let block = call.block
-    let count = call.count
+  /// Checks `CallNumber.blockSubmit`.
+  @inline(__always) func decodeBlockSubmit(_ call: BlockSubmitArguments) throws(CallError) -> BlockTransfer {
+    guard let index = extents.index(of: call.extent) else { throw .noSuchResource }
+    let binding = extents.cell(at: index)
     let isWrite = call.isWrite != 0
     let needed: Rights = isWrite ? .write : .read
-    if let error = refusal(call.slot, needed, guardName: binding.guardName) { return refuse(error) }
-    guard count >= 1, count <= 8, call.tag < EnvironmentPage.blockTags else { return refuse(.badArgument) }
-    guard binding.rights & UInt16(needed.rawValue) != 0 else { return refuse(.notPermitted) }
-    guard count <= binding.count, block <= binding.count &- count else { return refuse(.badArgument) }
-    guard call.frame < UInt64(header.value.frameCount) else { return refuse(.noSuchResource) }
-    let target = UInt32(truncatingIfNeeded: call.frame)
-    guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == environment else {
-      return refuse(.notPermitted)
+    try require(call.slot, needed, guardName: binding.value.guardName)
+    guard call.count >= 1, call.count <= 8, call.tag < EnvironmentPage.blockTags else { throw .badArgument }
+    guard binding.value.rights & UInt16(needed.rawValue) != 0 else { throw .notPermitted }
+    guard call.count <= binding.value.count, call.block <= binding.value.count &- call.count else {
+      throw .badArgument
     }
-    let driver = UInt32(binding.disk)
-    let free = diskDrivers[driver].freeRequests
-    guard free != 0, frames[target].pins < UInt16.max else { return refuse(.deviceFull) }
+    guard call.frame < UInt64(header.value.frameCount) else { throw .noSuchResource }
+    let target = UInt32(truncatingIfNeeded: call.frame)
+    guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == current else {
+      throw .notPermitted
+    }
+    let driver = UInt32(binding.value.disk)
+    guard diskDrivers[driver].freeRequests != 0, frames[target].pins < UInt16.max else { throw .deviceFull }
+    return BlockTransfer(
+      extent: index, disk: driver, frame: target, first: binding.value.first &+ call.block, count: call.count,
+      tag: call.tag, isWrite: isWrite)
+  }
 
+  /// Starts the transfer.
+  @inline(__always) func performBlockSubmit(_ transfer: BlockTransfer) {
+    let environment = current
+    let driver = diskDrivers.cell(at: transfer.disk)
+    let (target, isWrite) = (transfer.frame, transfer.isWrite)
+    let free = driver.value.freeRequests
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
-    diskDrivers[driver].freeRequests = free & (free &- 1)
-    frames[target].pin()
-    extents[index].inFlight &+= 1
-    diskRequests[driver &* DiskDriver.requests &+ request] = DiskRequest(
-      frame: target, extent: index, environment: UInt8(truncatingIfNeeded: environment),
-      tag: UInt8(truncatingIfNeeded: call.tag),
+    driver.value.freeRequests = free & (free &- 1)
+    frames.cell(at: target).value.pin()
+    extents.cell(at: transfer.extent).value.inFlight &+= 1
+    diskRequests[transfer.disk &* DiskDriver.requests &+ request] = DiskRequest(
+      frame: target, extent: transfer.extent, environment: UInt8(truncatingIfNeeded: environment),
+      tag: UInt8(truncatingIfNeeded: transfer.tag),
       reserved: 0)
-    setBlockStatus(of: environment, tag: call.tag, 0)
-    let rings = diskDrivers[driver].rings
+    let page = UInt64(currentRecord.value.environmentPage) &<< 12
+    put(page &+ EnvironmentPage.blockStatusOffset &+ transfer.tag, 0 as UInt8)
+    let rings = driver.value.rings
     let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
     put(header, isWrite ? VirtioBlock.RequestType.write : VirtioBlock.RequestType.read)
-    put(header &+ 8, binding.first &+ block)
+    put(header &+ 8, transfer.first)
     let data = rings &+ UInt64(request &* 3 &+ 1) &* 16
-    put(data, call.frame &<< 12)
-    put(data &+ 8, UInt32(truncatingIfNeeded: count &* 512))
+    put(data, UInt64(target) &<< 12)
+    put(data &+ 8, UInt32(truncatingIfNeeded: transfer.count &* 512))
     put(data &+ 12, VirtqueueDescriptor.Flag.next | (isWrite ? 0 : VirtqueueDescriptor.Flag.write))
-    let published = diskDrivers[driver].published
+    let published = driver.value.published
     put(
       rings &+ DiskDriver.availableOffset &+ 4 &+ UInt64(published & 127) &* 2, UInt16(truncatingIfNeeded: request &* 3)
     )
     hardware.orderStores()
     put(rings &+ DiskDriver.availableOffset &+ 2, published &+ 1)
-    diskDrivers[driver].published = published &+ 1
+    driver.value.published = published &+ 1
     hardware.orderAll()
     let ringFlags: UInt16 = get(rings &+ DiskDriver.usedOffset)
-    if ringFlags & 1 == 0 { hardware.deviceStore(diskDrivers[driver].device &+ VirtioMMIO.Register.queueNotify, 0) }
-    return .success
+    if ringFlags & 1 == 0 { hardware.deviceStore(driver.value.device &+ VirtioMMIO.Register.queueNotify, 0) }
   }
 
   /// Takes over what the device has finished, at most a ring's worth.
@@ -184,11 +208,7 @@ extension Kernel {
     put(
       page &+ EnvironmentPage.blockStatusOffset &+ UInt64(record.value.tag),
       status == VirtioBlock.Status.ok ? 1 : 2 as UInt8)
-    countEvent(of: environment)
-  }
-
-  private func setBlockStatus(of environment: UInt32, tag: UInt64, _ status: UInt8) {
-    let page = UInt64(environments[environment].environmentPage) &<< 12
-    put(page &+ EnvironmentPage.blockStatusOffset &+ tag, status)
+    // Safe: as in `page(of:)`, whose address this is.
+    countEvent(in: unsafe Cell(hardware.memory(at: page)))
   }
 }

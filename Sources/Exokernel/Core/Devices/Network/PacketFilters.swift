@@ -17,6 +17,12 @@ import VirtioLayout
   public static let maximumFrames: UInt32 = 32
 }
 
+/// A filter that is to be bound: its record, and what the kernel keeps of its ring.
+struct NewFilter {
+  var index: UInt32
+  var binding: RingBinding
+}
+
 /// Packet filters: verified and bound once, run on every packet, first match wins.
 extension Kernel {
   // Safe: the private layout gives each table its own range.
@@ -27,53 +33,64 @@ extension Kernel {
     unsafe Table(
       hardware.privateBase + PrivateLayout.ringFrames, count: UInt32(BooksLayout.filters) &* RingBinding.maximumFrames)
   }
-  /// `CallNumber.filterBind`.
-  public func filterBind(slot: UInt64, code: UInt64, count: UInt64, ring: UInt64, slots: UInt64) -> CallResult {
-    guard let capability = capability(slot) else { return refuse(.noSuchCapability) }
-    guard
-      capability.allows(
-        .read | .allocate, guardName: CapabilityName.guardName(CapabilityName.network, 0))
-    else { return refuse(.notPermitted) }
+  /// Checks `CallNumber.filterBind`. The ring's frame numbers and the verified program are written into the free record
+  /// that the filter will have: where the call is refused the record stays free, and nobody looks at them.
+  func decodeFilterBind(slot: UInt64, code: UInt64, count: UInt64, ring: UInt64, slots: UInt64) throws(CallError)
+    -> NewFilter
+  {
+    let capability = try presented(slot)
+    guard capability.allows(.read | .allocate, guardName: CapabilityName.guardName(CapabilityName.network, 0)) else {
+      throw .notPermitted
+    }
     guard slots >= 2, slots <= UInt64(PacketRing.maximumSlots), slots & (slots &- 1) == 0, count >= 1,
       count <= UInt64(FilterProgram.capacity)
-    else { return refuse(.badArgument) }
-    guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { return refuse(.notPermitted) }
-    guard hasRoom(current, .filters), let index = filters.firstFree() else { return refuse(.exhausted) }
+    else { throw .badArgument }
+    guard let codeFrame = ownMemory(code), let control = ownMemory(ring) else { throw .notPermitted }
+    guard hasRoom(current, .filters), let index = filters.firstFree() else { throw .exhausted }
     // The frame numbers are copied before they are checked, so nothing can change in between.
     let base = index &* RingBinding.maximumFrames
     let frameCount = UInt32(truncatingIfNeeded: slots &>> 1)
     for position in 0..<frameCount {
       let number: UInt32 = get(UInt64(control) &<< 12 &+ PacketRing.framesOffset &+ UInt64(position) &* 4)
-      guard ownMemory(UInt64(number)) != nil else { return refuse(.notPermitted) }
+      guard ownMemory(UInt64(number)) != nil else { throw .notPermitted }
       ringFrames[base &+ position] = number
     }
     guard let program = verify(code: codeFrame, count: Int(truncatingIfNeeded: count), into: index) else {
-      return refuse(.badProgram)
+      throw .badProgram
     }
-
-    frames[control].pin()
-    for position in 0..<frameCount {
-      frames[ringFrames[base &+ position]].pin()
-    }
-    ringBindings[index] = RingBinding(
+    let binding = RingBinding(
       control: UInt64(control) &<< 12, mask: UInt32(truncatingIfNeeded: slots &- 1), producer: 0, filter: program)
-    put(UInt64(control) &<< 12, UInt64(0))
+    return NewFilter(index: index, binding: binding)
+  }
+
+  /// Binds the filter; returns its handle.
+  func performFilterBind(_ new: NewFilter) -> UInt64 {
+    let index = new.index
+    let control = UInt32(truncatingIfNeeded: new.binding.control &>> 12)
+    frames[control].pin()
+    for position in 0..<(new.binding.mask &+ 1) / 2 {
+      frames[ringFrames[index &* RingBinding.maximumFrames &+ position]].pin()
+    }
+    ringBindings[index] = new.binding
+    put(new.binding.control, UInt64(0))
     let generation = filters[index].generation &+ 1
     filters[index] = FilterRecord(
       ownerPlusOne: current &+ 1, ringFrame: control, packets: 0, guardName: environments[current].guardName,
       generation: generation)
     charge(current, .filters)
     if index >= header.value.filterCount { header.value.filterCount = index &+ 1 }
-    return CallResult(Handle.of(index, generation: generation))
+    return Handle.of(index, generation: generation)
   }
 
-  /// `CallNumber.filterUnbind`.
-  public func filterUnbind(slot: UInt64, filter handle: UInt64) -> CallResult {
-    guard let index = filters.index(of: handle) else { return refuse(.noSuchResource) }
-    if let error = refusal(slot, .allocate, guardName: filters[index].guardName) { return refuse(error) }
-    unbindFilter(index)
-    return .success
+  /// Checks `CallNumber.filterUnbind`.
+  func decodeFilterUnbind(slot: UInt64, filter handle: UInt64) throws(CallError) -> UInt32 {
+    guard let index = filters.index(of: handle) else { throw .noSuchResource }
+    try require(slot, .allocate, guardName: filters[index].guardName)
+    return index
   }
+
+  /// Removes the filter.
+  func performFilterUnbind(_ index: UInt32) { unbindFilter(index) }
 
   func unbindFilter(_ index: UInt32) {
     let base = index &* RingBinding.maximumFrames

@@ -4,8 +4,8 @@ import CRingZero
 import ExokernelABI
 import ExokernelCore
 
-// The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what they
-// return in rax. Calls that give the processor up, end their caller, or go on as another environment are in
+// The call table's entries: entries.S calls them with the environment's registers as arguments, and returns what
+// they return in rax. Calls that give the processor up, end their caller, or go on as another environment are in
 // SwitchingCalls.swift.
 
 @c(call_predicate_bind)

@@ -1,6 +1,7 @@
 # Generated from Sources/Exokernel/CallList by `swift run GenerateCalls`; do not edit.
 #
-# What entries.S calls for each number of `CallNumber`, in their order. A call that nobody has written is an undefined symbol.
+# What entries.S calls for each number of `CallNumber`, in their order. A call that nobody has written is an
+# undefined symbol.
 #include "abi.inc"
 
 .section .rodata.calls, "a", @progbits
