@@ -1,3 +1,4 @@
+import CRingZero
 import ExokernelABI
 import Foundation
 import Testing
@@ -61,6 +62,30 @@ struct AssemblyConstantTests {
       "LARGE": PageEntry.large,
       "NX": PageEntry.noExecute,
     ]
+    // x86.inc
+    for (name, value) in [
+      ("KERNEL_CODE", Selector.kernelCode), ("KERNEL_DATA", Selector.kernelData),
+      ("USER_CODE_32", Selector.userCode32), ("USER_DATA", Selector.userData), ("USER_CODE", Selector.userCode),
+      ("PRIVILEGE", Selector.privilege), ("FLAGS_ALWAYS", ProcessorFlags.always), ("FLAGS_USER", ProcessorFlags.user),
+      ("FLAGS_USER_CHOICE", ProcessorFlags.userChoice), ("VECTOR_DIVISION_ERROR", Vector.divisionError),
+      ("VECTOR_NON_MASKABLE", Vector.nonMaskable), ("VECTOR_BREAKPOINT", Vector.breakpoint),
+      ("VECTOR_CALL", Vector.call),
+      ("VECTOR_INVALID_INSTRUCTION", Vector.invalidInstruction), ("VECTOR_DOUBLE_FAULT", Vector.doubleFault),
+      ("VECTOR_PAGE_FAULT", Vector.pageFault), ("VECTOR_FLOATING_POINT", Vector.floatingPoint),
+      ("VECTOR_ALIGNMENT", Vector.alignment), ("VECTOR_MACHINE_CHECK", Vector.machineCheck),
+      ("VECTOR_VECTOR_FLOATING_POINT", Vector.vectorFloatingPoint), ("VECTOR_FIRST_INTERRUPT", Vector.firstInterrupt),
+      ("VECTOR_TIMER", Vector.timer), ("VECTOR_PROCESSOR", Vector.processor), ("VECTOR_SPURIOUS", Vector.spurious),
+      ("MSR_TIME_STAMP_DEADLINE", UInt64(ModelSpecificRegister.timeStampDeadline)),
+      ("MSR_END_OF_INTERRUPT", UInt64(ModelSpecificRegister.endOfInterrupt)),
+      ("MSR_EXTENDED_FEATURES", UInt64(ModelSpecificRegister.extendedFeatures)),
+      ("FRAME_INSTRUCTION", offset(\UserFrame.instruction)), ("FRAME_CODE_SEGMENT", offset(\UserFrame.codeSegment)),
+      ("FRAME_FLAGS", offset(\UserFrame.flags)), ("FRAME_STACK", offset(\UserFrame.stack)),
+      ("FRAME_STACK_SEGMENT", offset(\UserFrame.stackSegment)), ("FRAME_SIZE", UInt64(MemoryLayout<UserFrame>.size)),
+      ("EXCEPTION_VECTOR", offset(\ExceptionFrame.vector)), ("EXCEPTION_CODE", offset(\ExceptionFrame.code)),
+      ("EXCEPTION_FRAME", offset(\ExceptionFrame.instruction)), ("TRAP_R11", offset(\TrapFrame.r11)),
+      ("TRAP_RCX", offset(\TrapFrame.rcx)),
+      ("TRAP_FRAME", offset(\TrapFrame.instruction)),
+    ] { all[name] = value }
     // entries.S: what the processor pushes, from the instruction pointer to the stack segment, and three registers.
     let interruptFrame = UInt64(MemoryLayout<ExceptionFrame>.size) - offset(\ExceptionFrame.instruction)
     all["FROM_RING_3"] = interruptFrame + 3 * 8

@@ -52,7 +52,7 @@ extension Kernel {
   /// page, which was on its way with the one before. Touches nothing but the environment's own page, so the lock is not needed.
   public func exceptionStack(for exception: ExceptionFrame) -> UInt64? {
     // A double fault is an exception that found no place there.
-    guard exception.vector != 8, exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
+    guard exception.vector != Vector.doubleFault, exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
       // Environments that share a page table share the page at the usual address, which may be another one's.
       let place = unsafe entryPlace(current, AddressMap.environmentPage)
     else { return nil }
