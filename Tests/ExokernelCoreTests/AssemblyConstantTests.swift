@@ -51,8 +51,8 @@ struct AssemblyConstantTests {
       "STATE_FLUSH": UInt64(ProcessorState.flushOffset),
       "STATE_TIMER": offset(\ProcessorState.timer),
       "STATE_PENDING": offset(\ProcessorState.epiloguePending),
-      "STATE_TOLD": offset(\ProcessorState.told),
-      "PRIVATE_ATTENTION": offset(\PrivateState.attention),
+      "STATE_OVERRUN_PAYER": offset(\ProcessorState.overrunPayer),
+      "PRIVATE_NEEDS_CHORES": offset(\PrivateState.needsChores),
       "RECORD_PAGE": offset(\EnvironmentRecord.environmentPage),
       "RECORD_EPILOGUE": offset(\EnvironmentRecord.epilogueEntry),
       "BOOKS_SLICE_LENGTH": offset(\BooksHeader.sliceLength),
@@ -181,6 +181,59 @@ struct AssemblyConstantTests {
     }
     for name in Self.assemblyOnly.union(Self.expected.keys).subtracting(seen).sorted() {
       Issue.record("\(name) is in no assembly file any more")
+    }
+  }
+
+  /// Where a field or a constant is declared that assembly files have by a name of theirs.
+  private static let declarations: [(file: String, names: [String: String])] = [
+    (
+      "ABI/EnvironmentPage.swift",
+      [
+        "PAGE_EPILOGUE_RETURN": "epilogueReturn", "PAGE_FAULT_INSTRUCTION": "faultInstruction",
+        "PAGE_FAULT_ADDRESS": "faultAddress", "PAGE_FAULT_CODE": "faultCode", "PAGE_FAULT_PENDING": "faultPending",
+        "PAGE_CRITICAL_SECTION": "criticalSection", "PAGE_FAULT_STACK_POINTER": "faultStackPointer",
+        "PAGE_FAULT_STACK_TOP": "faultStackTop", "PAGE_EPILOGUE_DUE": "epilogueDue",
+        "PAGE_EXCEPTION_ENTRY": "exceptionEntry", "PAGE_EXCEPTION_STACK_END": "exceptionStackEnd",
+        "PAGE_EXCEPTION_STACK_SIZE": "exceptionStackSize",
+      ]
+    ),
+    (
+      "Core/State/PrivateState.swift",
+      [
+        "STATE_RECORD": "record", "STATE_FLUSH": "flush", "STATE_TIMER": "timer", "STATE_PENDING": "epiloguePending",
+        "STATE_OVERRUN_PAYER": "overrunPayer", "PRIVATE_NEEDS_CHORES": "needsChores",
+      ]
+    ),
+    ("ABI/EnvironmentRecord.swift", ["RECORD_PAGE": "environmentPage", "RECORD_EPILOGUE": "epilogueEntry"]),
+    ("ABI/Books.swift", ["BOOKS_SLICE_LENGTH": "sliceLength"]),
+    (
+      "Core/Memory/PageTables.swift",
+      ["PRESENT": "present", "WRITE": "write", "USER": "user", "LARGE": "large", "NX": "noExecute"]
+    ),
+  ]
+
+  @Test("every field that assembly files know says so where it is declared, and by which name")
+  func warnings() throws {
+    var named: Set<String> = []
+    for (file, names) in Self.declarations {
+      let place = ringZero.deletingLastPathComponent().appending(path: file)
+      let lines = try String(contentsOf: place, encoding: .utf8).components(separatedBy: "\n")
+      for (constant, field) in names {
+        named.insert(constant)
+        let warning = "/// Assembly files have it as \(constant)."
+        let places = lines.indices.filter { lines[$0].trimmingCharacters(in: .whitespaces) == warning }
+        #expect(places.count == 1, "\(file) says \(places.count) times: \(warning)")
+        guard let line = places.first, line + 1 < lines.count else { continue }
+        let words = lines[line + 1].split(separator: " ")
+        #expect(words.contains("\(field):"), "\(file): \(constant) stands above \(lines[line + 1])")
+      }
+      #expect(lines.count { $0.contains("/// Assembly files have it as ") } == names.count, "\(file)")
+    }
+    // What is a place in a structure of the kernel's has such a prefix; sizes are computed from the whole.
+    for constant in Self.expected.keys
+    where ["PAGE_", "STATE_", "PRIVATE_", "RECORD_", "BOOKS_"].contains(where: constant.hasPrefix) {
+      if ["STATE_SIZE", "PRIVATE_SIZE", "BOOKS_SIZE"].contains(constant) { continue }
+      #expect(named.contains(constant), "\(constant) is not in `declarations`")
     }
   }
 

@@ -97,7 +97,7 @@ struct CommandLineTests {
   func unknownProgram() {
     let world = World(programs: 1, words: "app=no\u{1b}[2Jsuch")
     #expect(world.machine.takeConsole() == "[kernel] cannot start no?[2Jsuch: no such program in the boot archive\n")
-    #expect(world.kernel.own.value.machineStatus == 66)
+    #expect(world.kernel.kernelPrivate.value.machineStatus == 66)
     #expect(world.kernel.header.value.liveEnvironments == 1)
   }
 

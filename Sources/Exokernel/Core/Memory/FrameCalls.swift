@@ -62,7 +62,7 @@ extension Kernel {
     // What is pinned is in use by a binding of its owner's.
     guard frames[index].pins == 0 else { return refuse(.busy) }
     guard UInt32(frames[index].owner) == receiver || hasRoom(receiver, .frames) else { return refuse(.exhausted) }
-    own.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
+    kernelPrivate.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
     handOver(index, to: receiver, guardName: environments[receiver].guardName)
     return .success
   }

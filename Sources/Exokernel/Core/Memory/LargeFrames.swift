@@ -9,7 +9,7 @@ extension Kernel {
     guard capability.rights.contains(.allocate) else { return refuse(.notPermitted) }
     let environment = current
     guard hasRoom(environment, .frames, FrameRecord.largeWeight) else { return refuse(.exhausted) }
-    guard let frame = takeLarge() else { return refuse(own.value.largeDirty != 0 ? .again : .exhausted) }
+    guard let frame = takeLarge() else { return refuse(kernelPrivate.value.largeDirty != 0 ? .again : .exhausted) }
     var identity = identity(of: environment, capability)
     identity.kind = FrameKind.large.rawValue
     giveLarge(frame, identity, guardName: capability.guardName)
@@ -70,24 +70,24 @@ extension Kernel {
   func returnLarge(_ frame: UInt32) {
     unlinkOwned(frame, weight: FrameRecord.largeWeight)
     linkDirty(frame)
-    own.value.attention = 1
+    kernelPrivate.value.needsChores = 1
     // Another one may be half cleared: it goes on where it was, behind this one.
-    own.value.largeCleaned = 0
+    kernelPrivate.value.largeCleaned = 0
   }
 
   /// Clears one frame of the large ones that came back; true while there are more.
   func cleanLarge() -> Bool {
-    let frame = own.value.largeDirty
+    let frame = kernelPrivate.value.largeDirty
     guard frame != 0 else { return false }
-    hardware.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)
-    own.value.largeCleaned &+= 1
-    if own.value.largeCleaned == FrameRecord.largeWeight {
-      own.value.largeCleaned = 0
-      own.value.largeDirty = frames[frame].next
+    hardware.clear(frame: UInt64(frame &+ kernelPrivate.value.largeCleaned) &<< 12)
+    kernelPrivate.value.largeCleaned &+= 1
+    if kernelPrivate.value.largeCleaned == FrameRecord.largeWeight {
+      kernelPrivate.value.largeCleaned = 0
+      kernelPrivate.value.largeDirty = frames[frame].next
       frames[frame].link(before: header.value.largeHead)
       header.value.largeHead = frame
     }
-    return own.value.largeDirty != 0
+    return kernelPrivate.value.largeDirty != 0
   }
 
   /// `CallNumber.largeMap`, into the caller's own page table.
@@ -102,7 +102,7 @@ extension Kernel {
     guard isLive(owner) else { return refuse(.noSuchResource) }
     guard let directory = directory(of: address) else { return refuse(.noPageTable) }
     guard tableEntry(directory, address &>> 21) & PageEntry.present == 0 else { return refuse(.busy) }
-    if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
+    if owner != current { kernelPrivate.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
     setTableEntry(directory, address &>> 21, pageEntry(frame: index, rights: wanted) | PageEntry.large)
     frames[index].addReference()
     return .success

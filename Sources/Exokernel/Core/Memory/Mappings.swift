@@ -61,7 +61,9 @@ extension Kernel {
     guard let place = unsafe entryPlace(target, address) else { return refuse(.noPageTable) }
     // Safe: the hardware, or the walk, vouches for the entry.
     guard unsafe place.pointee & PageEntry.present == 0 else { return refuse(.busy) }
-    if owner != current || target != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target) }
+    if owner != current || target != current {
+      kernelPrivate.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(target)
+    }
     unsafe place.pointee = pageEntry(frame: index, rights: rights)
     frames[index].addReference()
     let count = rightsAndCount &>> 32

@@ -81,15 +81,15 @@ extension Kernel {
       guard kind <= ResourceKind.filters.rawValue, count >= 1, count <= EnvironmentPage.repossessionCapacity else {
         throw .badArgument
       }
-      guard own.value.pressed & 1 &<< UInt64(index) == 0 else { throw .busy }
+      guard kernelPrivate.value.asked & 1 &<< UInt64(index) == 0 else { throw .busy }
       let owned = environments[index].quotas[Int(truncatingIfNeeded: kind)].used
       let number = UInt32(truncatingIfNeeded: count)
       guard number <= owned else { throw .exhausted }
       revocations[index] = RevocationRequest(
         deadline: deadline, target: owned &- number, kind: UInt32(truncatingIfNeeded: kind), count: number, taken: 0,
         stage: .announced)
-      own.value.pressed |= 1 &<< UInt64(index)
-      own.value.attention = 1
+      kernelPrivate.value.asked |= 1 &<< UInt64(index)
+      kernelPrivate.value.needsChores = 1
       let page = page(of: index)
       page.value.repossessed = 0
       page.value.revocationKind = kind
@@ -105,7 +105,8 @@ extension Kernel {
 
   /// True where an environment is asked for something and has not been told yet.
   private func isUntold(_ environment: UInt32) -> Bool {
-    guard own.value.pressed & 1 &<< UInt64(environment) != 0, case .announced = revocations[environment].stage else {
+    guard kernelPrivate.value.asked & 1 &<< UInt64(environment) != 0, case .announced = revocations[environment].stage
+    else {
       return false
     }
     return true
@@ -131,25 +132,25 @@ extension Kernel {
 
   /// Forgets a request, which was met, or whose environment ends.
   func dropRevocation(of environment: UInt32) {
-    own.value.pressed &= ~(1 &<< UInt64(environment))
+    kernelPrivate.value.asked &= ~(1 &<< UInt64(environment))
     revocations[environment].count = 0
   }
 
   /// Looks after up to `limit` small steps of requests whose time is over; true while there is more to do at once.
   public func repossess(limit: UInt32) -> Bool {
-    guard own.value.pressed != 0 else { return false }
-    var rest = own.value.pressed
+    guard kernelPrivate.value.asked != 0 else { return false }
+    var rest = kernelPrivate.value.asked
     var budget = limit
     while rest != 0, budget > 0 {
       let environment = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
       rest &= rest &- 1
-      while budget > 0, pressOn(environment) { budget &-= 1 }
+      while budget > 0, advanceRevocation(environment) { budget &-= 1 }
     }
     return budget == 0
   }
 
   /// One step of one request; true where another one may follow at once.
-  private func pressOn(_ environment: UInt32) -> Bool {
+  private func advanceRevocation(_ environment: UInt32) -> Bool {
     let request = revocations.cell(at: environment)
     let owned = environments[environment].quotas[Int(truncatingIfNeeded: request.value.kind)].used
     if owned <= request.value.target || request.value.taken >= request.value.count {

@@ -210,12 +210,12 @@ timer_outside:
   or %rdx, %rax
   cmp FROM_RING_3 + STATE_TIMER(%rsp), %rax
   jb unusual_timer
-  cmpq $0, private_state + PRIVATE_ATTENTION
+  cmpq $0, private_state + PRIVATE_NEEDS_CHORES
   jne unusual_timer
   cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)
   jne unusual_timer
   mov FROM_RING_3 + STATE_RECORD(%rsp), %rdx
-  mov %rdx, FROM_RING_3 + STATE_TOLD(%rsp)
+  mov %rdx, FROM_RING_3 + STATE_OVERRUN_PAYER(%rsp)
   mov RECORD_PAGE(%rdx), %ecx
   mov RECORD_EPILOGUE(%rdx), %rdx
   test %rdx, %rdx

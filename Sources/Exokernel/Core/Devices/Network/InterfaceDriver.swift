@@ -58,9 +58,11 @@ extension Kernel {
     let environment = current
     let driver = UInt32(truncatingIfNeeded: interface)
     let block = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.sendBlockOffset
-    // The environment could write its page only while it runs, that is, not now; a device could, so each word is read once.
+    // The page may change under our eyes: an environment that shares the page table writes it on another processor, a
+    // device writes it at any time. So each word is read once, and what was checked is what is used.
     let pieces: UInt32 = get(block)
     guard pieces <= SendBlock.maximumPieces else { return refuse(.badArgument) }
+    // What the device has sent already goes back first, whatever comes of this call: it makes room.
     reclaimSent(driver)
     guard pieces != 0 else { return .success }
     guard UInt32(interfaceDrivers[driver].freeDescriptors) > pieces else { return refuse(.deviceFull) }
