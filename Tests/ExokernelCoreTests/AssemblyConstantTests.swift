@@ -1,3 +1,4 @@
+import CRingZero
 import ExokernelABI
 import Foundation
 import Testing
@@ -50,8 +51,8 @@ struct AssemblyConstantTests {
       "STATE_FLUSH": UInt64(ProcessorState.flushOffset),
       "STATE_TIMER": offset(\ProcessorState.timer),
       "STATE_PENDING": offset(\ProcessorState.epiloguePending),
-      "STATE_TOLD": offset(\ProcessorState.told),
-      "PRIVATE_ATTENTION": offset(\PrivateState.attention),
+      "STATE_OVERRUN_PAYER": offset(\ProcessorState.overrunPayer),
+      "PRIVATE_NEEDS_CHORES": offset(\PrivateState.needsChores),
       "RECORD_PAGE": offset(\EnvironmentRecord.environmentPage),
       "RECORD_EPILOGUE": offset(\EnvironmentRecord.epilogueEntry),
       "BOOKS_SLICE_LENGTH": offset(\BooksHeader.sliceLength),
@@ -61,6 +62,30 @@ struct AssemblyConstantTests {
       "LARGE": PageEntry.large,
       "NX": PageEntry.noExecute,
     ]
+    // x86.inc
+    for (name, value) in [
+      ("KERNEL_CODE", Selector.kernelCode), ("KERNEL_DATA", Selector.kernelData),
+      ("USER_CODE_32", Selector.userCode32), ("USER_DATA", Selector.userData), ("USER_CODE", Selector.userCode),
+      ("PRIVILEGE", Selector.privilege), ("FLAGS_ALWAYS", ProcessorFlags.always), ("FLAGS_USER", ProcessorFlags.user),
+      ("FLAGS_USER_CHOICE", ProcessorFlags.userChoice), ("VECTOR_DIVISION_ERROR", Vector.divisionError),
+      ("VECTOR_NON_MASKABLE", Vector.nonMaskable), ("VECTOR_BREAKPOINT", Vector.breakpoint),
+      ("VECTOR_CALL", Vector.call),
+      ("VECTOR_INVALID_INSTRUCTION", Vector.invalidInstruction), ("VECTOR_DOUBLE_FAULT", Vector.doubleFault),
+      ("VECTOR_PAGE_FAULT", Vector.pageFault), ("VECTOR_FLOATING_POINT", Vector.floatingPoint),
+      ("VECTOR_ALIGNMENT", Vector.alignment), ("VECTOR_MACHINE_CHECK", Vector.machineCheck),
+      ("VECTOR_VECTOR_FLOATING_POINT", Vector.vectorFloatingPoint), ("VECTOR_FIRST_INTERRUPT", Vector.firstInterrupt),
+      ("VECTOR_TIMER", Vector.timer), ("VECTOR_PROCESSOR", Vector.processor), ("VECTOR_SPURIOUS", Vector.spurious),
+      ("MSR_TIME_STAMP_DEADLINE", UInt64(ModelSpecificRegister.timeStampDeadline)),
+      ("MSR_END_OF_INTERRUPT", UInt64(ModelSpecificRegister.endOfInterrupt)),
+      ("MSR_EXTENDED_FEATURES", UInt64(ModelSpecificRegister.extendedFeatures)),
+      ("FRAME_INSTRUCTION", offset(\UserFrame.instruction)), ("FRAME_CODE_SEGMENT", offset(\UserFrame.codeSegment)),
+      ("FRAME_FLAGS", offset(\UserFrame.flags)), ("FRAME_STACK", offset(\UserFrame.stack)),
+      ("FRAME_STACK_SEGMENT", offset(\UserFrame.stackSegment)), ("FRAME_SIZE", UInt64(MemoryLayout<UserFrame>.size)),
+      ("EXCEPTION_VECTOR", offset(\ExceptionFrame.vector)), ("EXCEPTION_CODE", offset(\ExceptionFrame.code)),
+      ("EXCEPTION_FRAME", offset(\ExceptionFrame.instruction)), ("TRAP_R11", offset(\TrapFrame.r11)),
+      ("TRAP_RCX", offset(\TrapFrame.rcx)),
+      ("TRAP_FRAME", offset(\TrapFrame.instruction)),
+    ] { all[name] = value }
     // entries.S: what the processor pushes, from the instruction pointer to the stack segment, and three registers.
     let interruptFrame = UInt64(MemoryLayout<ExceptionFrame>.size) - offset(\ExceptionFrame.instruction)
     all["FROM_RING_3"] = interruptFrame + 3 * 8
@@ -156,6 +181,59 @@ struct AssemblyConstantTests {
     }
     for name in Self.assemblyOnly.union(Self.expected.keys).subtracting(seen).sorted() {
       Issue.record("\(name) is in no assembly file any more")
+    }
+  }
+
+  /// Where a field or a constant is declared that assembly files have by a name of theirs.
+  private static let declarations: [(file: String, names: [String: String])] = [
+    (
+      "ABI/EnvironmentPage.swift",
+      [
+        "PAGE_EPILOGUE_RETURN": "epilogueReturn", "PAGE_FAULT_INSTRUCTION": "faultInstruction",
+        "PAGE_FAULT_ADDRESS": "faultAddress", "PAGE_FAULT_CODE": "faultCode", "PAGE_FAULT_PENDING": "faultPending",
+        "PAGE_CRITICAL_SECTION": "criticalSection", "PAGE_FAULT_STACK_POINTER": "faultStackPointer",
+        "PAGE_FAULT_STACK_TOP": "faultStackTop", "PAGE_EPILOGUE_DUE": "epilogueDue",
+        "PAGE_EXCEPTION_ENTRY": "exceptionEntry", "PAGE_EXCEPTION_STACK_END": "exceptionStackEnd",
+        "PAGE_EXCEPTION_STACK_SIZE": "exceptionStackSize",
+      ]
+    ),
+    (
+      "Core/State/PrivateState.swift",
+      [
+        "STATE_RECORD": "record", "STATE_FLUSH": "flush", "STATE_TIMER": "timer", "STATE_PENDING": "epiloguePending",
+        "STATE_OVERRUN_PAYER": "overrunPayer", "PRIVATE_NEEDS_CHORES": "needsChores",
+      ]
+    ),
+    ("ABI/EnvironmentRecord.swift", ["RECORD_PAGE": "environmentPage", "RECORD_EPILOGUE": "epilogueEntry"]),
+    ("ABI/Books.swift", ["BOOKS_SLICE_LENGTH": "sliceLength"]),
+    (
+      "Core/Memory/PageTables.swift",
+      ["PRESENT": "present", "WRITE": "write", "USER": "user", "LARGE": "large", "NX": "noExecute"]
+    ),
+  ]
+
+  @Test("every field that assembly files know says so where it is declared, and by which name")
+  func warnings() throws {
+    var named: Set<String> = []
+    for (file, names) in Self.declarations {
+      let place = ringZero.deletingLastPathComponent().appending(path: file)
+      let lines = try String(contentsOf: place, encoding: .utf8).components(separatedBy: "\n")
+      for (constant, field) in names {
+        named.insert(constant)
+        let warning = "/// Assembly files have it as \(constant)."
+        let places = lines.indices.filter { lines[$0].trimmingCharacters(in: .whitespaces) == warning }
+        #expect(places.count == 1, "\(file) says \(places.count) times: \(warning)")
+        guard let line = places.first, line + 1 < lines.count else { continue }
+        let words = lines[line + 1].split(separator: " ")
+        #expect(words.contains("\(field):"), "\(file): \(constant) stands above \(lines[line + 1])")
+      }
+      #expect(lines.count { $0.contains("/// Assembly files have it as ") } == names.count, "\(file)")
+    }
+    // What is a place in a structure of the kernel's has such a prefix; sizes are computed from the whole.
+    for constant in Self.expected.keys
+    where ["PAGE_", "STATE_", "PRIVATE_", "RECORD_", "BOOKS_"].contains(where: constant.hasPrefix) {
+      if ["STATE_SIZE", "PRIVATE_SIZE", "BOOKS_SIZE"].contains(constant) { continue }
+      #expect(named.contains(constant), "\(constant) is not in `declarations`")
     }
   }
 

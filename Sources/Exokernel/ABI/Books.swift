@@ -28,6 +28,7 @@
   /// Large frames below this frame have never been allocated, down to `frontier`; those above are taken, or on the list of `largeHead`.
   public var largeFrontier: UInt32
   /// Length of a slice in time-stamp units.
+  /// Assembly files have it as BOOKS_SLICE_LENGTH.
   public var sliceLength: UInt64
   /// 0: SYSCALL enters the kernel; 1: `int $4` does. For information; libOSes call through the gate.
   public var entryKind: UInt32

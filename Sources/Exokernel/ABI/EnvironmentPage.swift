@@ -4,25 +4,34 @@
   /// Grows with every event: packet received, block request finished, wake call.
   public var events: UInt64
   /// Where the libOS goes on after the epilogue upcall.
+  /// Assembly files have it as PAGE_EPILOGUE_RETURN.
   public var epilogueReturn: UInt64
   /// Instruction that faulted.
+  /// Assembly files have it as PAGE_FAULT_INSTRUCTION.
   public var faultInstruction: UInt64
   /// Address that faulted (CR2).
+  /// Assembly files have it as PAGE_FAULT_ADDRESS.
   public var faultAddress: UInt64
   /// Error code of the fault.
+  /// Assembly files have it as PAGE_FAULT_CODE.
   public var faultCode: UInt64
   /// Set to 1 with the upcall; the libOS clears it when it has copied the four words, or has served the fault. A fault while it is set
   /// ends the environment, and the epilogue upcall is put off.
+  /// Assembly files have it as PAGE_FAULT_PENDING.
   public var faultPending: UInt32
   /// Nonzero inside a critical section: the kernel reads it at the end of a slice, and puts the epilogue upcall off.
+  /// Assembly files have it as PAGE_CRITICAL_SECTION.
   public var criticalSection: UInt32
   /// For the libOS: the stack pointer at the fault.
+  /// Assembly files have it as PAGE_FAULT_STACK_POINTER.
   public var faultStackPointer: UInt64
   /// For the libOS: top of the stack on which it serves faults.
+  /// Assembly files have it as PAGE_FAULT_STACK_TOP.
   public var faultStackTop: UInt64
   /// Zero.
   public var reserved: UInt64
   /// Set to 1 where an epilogue was put off; who leaves the critical section clears it and yields.
+  /// Assembly files have it as PAGE_EPILOGUE_DUE.
   public var epilogueDue: UInt64
   /// Packets of this environment that the device has sent: their frames are its own again.
   public var packetsSent: UInt64
@@ -45,6 +54,7 @@
   /// Where exceptions arrive; read by the gate page. 0: they end the environment. One for each page table: the gate page looks at
   /// `AddressMap.environmentPage`. There the stack pointer, 8 more than a multiple of 16, points to an `ExceptionFrame` below the red
   /// zone of the stack that was interrupted; every other register is as it was.
+  /// Assembly files have it as PAGE_EXCEPTION_ENTRY.
   public var exceptionEntry: UInt64
 
   /// 64 bytes, one per tag: 0 in flight or never used, 1 done, 2 failed.
@@ -59,8 +69,10 @@
   public static let argumentsCapacity: UInt64 = 512
   /// End of the stack on which the first processor puts exceptions, before the gate page moves them; the others' follow, each
   /// `exceptionStackSize` bytes on. Known to the task states.
+  /// Assembly files have it as PAGE_EXCEPTION_STACK_END.
   public static let exceptionStackEnd: UInt64 = 0x680
   /// See `exceptionStackEnd`.
+  /// Assembly files have it as PAGE_EXCEPTION_STACK_SIZE.
   public static let exceptionStackSize: UInt64 = 128
   /// Console buffer, `consoleCapacity` bytes, read by `consoleWrite` and `consoleDraw`.
   public static let consoleOffset: UInt64 = 0x800

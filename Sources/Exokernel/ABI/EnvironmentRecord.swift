@@ -9,6 +9,7 @@
   /// Frame of its root page table.
   public var rootTable: UInt32
   /// Frame of its environment page.
+  /// Assembly files have it as RECORD_PAGE.
   public var environmentPage: UInt32
   /// Where that page is mapped.
   public var pageAddress: UInt64
@@ -25,6 +26,7 @@
   /// Entry for page faults, or 0.
   public var faultEntry: UInt64
   /// Entry for the end of a slice, or 0.
+  /// Assembly files have it as RECORD_EPILOGUE.
   public var epilogueEntry: UInt64
   /// Entry for the beginning of a slice, or 0: then it goes on where it gave the processor up.
   public var prologueEntry: UInt64

@@ -21,7 +21,7 @@ struct RingZeroHardware: Hardware {
   @inline(__always) func processorBase(of index: UInt32) -> UnsafeMutableRawPointer {
     unsafe pointer(Processors.base(of: index))
   }
-  func interrupt(processor index: UInt32) { LocalAPIC.send(UInt32(LocalAPIC.processorVector), to: index) }
+  func interrupt(processor index: UInt32) { LocalAPIC.send(UInt32(Vector.processor), to: index) }
   func flush(processor index: UInt32) { Processors.flush(index) }
   @inline(__always) func entry(of address: UInt64) -> UnsafeMutablePointer<UInt64>? {
     unsafe UnsafeMutablePointer(bitPattern: UInt(AddressMap.kernelSelfMap &+ (address &>> 12) &<< 3)).unsafelyUnwrapped

@@ -18,7 +18,7 @@ struct EnvironmentEndTests {
     world.kernel.end(0, status: 3)
     Audit.check(world)
     #expect(world.kernel.header.value.liveEnvironments == 0)
-    #expect(world.kernel.own.value.machineStatus == 3)
+    #expect(world.kernel.kernelPrivate.value.machineStatus == 3)
     #expect(world.kernel.processor.value.slicesTaken == 0)
     #expect(world.kernel.nextTurn() == nil)
     #expect(
@@ -111,7 +111,7 @@ struct EnvironmentEndTests {
       world.run(environment)
       world.kernel.end(environment, status: status)
     }
-    #expect(world.kernel.own.value.machineStatus == 7)
+    #expect(world.kernel.kernelPrivate.value.machineStatus == 7)
     #expect(world.kernel.environments[2].exitStatus == 9)
   }
 }

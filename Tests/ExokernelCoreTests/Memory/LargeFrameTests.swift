@@ -112,11 +112,11 @@ struct LargeFrameTests {
     #expect(kernel.largeFree(slot: 0, frame: frame).error == nil)
     var steps = 1
     while kernel.doChores() {
-      #expect(kernel.own.value.attention != 0, "it is not forgotten")
+      #expect(kernel.kernelPrivate.value.needsChores != 0, "it is not forgotten")
       steps += 1
     }
     #expect(steps == 512)
-    #expect(kernel.own.value.attention == kernel.own.value.standing)
+    #expect(kernel.kernelPrivate.value.needsChores == kernel.kernelPrivate.value.lacksDeadlineTimer)
     #expect(!kernel.hasChores)
     Audit.check(world)
   }

@@ -58,8 +58,8 @@ struct SharingTests {
     for environment in order { world.kernel.end(environment, status: 0) }
     world.reapAll()
     Audit.check(world)
-    #expect(world.kernel.own.value.reaping == 0)
-    #expect(world.kernel.own.value.sharing == 0)
+    #expect(world.kernel.kernelPrivate.value.reaping == 0)
+    #expect(world.kernel.kernelPrivate.value.sharing == 0)
   }
 
   @Test("frames of an ended environment get no new mappings")
@@ -84,7 +84,7 @@ struct SharingTests {
       slot: CapabilitySlot.disks, frame: UInt64(frames[20]), address: 0x50_0000, rights: 3
     ).value()
     world.kernel.end(0, status: 0)
-    while world.kernel.own.value.unmapped == 0 { _ = world.kernel.reap(limit: 1) }
+    while world.kernel.kernelPrivate.value.unmapped == 0 { _ = world.kernel.reap(limit: 1) }
     for frame in frames.reversed() where frame != frames[20] && world.kernel.frames[frame].kind != 0 {
       world.run(1)
       #expect(world.kernel.frameFree(slot: CapabilitySlot.disks, frame: UInt64(frame)).error == nil)

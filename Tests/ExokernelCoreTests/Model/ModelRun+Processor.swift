@@ -82,7 +82,7 @@ extension ModelRun {
     allow(.yield)
     kernel.giveUp(instruction: 0x40_0000, stack: 0, now: machine.now)
     // As the dispatcher does: the short way where nothing is unusual.
-    if kernel.own.value.attention != 0 || kernel.startNextSlice(at: machine.now) == nil { next() }
+    if kernel.kernelPrivate.value.needsChores != 0 || kernel.startNextSlice(at: machine.now) == nil { next() }
   }
 
   private func tick() {

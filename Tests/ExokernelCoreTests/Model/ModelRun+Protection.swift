@@ -177,7 +177,7 @@ extension ModelRun {
       _ = call(.environmentDestroy, .success)
       guard let index = model.index(handle) else { return model.require(false, "environmentDestroy of nobody") }
       model.require(me, slot, Rights.control.rawValue, over: model.environments[index].name, "environmentDestroy")
-      if kernel.own.value.doomed >> UInt64(index) & 1 != 0 {
+      if kernel.kernelPrivate.value.destroyed >> UInt64(index) & 1 != 0 {
         model.environments[index].isDoomed = true
       } else {
         model.ended(index)
@@ -240,8 +240,8 @@ extension ModelRun {
   }
 
   /// Takes over what the kernel says it has taken by force.
-  func noteRepossessions(_ pressed: UInt64) {
-    for index in 0..<64 where pressed >> UInt64(index) & 1 != 0 && model.environments[index].life != 0 {
+  func noteRepossessions(_ asked: UInt64) {
+    for index in 0..<64 where asked >> UInt64(index) & 1 != 0 && model.environments[index].life != 0 {
       let life = model.environments[index].life
       let page = world.pageAddress(UInt32(index))
       let count = kernel.page(of: UInt32(index)).value.repossessed

@@ -214,10 +214,10 @@ final class ModelRun {
 
   /// The kernel's own work, and what the model learns of it.
   func doChores() {
-    let before = kernel.own.value
+    let before = kernel.kernelPrivate.value
     _ = kernel.doChores()
-    if before.doomed != 0 { noteDoomed() }
-    if before.pressed != 0 { noteRepossessions(before.pressed) }
+    if before.destroyed != 0 { noteDoomed() }
+    if before.asked != 0 { noteRepossessions(before.asked) }
   }
 
   /// Loads a program as at boot, where there is room.

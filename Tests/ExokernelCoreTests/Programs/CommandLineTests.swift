@@ -97,7 +97,7 @@ struct CommandLineTests {
   func unknownProgram() {
     let world = World(programs: 1, words: "app=no\u{1b}[2Jsuch")
     #expect(world.machine.takeConsole() == "[kernel] cannot start no?[2Jsuch: no such program in the boot archive\n")
-    #expect(world.kernel.own.value.machineStatus == 66)
+    #expect(world.kernel.kernelPrivate.value.machineStatus == 66)
     #expect(world.kernel.header.value.liveEnvironments == 1)
   }
 
@@ -106,9 +106,9 @@ struct CommandLineTests {
     let world = World(programs: 0, words: "quiet console=ttyS0")
     #expect(
       world.machine.takeConsole() == "[kernel] there is no program to run: name one on the command line, app=NAME\n")
-    #expect(world.kernel.own.value.machineStatus == 64)
+    #expect(world.kernel.kernelPrivate.value.machineStatus == 64)
     let other = World(programs: 1)
-    #expect(other.machine.takeConsole() == "" && other.kernel.own.value.machineStatus == 0)
+    #expect(other.machine.takeConsole() == "" && other.kernel.kernelPrivate.value.machineStatus == 0)
   }
 
   @Test("slices have the length asked for")

@@ -92,7 +92,7 @@ struct LoaderTests {
       let world = world(TestProgram.elf(segments: [segment]))
       #expect(world.kernel.header.value.liveEnvironments == 0, "at \(address), \(size) bytes")
       #expect(world.machine.takeConsole().contains("[kernel] cannot start p: a segment lies outside"), "at \(address)")
-      #expect(world.kernel.own.value.machineStatus == 65)
+      #expect(world.kernel.kernelPrivate.value.machineStatus == 65)
       Audit.check(world)
       world.reapAll()
       Audit.check(world)
@@ -229,7 +229,7 @@ struct LoaderTests {
       }
       world.reapAll()
       #expect(Audit.faults(world).isEmpty, "seed \(seed), round \(round), after the end")
-      #expect(world.kernel.own.value.reaping == 0)
+      #expect(world.kernel.kernelPrivate.value.reaping == 0)
     }
     #expect(started > 0)
   }

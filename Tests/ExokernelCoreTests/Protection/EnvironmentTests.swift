@@ -126,7 +126,7 @@ struct EnvironmentTests {
       Audit.check(world, "after \(index) was taken back")
     }
     #expect(kernel.header.value.freeFrames > free)
-    #expect(kernel.own.value.reaping == 0 && kernel.own.value.sharing == 0)
+    #expect(kernel.kernelPrivate.value.reaping == 0 && kernel.kernelPrivate.value.sharing == 0)
     #expect(kernel.environments[parent].state == EnvironmentState.free.rawValue)
     #expect(kernel.environments[friend].state == EnvironmentState.free.rawValue)
     #expect(kernel.environments[0].quota(.environments).used == 0)
@@ -135,7 +135,7 @@ struct EnvironmentTests {
   @Test(
     "a destroyed environment ends where it runs, also where it has given its processor up meanwhile",
     arguments: [true, false])
-  func doomed(sleeps: Bool) throws {
+  func destroyedElsewhere(sleeps: Bool) throws {
     let world = World(programs: 2, processors: 2)
     let kernel = world.kernel
     world.run(0)
@@ -155,7 +155,7 @@ struct EnvironmentTests {
     if sleeps { #expect(world.sleep(events: 0, deadline: 0)) }
     _ = kernel.doChores()
     #expect(kernel.environments[there].state == EnvironmentState.ended.rawValue)
-    #expect(kernel.current == BooksLayout.noEnvironment && kernel.own.value.doomed == 0)
+    #expect(kernel.current == BooksLayout.noEnvironment && kernel.kernelPrivate.value.destroyed == 0)
     world.reapAll()
     Audit.check(world)
   }

@@ -6,7 +6,7 @@ import Testing
 @Suite("Revocation")
 struct RevocationTests {
   /// A world in which environment 0 presses its child, which runs.
-  private func pressed(_ kind: ResourceKind, _ count: UInt64, deadline: UInt64 = 5000, frames: UInt64 = 6) throws -> (
+  private func asked(_ kind: ResourceKind, _ count: UInt64, deadline: UInt64 = 5000, frames: UInt64 = 6) throws -> (
     World, UInt32
   ) {
     let world = World(network: FakeNetwork())
@@ -35,7 +35,7 @@ struct RevocationTests {
 
   @Test("who refuses loses exactly what was asked, learns which, and goes on")
   func refuser() throws {
-    let (world, child) = try pressed(.frames, 3)
+    let (world, child) = try asked(.frames, 3)
     let kernel = world.kernel
     _ = kernel.upcallBind(fault: 0, epilogue: 0, prologue: 0x40_0010, revocation: 0x40_0020)
     let loose = try world.allocate()
@@ -63,13 +63,13 @@ struct RevocationTests {
     }
     #expect(Set(taken.dropFirst().map(\.address)) == [0x50_5000, 0x50_4000])
     #expect(kernel.header.value.counters.repossessions == 3)
-    #expect(kernel.own.value.pressed == 0 && kernel.current == child)
+    #expect(kernel.kernelPrivate.value.asked == 0 && kernel.current == child)
     #expect(world.page(child).events == 2)
   }
 
   @Test("who gives in time loses nothing else")
   func giver() throws {
-    let (world, child) = try pressed(.frames, 2)
+    let (world, child) = try asked(.frames, 2)
     for address: UInt64 in [0x50_0000, 0x50_1000] {
       let frame = try #require(world.entry(address)) >> 12 & 0xf_ffff
       _ = try world.kernel.frameUnmap(address: address).value()
@@ -77,7 +77,7 @@ struct RevocationTests {
     }
     let used = world.kernel.environments[child].frames
     repossess(world)
-    #expect(world.kernel.own.value.pressed == 0)
+    #expect(world.kernel.kernelPrivate.value.asked == 0)
     world.machine.now = 6000
     repossess(world)
     #expect(world.kernel.environments[child].frames == used && world.page(child).repossessed == 0)
@@ -87,7 +87,7 @@ struct RevocationTests {
 
   @Test("a page at address 0 is no hiding place")
   func lowest() throws {
-    let (world, child) = try pressed(.frames, 1, frames: 1)
+    let (world, child) = try asked(.frames, 1, frames: 1)
     let kernel = world.kernel
     for level: UInt64 in [2, 1] {
       _ = kernel.tableInstall(slot: 0, frame: CallNumber.any, address: 0, level: level)
@@ -105,14 +105,14 @@ struct RevocationTests {
 
   @Test("pinned and shared frames cannot be taken, and the search for others ends")
   func untouchable() throws {
-    let (world, child) = try pressed(.frames, 3, frames: 2)
+    let (world, child) = try asked(.frames, 3, frames: 2)
     let kernel = world.kernel
     let frame = UInt64(try #require(world.entry(0x50_0000)) >> 12 & 0xf_ffff)
     let name = kernel.capabilities[child * 16].name
     _ = try kernel.regionBind(slot: 0, frame: frame, offset: 0, count: 64, name: name, length: 5).value()
     world.machine.now = 6000
     repossess(world)
-    #expect(kernel.own.value.pressed == 0)
+    #expect(kernel.kernelPrivate.value.asked == 0)
     #expect(world.page(child).repossessed == 1)
     #expect(world.entry(0x50_0000) != nil && world.entry(0x50_1000) == nil)
     Audit.check(world)
@@ -120,7 +120,7 @@ struct RevocationTests {
 
   @Test("slices are taken but for the last one")
   func slices() throws {
-    let (world, child) = try pressed(.slices, 0)
+    let (world, child) = try asked(.slices, 0)
     for position: UInt64 in [20, 30, 40] { _ = try world.kernel.sliceAllocate(slot: 0, position: position).value() }
     // What it gives to a child of its own is no position of its own.
     world.run(child)
@@ -137,7 +137,7 @@ struct RevocationTests {
 
   @Test("filters are taken by their handles")
   func filters() throws {
-    let (world, child) = try pressed(.filters, 0, frames: 1)
+    let (world, child) = try asked(.filters, 0, frames: 1)
     let kernel = world.kernel
     kernel.capabilities[child * 16 + 2] = kernel.capabilities[2]
     let rings = [try world.bindFilter(slots: 2), try world.bindFilter(slots: 2)]
@@ -152,7 +152,7 @@ struct RevocationTests {
 
   @Test("what cannot be asked is refused")
   func refused() throws {
-    let (world, child) = try pressed(.frames, 2)
+    let (world, child) = try asked(.frames, 2)
     world.run(0)
     func ask(_ slot: UInt64, _ handle: UInt64, _ kind: UInt64, _ count: UInt64) -> CallError? {
       world.kernel.revoke(slot: slot, environment: handle, kind: kind, count: count, deadline: 0).error
@@ -169,12 +169,12 @@ struct RevocationTests {
     #expect(ask(5, handle, 0, 0) == .badArgument)
     #expect(ask(5, handle, 0, 65) == .badArgument)
     #expect(ask(5, handle, 0, 64) == .exhausted)
-    #expect(world.kernel.own.value.pressed == 0)
+    #expect(world.kernel.kernelPrivate.value.asked == 0)
   }
 
   @Test("an idle processor's timer waits for the deadline")
   func idle() throws {
-    let (world, _) = try pressed(.frames, 1, deadline: 7777)
+    let (world, _) = try asked(.frames, 1, deadline: 7777)
     #expect(world.sleep(events: 1, deadline: 0))
     world.kernel.armForIdle()
     #expect(world.machine.timer == 7777)

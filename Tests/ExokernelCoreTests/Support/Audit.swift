@@ -41,7 +41,7 @@ struct Audit {
     environments = UnsafePointer(
       (world.machine.booksBase + Int(BooksLayout.environmentsOffset)).assumingMemoryBound(to: EnvironmentRecord.self))
     header = world.kernel.header.value
-    own = world.kernel.own.value
+    own = world.kernel.kernelPrivate.value
   }
 
   var all: Range<Int> { 0..<Int(BooksLayout.environments) }

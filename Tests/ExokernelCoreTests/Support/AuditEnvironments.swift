@@ -85,10 +85,10 @@ extension Audit {
       let bit: UInt64 = 1 << UInt64(environment)
       if record.state > EnvironmentState.created.rawValue { faults.append("\(environment): state \(record.state)") }
       if record.generation > Handle.generations { faults.append("\(environment): generation \(record.generation)") }
-      if !isAlive(environment), (own.pressed | own.doomed) & bit != 0 {
-        faults.append("\(environment) is dead, and pressed or doomed")
+      if !isAlive(environment), (own.asked | own.destroyed) & bit != 0 {
+        faults.append("\(environment) is dead, and asked or destroyed")
       }
-      if (own.pressed & bit != 0) != (world.kernel.revocations[UInt32(environment)].count != 0) {
+      if (own.asked & bit != 0) != (world.kernel.revocations[UInt32(environment)].count != 0) {
         faults.append("\(environment): a request for \(world.kernel.revocations[UInt32(environment)].count)")
       }
       if own.reaping & bit != 0, record.state != EnvironmentState.ended.rawValue {
@@ -148,7 +148,7 @@ extension Audit {
 
   /// Nobody runs twice, and who runs has its own page table in force.
   mutating func checkProcessors() {
-    if own.attention == 0, world.kernel.hasChores || own.moreReceived != 0 {
+    if own.needsChores == 0, world.kernel.hasChores || own.moreReceived != 0 {
       faults.append("there is something to do, and nobody is told to look")
     }
     for index in 0..<header.processorCount {

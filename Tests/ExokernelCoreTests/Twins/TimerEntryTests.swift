@@ -41,9 +41,9 @@ final class TimerEntryTests {
     state.value.epiloguePending = chance(8) ? pick([1, 2]) : 0
     state.value.overrun = chance(8) ? pick([1, 30, 31, 32]) : 0
     state.value.isAlone = chance(8) ? 1 : 0
-    state.value.told = kernel.environments.cell(at: pick([0, 1, 2])).address
+    state.value.overrunPayer = kernel.environments.cell(at: pick([0, 1, 2])).address
     state.value.sliceEnd = now &- generator.next() % 100_000
-    kernel.own.value.attention = chance(8) ? 1 : 0
+    kernel.kernelPrivate.value.needsChores = chance(8) ? 1 : 0
     kernel.header.value.sliceLength = 1 + generator.next() % (1 << 40)
     let record = kernel.currentRecord
     record.value.epilogueEntry = chance(8) ? 0 : 1 + generator.next() % (AddressMap.userEnd - 1)
@@ -59,7 +59,8 @@ final class TimerEntryTests {
   private func isUsual(_ instruction: UInt64, _ codeSegment: UInt64, now: UInt64) -> Bool {
     let state = kernel.processor.value
     let page = kernel.page(of: kernel.currentRecord).value
-    return codeSegment == 0x33 && now >= state.timer && kernel.own.value.attention == 0 && state.epiloguePending == 0
+    return codeSegment == 0x33 && now >= state.timer && kernel.kernelPrivate.value.needsChores == 0
+      && state.epiloguePending == 0
       && state.overrun == 0 && state.isAlone == 0 && kernel.currentRecord.value.epilogueEntry != 0
       && page.faultPending == 0 && page.criticalSection == 0
       && instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
@@ -121,7 +122,9 @@ final class TimerEntryTests {
         #expect(told == order.map { registers[$0] } + [0xe0, 0] + frame, name)
         // Where the function goes no further than to look, nothing may have changed; where it asks `sliceEnded`,
         // nothing that matters there.
-        let mayAsk = frame[1] & 3 != 0 && machine.now >= kernel.processor.value.timer && kernel.own.value.attention == 0
+        let mayAsk =
+          frame[1] & 3 != 0 && machine.now >= kernel.processor.value.timer
+          && kernel.kernelPrivate.value.needsChores == 0
         guard mayAsk else {
           #expect(before.difference(machine) == nil, name)
           continue

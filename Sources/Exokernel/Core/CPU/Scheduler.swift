@@ -31,7 +31,7 @@ extension Kernel {
   /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the
   /// next position is runnable, runs nowhere, and owes less than a slice. Otherwise nil, and then nothing was changed:
   /// `nextTurn` and `enter` decide. They do the same step by step: change both ways. `TwinTests` runs them on the
-  /// same states. Only where `attention` is 0, and after `giveUp`, which has settled the end of the slice before.
+  /// same states. Only where `needsChores` is 0, and after `giveUp`, which has settled the end of the slice before.
   @inline(__always) public func startNextSlice(at now: UInt64) -> Cell<EnvironmentRecord>? {
     let processor = self.processor
     // Safe: nodes lead to nodes, and to records, or to those that are nobody's.
@@ -162,11 +162,11 @@ extension Kernel {
       }
       if deadline != 0, earliest == 0 || deadline < earliest { earliest = deadline }
     }
-    // Whoever does not give in time what it was asked for is robbed in time.
-    var pressed = own.value.pressed
-    while pressed != 0 {
-      let deadline = revocations[UInt32(truncatingIfNeeded: pressed.trailingZeroBitCount)].deadline
-      pressed &= pressed &- 1
+    // What an environment does not give back by the deadline, the kernel takes: so a deadline wakes the processor, too.
+    var asked = kernelPrivate.value.asked
+    while asked != 0 {
+      let deadline = revocations[UInt32(truncatingIfNeeded: asked.trailingZeroBitCount)].deadline
+      asked &= asked &- 1
       if earliest == 0 || deadline < earliest { earliest = deadline }
     }
     // Who runs on another processor can write what somebody waits for here, without a call. Where nobody runs, a look follows when somebody does.

@@ -69,7 +69,7 @@ extension Kernel {
   ) {
     let saved = record.value.savedInstructionPointer
     let prologue = record.value.prologueEntry
-    if own.value.pressed != 0 { return revocationResumption() }
+    if kernelPrivate.value.asked != 0 { return revocationResumption() }
     return (prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
   }
 

@@ -38,7 +38,7 @@ extension Kernel {
   /// the processor on meanwhile, it is billed, and the environment that runs now gets the upcall.
   private func overran(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
-    guard processor.value.told == processor.value.record else {
+    guard processor.value.overrunPayer == processor.value.record else {
       chargeOverrun(until: now)
       processor.value.sliceEnd = now
       processor.value.overrun = 0
@@ -58,7 +58,7 @@ extension Kernel {
   private func epilogue(at instruction: UInt64) -> SliceEnd {
     let page = page(of: currentRecord)
     let entry = currentRecord.value.epilogueEntry
-    processor.value.told = processor.value.record
+    processor.value.overrunPayer = processor.value.record
     guard page.value.faultPending | page.value.criticalSection == 0, entry != 0,
       instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
     else {
@@ -71,23 +71,24 @@ extension Kernel {
     return .epilogue(entry: entry)
   }
 
-  /// The running environment, which stays runnable, gives up the processor at time-stamp `now` and goes on at `instruction` with `stack` when
-  /// its turn comes. What it ran past the end of its slice, it owes.
+  /// The running environment gives up the processor at time-stamp `now`, stays runnable, and goes on at `instruction` with
+  /// `stack` when its turn comes. The time that it ran past the end of its slice becomes its debt.
   @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64, now: UInt64) {
     leave(instruction: instruction, stack: stack)
     let processor = self.processor
     if processor.value.epiloguePending != 0 { chargeOverrun(until: now) }
   }
 
-  /// What ran past the end of the slice until time-stamp `now` is owed by whose slice it was, though it may have given the rest away.
+  /// Charges the time from the end of the slice until time-stamp `now` to the environment whose slice it was, which may
+  /// have given the processor to others meanwhile.
   @inline(__always) private func chargeOverrun(until now: UInt64) {
     processor.value.epiloguePending = 0
     let end = processor.value.sliceEnd
     guard now > end else { return }
     // Safe: the address is that of an environment's record, or of nobody's.
-    let told = unsafe Cell<EnvironmentRecord>(
-      UnsafeMutableRawPointer(bitPattern: processor.value.told).unsafelyUnwrapped)
-    told.value.debt &+= now &- end
+    let payer = unsafe Cell<EnvironmentRecord>(
+      UnsafeMutableRawPointer(bitPattern: processor.value.overrunPayer).unsafelyUnwrapped)
+    payer.value.debt &+= now &- end
   }
 
   /// The same, whatever the environment waits for from now on.

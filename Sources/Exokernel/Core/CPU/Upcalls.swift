@@ -61,12 +61,13 @@ extension Kernel {
     return .upcall(entry: usualPageFault(instruction: instruction, address: address, code: code))
   }
 
-  /// An exception that the processor cannot bring to ring 3 by itself: puts it where the processor puts the others, on the small stack in the
-  /// environment page; returns the stack pointer. Nil where it ends the environment: nobody wants to be told, or it comes from the gate
-  /// page, which was on its way with the one before. Touches nothing but the environment's own page, so the lock is not needed.
+  /// Pushes the frame of an exception that the processor cannot bring to ring 3 by itself, where the processor pushes the
+  /// others': on the small stack in the environment page. Returns the stack pointer, or nil where the exception ends the
+  /// environment: a double fault; an exception in the gate page, which was delivering the one before; no page at the usual
+  /// address; no entry bound. Touches nothing but the environment's own page, so the lock is not needed.
   public func exceptionStack(for exception: ExceptionFrame) -> UInt64? {
     // A double fault is an exception that found no place there.
-    guard exception.vector != 8, exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
+    guard exception.vector != Vector.doubleFault, exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,
       // Environments that share a page table share the page at the usual address, which may be another one's.
       let place = unsafe entryPlace(current, AddressMap.environmentPage)
     else { return nil }
@@ -87,7 +88,7 @@ extension Kernel {
     return AddressMap.environmentPage &+ offset
   }
 
-  /// `CallNumber.faultDecline`: the cause to write on the environment's stone, as the environment itself tells it.
+  /// `CallNumber.faultDecline`: the cause that the epitaph names, as the environment itself tells it.
   public func declinedFault() -> Cause {
     let page = page(of: current)
     return .pageFault(address: page.value.faultAddress, code: page.value.faultCode)

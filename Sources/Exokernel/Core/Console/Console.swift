@@ -139,22 +139,23 @@ extension Kernel {
   }
 
   private func describe(_ address: UInt64, _ code: UInt64, to line: inout LineWriter) {
-    line.append(code & 16 != 0 ? ", executing " : code & 2 != 0 ? ", writing " : ", reading ")
+    let isWrite = code & PageFaultCode.write != 0
+    line.append(code & PageFaultCode.fetch != 0 ? ", executing " : isWrite ? ", writing " : ", reading ")
     line.append(hexadecimal: address)
     if address >= AddressMap.directMap { line.append(" (the kernel's)") }
   }
 
   private func exceptionName(_ vector: UInt64) -> StaticString {
     switch vector {
-    case 0: "division error"
-    case 1: "debug exception"
-    case 3: "breakpoint"
-    case 6: "invalid instruction"
-    case 8: "exception without a stack"
-    case 12: "stack violation"
-    case 13: "protection violation"
-    case 16, 19: "floating-point error"
-    case 17: "unaligned access"
+    case Vector.divisionError: "division error"
+    case Vector.debug: "debug exception"
+    case Vector.breakpoint: "breakpoint"
+    case Vector.invalidInstruction: "invalid instruction"
+    case Vector.doubleFault: "exception without a stack"
+    case Vector.stackFault: "stack violation"
+    case Vector.protection: "protection violation"
+    case Vector.floatingPoint, Vector.vectorFloatingPoint: "floating-point error"
+    case Vector.alignment: "unaligned access"
     default: "exception"
     }
   }

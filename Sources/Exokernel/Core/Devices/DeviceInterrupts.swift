@@ -13,8 +13,8 @@ extension Kernel {
   private static var diskLine: UInt8 { 0x80 }
   private static var sharedLine: UInt8 { 0xff }
 
-  /// Notes that disk or interface `index` is on interrupt line `line`.
-  func noteLine(_ line: UInt32, disk: UInt32? = nil, interface: UInt32? = nil) {
+  /// Records that disk or interface `index` is on interrupt line `line`.
+  func recordLine(_ line: UInt32, disk: UInt32? = nil, interface: UInt32? = nil) {
     let number = UInt8(truncatingIfNeeded: disk ?? interface ?? 0)
     let device = disk != nil ? Self.diskLine &+ number : number &+ 1
     let index = line & 63
@@ -50,23 +50,23 @@ extension Kernel {
 
   private func interfaceInterrupt(_ index: UInt32) {
     acknowledge(interfaceDrivers[index].device)
-    if receive(index, limit: Self.packetsPerInterrupt) { noteMore(index) }
+    if receive(index, limit: Self.packetsPerInterrupt) { markMoreReceived(index) }
   }
 
   /// Packets that an interrupt left for later, called between slices and before the CPU sleeps; true where some are left still.
   public func receiveRest() -> Bool {
-    let waiting = own.value.moreReceived
+    let waiting = kernelPrivate.value.moreReceived
     guard waiting != 0 else { return false }
-    own.value.moreReceived = 0
+    kernelPrivate.value.moreReceived = 0
     for index in 0..<header.value.interfaceCount where waiting & (1 &<< index) != 0 {
-      if receive(index, limit: Self.packetsPerInterrupt) { noteMore(index) }
+      if receive(index, limit: Self.packetsPerInterrupt) { markMoreReceived(index) }
     }
-    return own.value.moreReceived != 0
+    return kernelPrivate.value.moreReceived != 0
   }
 
-  private func noteMore(_ interface: UInt32) {
-    own.value.moreReceived |= 1 &<< interface
-    own.value.attention = 1
+  private func markMoreReceived(_ interface: UInt32) {
+    kernelPrivate.value.moreReceived |= 1 &<< interface
+    kernelPrivate.value.needsChores = 1
   }
 
   /// Both causes at once: reading which one it was would cost an exit and change nothing.

@@ -33,7 +33,7 @@ extension Kernel {
     diskDrivers[index] = DiskDriver(
       device: device, rings: rings, freeRequests: .max, usedSeen: 0, published: 0, interrupt: interrupt, reserved: 0)
     header.value.diskCount = index &+ 1
-    noteLine(interrupt, disk: index)
+    recordLine(interrupt, disk: index)
     start(device)
   }
 
@@ -70,7 +70,7 @@ extension Kernel {
     // The device need not interrupt for what it has sent: the next send looks.
     put(rings &+ InterfaceDriver.sendAvailable, UInt16(1))
     header.value.interfaceCount = index &+ 1
-    noteLine(interrupt, interface: index)
+    recordLine(interrupt, interface: index)
     start(device)
     hardware.deviceStore(device &+ VirtioMMIO.Register.queueNotify, 0)
   }

@@ -73,7 +73,7 @@ extension Kernel {
   /// Makes the frame the receiver's. The guard becomes the receiver's, too.
   func performFrameGive(_ decoded: (frame: UInt32, receiver: UInt32)) {
     let (index, receiver) = decoded
-    own.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
+    kernelPrivate.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
     handOver(index, to: receiver, guardName: environments[receiver].guardName)
   }
 }

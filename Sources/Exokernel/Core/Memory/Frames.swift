@@ -179,8 +179,8 @@ extension Kernel {
 
   /// Puts the first of a large frame that is on no list before the large frames that are to be cleared.
   func linkDirty(_ frame: UInt32) {
-    frames[frame] = .free(next: own.value.largeDirty, isLarge: true)
-    own.value.largeDirty = frame
+    frames[frame] = .free(next: kernelPrivate.value.largeDirty, isLarge: true)
+    kernelPrivate.value.largeDirty = frame
   }
 
   private func unlinkFree(_ frame: UInt32) {

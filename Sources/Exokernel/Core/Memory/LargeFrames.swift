@@ -16,7 +16,7 @@ extension Kernel {
     let capability = try presented(slot)
     guard capability.rights.contains(.allocate) else { throw .notPermitted }
     guard hasRoom(current, .frames, FrameRecord.largeWeight) else { throw .exhausted }
-    guard let frame = takeLarge() else { throw own.value.largeDirty != 0 ? .again : .exhausted }
+    guard let frame = takeLarge() else { throw kernelPrivate.value.largeDirty != 0 ? .again : .exhausted }
     return FreshFrame(frame: frame, guardName: capability.guardName)
   }
 
@@ -82,24 +82,24 @@ extension Kernel {
   func returnLarge(_ frame: UInt32) {
     unlinkOwned(frame, weight: FrameRecord.largeWeight)
     linkDirty(frame)
-    own.value.attention = 1
+    kernelPrivate.value.needsChores = 1
     // Another one may be half cleared: it goes on where it was, behind this one.
-    own.value.largeCleaned = 0
+    kernelPrivate.value.largeCleaned = 0
   }
 
   /// Clears one frame of the large ones that came back; true while there are more.
   func cleanLarge() -> Bool {
-    let frame = own.value.largeDirty
+    let frame = kernelPrivate.value.largeDirty
     guard frame != 0 else { return false }
-    hardware.clear(frame: UInt64(frame &+ own.value.largeCleaned) &<< 12)
-    own.value.largeCleaned &+= 1
-    if own.value.largeCleaned == FrameRecord.largeWeight {
-      own.value.largeCleaned = 0
-      own.value.largeDirty = frames[frame].next
+    hardware.clear(frame: UInt64(frame &+ kernelPrivate.value.largeCleaned) &<< 12)
+    kernelPrivate.value.largeCleaned &+= 1
+    if kernelPrivate.value.largeCleaned == FrameRecord.largeWeight {
+      kernelPrivate.value.largeCleaned = 0
+      kernelPrivate.value.largeDirty = frames[frame].next
       frames[frame].link(before: header.value.largeHead)
       header.value.largeHead = frame
     }
-    return own.value.largeDirty != 0
+    return kernelPrivate.value.largeDirty != 0
   }
 
   /// Checks `CallNumber.largeMap`, into the caller's own page table.
@@ -120,7 +120,7 @@ extension Kernel {
   func performLargeMap(_ mapping: LargeMapping) {
     let frame = UInt32(truncatingIfNeeded: (mapping.entry & PageEntry.addressMask) &>> 12)
     let owner = UInt32(frames[frame].owner)
-    if owner != current { own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
+    if owner != current { kernelPrivate.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(current) }
     setTableEntry(mapping.directory, mapping.address &>> 21, mapping.entry)
     frames[frame].addReference()
   }

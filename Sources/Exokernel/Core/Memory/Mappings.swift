@@ -92,7 +92,7 @@ extension Kernel {
     let index = mapping.frame
     let owner = UInt32(frames[index].owner)
     if owner != current || mapping.target != current {
-      own.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(mapping.target)
+      kernelPrivate.value.sharing |= 1 &<< UInt64(owner) | 1 &<< UInt64(mapping.target)
     }
     mapping.place.value = mapping.entry
     frames[index].addReference()

@@ -1,14 +1,26 @@
 import ExokernelABI
 
 /// Bits of a page-table entry (AMD64 Architecture Programmer's Manual, volume 2, section 5.3).
-enum PageEntry {
-  static let present: UInt64 = 1
-  static let write: UInt64 = 2
-  static let user: UInt64 = 4
+///
+/// layout.inc has those that tables.S needs.
+public enum PageEntry {
+  /// The entry maps something, or leads to a table.
+  /// Assembly files have it as PRESENT.
+  public static let present: UInt64 = 1
+  /// It may be written.
+  /// Assembly files have it as WRITE.
+  public static let write: UInt64 = 2
+  /// Ring 3 may use it.
+  /// Assembly files have it as USER.
+  public static let user: UInt64 = 4
   static let accessed: UInt64 = 0x20
   static let dirty: UInt64 = 0x40
-  static let large: UInt64 = 0x80
-  static let noExecute: UInt64 = 1 << 63
+  /// It maps a large page.
+  /// Assembly files have it as LARGE.
+  public static let large: UInt64 = 0x80
+  /// Nothing is executed there.
+  /// Assembly files have it as NX.
+  public static let noExecute: UInt64 = 1 << 63
   static let addressMask: UInt64 = 0x000f_ffff_ffff_f000
 
   /// Bits of an entry that maps a page: for reading, for reading and writing, both with execution.

@@ -47,8 +47,8 @@ extension Kernel {
     header.value.timeShift = timeShift
     header.value.sliceLength = timeStamps(microseconds: 10_000)
     header.value.entryKind = entryKind
-    own.value.standing = hardware.hasDeadlineTimer ? 0 : 1
-    own.value.attention = own.value.standing
+    kernelPrivate.value.lacksDeadlineTimer = hardware.hasDeadlineTimer ? 0 : 1
+    kernelPrivate.value.needsChores = kernelPrivate.value.lacksDeadlineTimer
     openProcessor()
   }
 
@@ -63,7 +63,7 @@ extension Kernel {
     nobody.value.record = nobody.address &+ UInt(MemoryLayout<SliceNode>.stride)
     nobody.value.next = nobody.address
     processor.value.node = nobody.address
-    processor.value.told = nobody.value.record
+    processor.value.overrunPayer = nobody.value.record
     processor.value.running =
       UInt64(processor.value.index &+ 1) &<< 32 | UInt64(EnvironmentState.runnable.rawValue)
   }
@@ -117,10 +117,10 @@ extension Kernel {
     }
     if !namesProgram {
       writeLine("there is no program to run: name one on the command line, app=NAME")
-      own.value.machineStatus = 64
+      kernelPrivate.value.machineStatus = 64
     }
     shareOut()
-    own.value.hasBooted = 1
+    kernelPrivate.value.hasBooted = 1
   }
 
   private func startProgram(
@@ -144,7 +144,7 @@ extension Kernel {
         stack: environments[environment].savedStackPointer)
     } catch {
       reportLoadError(error, name, text)
-      if own.value.machineStatus == 0 { own.value.machineStatus = error == .notFound ? 66 : 65 }
+      if kernelPrivate.value.machineStatus == 0 { kernelPrivate.value.machineStatus = error == .notFound ? 66 : 65 }
     }
   }
 

@@ -127,8 +127,8 @@ extension Kernel {
   public func performEnvironmentDestroy(_ index: UInt32) -> Bool {
     let processor = environments[index].processorPlusOne
     if processor != 0, processor != self.processor.value.index &+ 1 {
-      own.value.doomed |= 1 &<< UInt64(index)
-      own.value.attention = 1
+      kernelPrivate.value.destroyed |= 1 &<< UInt64(index)
+      kernelPrivate.value.needsChores = 1
       hardware.interrupt(processor: processor &- 1)
       return false
     }
@@ -137,8 +137,8 @@ extension Kernel {
   }
 
   /// Ends the environments that somebody destroyed while another processor ran them: those that run here, or nowhere any more.
-  public func endDoomed() {
-    var rest = own.value.doomed
+  public func endDestroyed() {
+    var rest = kernelPrivate.value.destroyed
     while rest != 0 {
       let index = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
       rest &= rest &- 1

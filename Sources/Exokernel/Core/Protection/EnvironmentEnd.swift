@@ -10,9 +10,9 @@ extension Kernel {
     environments[environment].state = EnvironmentState.ended.rawValue
     environments[environment].exitStatus = status
     environments[environment].processorPlusOne = 0
-    // What the end of an environment means that a program has made, that program says: it finds the status in the books.
-    if status != 0, own.value.machineStatus == 0, environments[environment].creatorPlusOne == 0 {
-      own.value.machineStatus = status
+    // The status of an environment that a program has made is that program's to judge, which finds it in the books.
+    if status != 0, kernelPrivate.value.machineStatus == 0, environments[environment].creatorPlusOne == 0 {
+      kernelPrivate.value.machineStatus = status
     }
     dropSlices(of: environment)
     for index in 0..<filters.count where filters[index].ownerPlusOne == environment &+ 1 { unbindFilter(index) }
@@ -20,7 +20,7 @@ extension Kernel {
       dropExtent(index)
     }
     for index in 0..<regions.count where regions[index].ownerPlusOne == environment &+ 1 { unbindRegion(index) }
-    own.value.doomed &= ~(1 &<< UInt64(environment))
+    kernelPrivate.value.destroyed &= ~(1 &<< UInt64(environment))
     unbindPredicate(of: environment)
     dropRevocation(of: environment)
     for slot in 0..<CapabilitySlot.count {
@@ -29,39 +29,39 @@ extension Kernel {
     }
     releaseCallers(of: handle)
     header.value.liveEnvironments &-= 1
-    // What runs past the end of a slice of its goes to nobody's account from now on.
+    // Where this environment would pay for an overrun, nobody's record does from now on.
     let record = environments.cell(at: environment).address
-    for index in 0..<header.value.processorCount where processor(index).value.told == record {
-      processor(index).value.told = nobodysNode.value.record
+    for index in 0..<header.value.processorCount where processor(index).value.overrunPayer == record {
+      processor(index).value.overrunPayer = nobodysNode.value.record
     }
     if processor.value.environment == environment {
       leaveProcessor()
       processor.value.epiloguePending = 0
     }
-    bury(environment)
+    startReaping(environment)
   }
 
   /// Lets the frames of an ended environment go back. Where its page table is still another one's, that keeps its tables, and the frames that
   /// it maps: they go back when they are mapped no more.
-  private func bury(_ environment: UInt32) {
+  private func startReaping(_ environment: UInt32) {
     let root = environments[environment].rootTable
     let bit: UInt64 = 1 &<< UInt64(environment)
     frames[root].removeReference()
-    own.value.reaping |= bit
-    own.value.attention = 1
-    own.value.reaper.progress = 1
+    kernelPrivate.value.reaping |= bit
+    kernelPrivate.value.needsChores = 1
+    kernelPrivate.value.reaper.progress = 1
     if frames[root].references != 0 {
       unmapPage(of: environment)
-      own.value.lingering |= bit
-      own.value.unmapped |= bit
+      kernelPrivate.value.sharesTable |= bit
+      kernelPrivate.value.unmapped |= bit
       return
     }
-    own.value.unmapped &= ~bit
+    kernelPrivate.value.unmapped &= ~bit
     // Those that shared it wait until it maps nothing any more, for the way there is through tables of theirs.
     for index in 0..<environments.count
-    where environments[index].rootTable == root && own.value.lingering & 1 &<< UInt64(index) != 0 {
-      own.value.reaping &= ~(1 &<< UInt64(index))
-      own.value.lingering &= ~(1 &<< UInt64(index))
+    where environments[index].rootTable == root && kernelPrivate.value.sharesTable & 1 &<< UInt64(index) != 0 {
+      kernelPrivate.value.reaping &= ~(1 &<< UInt64(index))
+      kernelPrivate.value.sharesTable &= ~(1 &<< UInt64(index))
     }
   }
 
@@ -80,21 +80,22 @@ extension Kernel {
   }
 
   /// The page table of an ended environment maps nothing any more: those that shared it and ended before follow.
-  func buryOthers(of environment: UInt32) {
+  func startReapingSharers(of environment: UInt32) {
     let root = environments[environment].rootTable
     for index in 0..<environments.count
     where index != environment && environments[index].state == EnvironmentState.ended.rawValue
       && environments[index].rootTable == root
     {
-      own.value.reaping |= 1 &<< UInt64(index)
-      own.value.attention = 1
-      own.value.unmapped |= 1 &<< UInt64(index)
-      own.value.reaper.progress = 1
+      kernelPrivate.value.reaping |= 1 &<< UInt64(index)
+      kernelPrivate.value.needsChores = 1
+      kernelPrivate.value.unmapped |= 1 &<< UInt64(index)
+      kernelPrivate.value.reaper.progress = 1
     }
   }
 
-  /// The last frame of an ended environment is gone: what it was allowed to own is its creator's again, and so are those that it made.
-  func settle(_ environment: UInt32) {
+  /// The last frame of an ended environment is gone: makes its record free. What it was allowed to own is its creator's
+  /// again, and so are the environments that it made.
+  func freeRecord(_ environment: UInt32) {
     let creatorPlusOne = environments[environment].creatorPlusOne
     var inherited = Quotas()
     for index in 0..<environments.count

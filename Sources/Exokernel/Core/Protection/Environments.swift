@@ -53,7 +53,7 @@ extension Kernel {
       let root = environments[shared].rootTable
       frames[root].addReference()
       environments[index].rootTable = root
-      own.value.sharing |= 1 &<< UInt64(index) | 1 &<< UInt64(shared)
+      kernelPrivate.value.sharing |= 1 &<< UInt64(index) | 1 &<< UInt64(shared)
     } else if let root = found.root {
       give(root, FrameIdentity(owner: identity.owner, kind: .pageTable), guardName: name)
       frames[root].addReference()
@@ -103,8 +103,8 @@ extension Kernel {
       name: CapabilityName.disk &<< 56, length: 1, rights: devices)
     capabilities[slot(CapabilitySlot.networks, of: index)] = Capability(
       name: CapabilityName.network &<< 56, length: 1, rights: devices)
-    if own.value.hasFirst == 0 {
-      own.value.hasFirst = 1
+    if kernelPrivate.value.hasFirst == 0 {
+      kernelPrivate.value.hasFirst = 1
       capabilities[slot(CapabilitySlot.root, of: index)] = Capability(name: 0, length: 0, rights: .all)
     }
     return index

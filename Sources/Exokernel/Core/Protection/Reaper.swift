@@ -8,35 +8,37 @@ extension Kernel {
 
   /// True where there is something to do besides running environments.
   @inline(__always) public var hasChores: Bool {
-    own.value.reaping | own.value.pressed | own.value.doomed | UInt64(own.value.largeDirty) != 0
+    kernelPrivate.value.reaping | kernelPrivate.value.asked | kernelPrivate.value.destroyed
+      | UInt64(kernelPrivate.value.largeDirty) != 0
   }
 
   /// A few small steps of what there is to do; true while more can be done at once.
   public func doChores() -> Bool {
-    if own.value.doomed != 0 { endDoomed() }
+    if kernelPrivate.value.destroyed != 0 { endDestroyed() }
     let isReaping = reap(limit: 8)
     let isPressing = repossess(limit: 8)
     let isCleaning = cleanLarge()
-    own.value.attention = hasChores || own.value.moreReceived != 0 ? 1 : own.value.standing
+    kernelPrivate.value.needsChores =
+      hasChores || kernelPrivate.value.moreReceived != 0 ? 1 : kernelPrivate.value.lacksDeadlineTimer
     return isPressing || isReaping || isCleaning
   }
 
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a
   /// frame, or `entriesPerStep` entries of a page table.
   public func reap(limit: UInt32) -> Bool {
-    guard own.value.reaping != 0 else { return false }
+    guard kernelPrivate.value.reaping != 0 else { return false }
     for _ in 0..<limit {
-      let position = own.value.reaper.environment
-      let rest = own.value.reaping & (~0 &<< UInt64(position))
+      let position = kernelPrivate.value.reaper.environment
+      let rest = kernelPrivate.value.reaping & (~0 &<< UInt64(position))
       guard position < environments.count, rest != 0 else { return startRound() }
       let environment = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
       if environment != position {
-        own.value.reaper.environment = environment
-        own.value.reaper.frame = 0
-        own.value.reaper.address = 0
+        kernelPrivate.value.reaper.environment = environment
+        kernelPrivate.value.reaper.frame = 0
+        kernelPrivate.value.reaper.address = 0
       }
       let bit: UInt64 = 1 &<< UInt64(environment)
-      if own.value.sharing & ~own.value.unmapped & bit != 0 {
+      if kernelPrivate.value.sharing & ~kernelPrivate.value.unmapped & bit != 0 {
         dropMappings(of: environment, bit)
       } else {
         reapFrame(of: environment, bit)
@@ -47,23 +49,23 @@ extension Kernel {
 
   /// Every ended environment was looked at: true where another round may find more.
   private func startRound() -> Bool {
-    let progress = own.value.reaper.progress
-    own.value.reaper = ReaperPosition(address: 0, environment: 0, frame: 0, progress: 0)
+    let progress = kernelPrivate.value.reaper.progress
+    kernelPrivate.value.reaper = ReaperPosition(address: 0, environment: 0, frame: 0, progress: 0)
     // Chains that the device has sent keep frames until somebody looks.
-    if own.value.reaping != 0 { for index in 0..<header.value.interfaceCount { reclaimSent(index) } }
-    return progress != 0 && own.value.reaping != 0
+    if kernelPrivate.value.reaping != 0 { for index in 0..<header.value.interfaceCount { reclaimSent(index) } }
+    return progress != 0 && kernelPrivate.value.reaping != 0
   }
 
   /// Lets go of the frames that the next few entries of an ended environment's page tables map: some may be another environment's.
   private func dropMappings(of environment: UInt32, _ bit: UInt64) {
-    let address = own.value.reaper.address
+    let address = kernelPrivate.value.reaper.address
     if address < AddressMap.userEnd {
-      own.value.reaper.address = dropMappings(UInt64(environments[environment].rootTable) &<< 12, address)
+      kernelPrivate.value.reaper.address = dropMappings(UInt64(environments[environment].rootTable) &<< 12, address)
     } else {
-      own.value.unmapped |= bit
-      buryOthers(of: environment)
+      kernelPrivate.value.unmapped |= bit
+      startReapingSharers(of: environment)
     }
-    own.value.reaper.progress = 1
+    kernelPrivate.value.reaper.progress = 1
   }
 
   /// Lets go of what the next few entries map that lead to `address` and lie behind it, in one table; returns the next address that may be
@@ -99,36 +101,36 @@ extension Kernel {
 
   /// Takes back one frame of an ended environment's list, or steps over it; with the last one, its record is free.
   private func reapFrame(of environment: UInt32, _ bit: UInt64) {
-    var frame = own.value.reaper.frame
+    var frame = kernelPrivate.value.reaper.frame
     // Somebody whose capability dominates the guard may have freed the frame between two steps: then the list starts over.
     let isOwn =
       frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
     if !isOwn { frame = environments[environment].firstFrame }
     guard frame != 0 else {
-      settle(environment)
-      own.value.reaping &= ~bit
-      own.value.sharing &= ~bit
-      own.value.lingering &= ~bit
-      own.value.reaper.environment = environment &+ 1
-      own.value.reaper.frame = 0
-      own.value.reaper.address = 0
+      freeRecord(environment)
+      kernelPrivate.value.reaping &= ~bit
+      kernelPrivate.value.sharing &= ~bit
+      kernelPrivate.value.sharesTable &= ~bit
+      kernelPrivate.value.reaper.environment = environment &+ 1
+      kernelPrivate.value.reaper.frame = 0
+      kernelPrivate.value.reaper.address = 0
       return
     }
     let next = frames[frame].next
     let kind = frames[frame].kind
     let isMemory = kind == FrameKind.memory.rawValue || kind == FrameKind.large.rawValue
-    let isMapped = own.value.sharing & bit != 0 && isMemory && frames[frame].references != 0
+    let isMapped = kernelPrivate.value.sharing & bit != 0 && isMemory && frames[frame].references != 0
     // Tables that another environment still uses are mapped as long as that one lives.
-    let isInUse = own.value.lingering & bit != 0 && kind == FrameKind.pageTable.rawValue
+    let isInUse = kernelPrivate.value.sharesTable & bit != 0 && kind == FrameKind.pageTable.rawValue
     if frames[frame].pins == 0, !isMapped, !isInUse {
       returnFrame(frame)
-      own.value.reaper.progress = 1
+      kernelPrivate.value.reaper.progress = 1
     }
-    own.value.reaper.frame = next
+    kernelPrivate.value.reaper.frame = next
     // The list's end: on to the next environment, unless all of this one's frames are gone and its record can be freed.
     if next == 0, environments[environment].firstFrame != 0 {
-      own.value.reaper.environment = environment &+ 1
-      own.value.reaper.address = 0
+      kernelPrivate.value.reaper.environment = environment &+ 1
+      kernelPrivate.value.reaper.address = 0
     }
   }
 }

@@ -3,7 +3,7 @@ import ExokernelABI
 // The abort protocol: what an environment does not give back in time, the kernel takes, and writes down.
 extension Kernel {
   /// Writes what was taken into the repossession vector.
-  private func note(_ environment: UInt32, _ resource: UInt64, _ address: UInt64) {
+  private func recordRepossession(_ environment: UInt32, _ resource: UInt64, _ address: UInt64) {
     let taken = revocations[environment].taken
     guard UInt64(taken) < EnvironmentPage.repossessionCapacity else { return }
     let vector = UInt64(environments[environment].environmentPage) &<< 12 &+ EnvironmentPage.repossessionOffset
@@ -25,7 +25,7 @@ extension Kernel {
           return false
         }
         dropSlice(UInt64(processor) &<< 8 | position)
-        note(environment, UInt64(processor) &<< 8 | position, 0)
+        recordRepossession(environment, UInt64(processor) &<< 8 | position, 0)
         return true
       }
     }
@@ -37,7 +37,7 @@ extension Kernel {
     for index in 0..<filters.count where filters[index].ownerPlusOne == environment &+ 1 {
       let handle = Handle.of(index, generation: filters[index].generation)
       unbindFilter(index)
-      note(environment, handle, 0)
+      recordRepossession(environment, handle, 0)
       return true
     }
     finish(environment)
@@ -60,7 +60,7 @@ extension Kernel {
     let next = frames[frame].next
     if frames[frame].kind == FrameKind.memory.rawValue, frames[frame].references == 0, frames[frame].pins == 0 {
       returnFrame(frame)
-      note(environment, UInt64(frame), 1)
+      recordRepossession(environment, UInt64(frame), 1)
     }
     request.value.stage = next == 0 ? .takingMapped(.all(.mappedOnce)) : .takingUnmapped(next: next)
     return true
@@ -148,7 +148,7 @@ extension Kernel {
     forgetTranslations(environment, address)
     guard frames[frame].references == 0 else { return false }
     returnFrame(frame)
-    note(environment, UInt64(frame), address)
+    recordRepossession(environment, UInt64(frame), address)
     return true
   }
 }

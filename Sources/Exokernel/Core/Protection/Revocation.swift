@@ -78,7 +78,7 @@ extension Kernel {
     guard let kind = ResourceKind(rawValue: call.kind), call.kind <= ResourceKind.filters.rawValue, call.count >= 1,
       call.count <= EnvironmentPage.repossessionCapacity
     else { throw .badArgument }
-    guard own.value.pressed & 1 &<< UInt64(index) == 0 else { throw .busy }
+    guard kernelPrivate.value.asked & 1 &<< UInt64(index) == 0 else { throw .busy }
     let owned = environments[index].quotas[kind].used
     let count = UInt32(truncatingIfNeeded: call.count)
     guard count <= owned else { throw .exhausted }
@@ -92,8 +92,8 @@ extension Kernel {
   func performRevoke(_ decoded: (index: UInt32, request: RevocationRequest)) {
     let (index, request) = decoded
     revocations[index] = request
-    own.value.pressed |= 1 &<< UInt64(index)
-    own.value.attention = 1
+    kernelPrivate.value.asked |= 1 &<< UInt64(index)
+    kernelPrivate.value.needsChores = 1
     let page = page(of: index)
     page.value.repossessed = 0
     page.value.revocationKind = UInt64(request.kind)
@@ -105,7 +105,8 @@ extension Kernel {
 
   /// True where an environment is asked for something and has not been told yet.
   private func isUntold(_ environment: UInt32) -> Bool {
-    guard own.value.pressed & 1 &<< UInt64(environment) != 0, case .announced = revocations[environment].stage else {
+    guard kernelPrivate.value.asked & 1 &<< UInt64(environment) != 0, case .announced = revocations[environment].stage
+    else {
       return false
     }
     return true
@@ -131,25 +132,25 @@ extension Kernel {
 
   /// Forgets a request, which was met, or whose environment ends.
   func dropRevocation(of environment: UInt32) {
-    own.value.pressed &= ~(1 &<< UInt64(environment))
+    kernelPrivate.value.asked &= ~(1 &<< UInt64(environment))
     revocations[environment].count = 0
   }
 
   /// Looks after up to `limit` small steps of requests whose time is over; true while there is more to do at once.
   public func repossess(limit: UInt32) -> Bool {
-    guard own.value.pressed != 0 else { return false }
-    var rest = own.value.pressed
+    guard kernelPrivate.value.asked != 0 else { return false }
+    var rest = kernelPrivate.value.asked
     var budget = limit
     while rest != 0, budget > 0 {
       let environment = UInt32(truncatingIfNeeded: rest.trailingZeroBitCount)
       rest &= rest &- 1
-      while budget > 0, pressOn(environment) { budget &-= 1 }
+      while budget > 0, advanceRevocation(environment) { budget &-= 1 }
     }
     return budget == 0
   }
 
   /// One step of one request; true where another one may follow at once.
-  private func pressOn(_ environment: UInt32) -> Bool {
+  private func advanceRevocation(_ environment: UInt32) -> Bool {
     let request = revocations.cell(at: environment)
     let owned = environments[environment].quotas.values[Int(truncatingIfNeeded: request.value.kind)].used
     if owned <= request.value.target || request.value.taken >= request.value.count {

@@ -56,7 +56,7 @@ public struct Kernel<Platform: Hardware> {
     unsafe Table(hardware.frameTableBase, count: header.value.frameCount)
   }
   /// The kernel's own state.
-  @inline(__always) public var own: Cell<PrivateState> { unsafe Cell(hardware.privateBase) }
+  @inline(__always) public var kernelPrivate: Cell<PrivateState> { unsafe Cell(hardware.privateBase) }
 
   /// This processor's state.
   @inline(__always) public var processor: Cell<ProcessorState> { unsafe Cell(hardware.processorBase) }

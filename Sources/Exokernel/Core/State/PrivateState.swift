@@ -8,27 +8,28 @@ import ExokernelABI
   public var sharing: UInt64
   /// Those of `reaping` whose page tables have let go of every frame that they mapped, or are still another environment's.
   public var unmapped: UInt64
-  /// Those of `reaping` whose page tables are still another environment's.
-  public var lingering: UInt64
+  /// Those of `reaping` whose page tables other environments still share.
+  public var sharesTable: UInt64
   /// How far `Kernel.reap` has come with them.
   public var reaper: ReaperPosition
   /// Status with which the machine ends: the first failure of an environment.
   public var machineStatus: UInt32
   /// Bit n is set where interface n has received packets that an interrupt left for later.
   public var moreReceived: UInt32
-  /// Environments that are asked to give something back.
-  public var pressed: UInt64
+  /// Environments that are asked to give something back: bit n where `revocations` has a request to record n.
+  public var asked: UInt64
   /// Environments that were destroyed while another processor runs them.
-  public var doomed: UInt64
+  public var destroyed: UInt64
   /// Head of the list of large frames that came back and are not cleared yet, or 0.
   public var largeDirty: UInt32
   /// Frames of the first of them that are cleared.
   public var largeCleaned: UInt32
-  /// Nonzero where something may wait to be done between slices: what `hasChores` tells, or packets, or where it is `standing`. So that one
-  /// look is enough for the shortest ways through the kernel.
-  public var attention: UInt64
-  /// 1 where the shortest ways may never be taken, because the timer does not compare time-stamps.
-  public var standing: UInt64
+  /// Nonzero where the shortest ways through the kernel may not be taken: `hasChores` is true, packets wait in
+  /// `moreReceived`, or `lacksDeadlineTimer` is 1. So one look is enough for those ways.
+  /// Assembly files have it as PRIVATE_NEEDS_CHORES.
+  public var needsChores: UInt64
+  /// 1 where the timer does not compare time-stamps: the shortest ways, which set it by one instruction, are never taken.
+  public var lacksDeadlineTimer: UInt64
   /// 1 once the first program has its capability for everything.
   public var hasFirst: UInt32
   /// 1 once every boot program was started: from then on a machine without environments has nothing left to do.
@@ -43,6 +44,7 @@ import ExokernelABI
   /// The environment that runs here, or `BooksLayout.noEnvironment`.
   public var environment: UInt32
   /// Where the record of that environment is, so that the paths that are taken most need not look for it; stale where none runs.
+  /// Assembly files have it as STATE_RECORD.
   public var record: UInt
   /// Physical address of the page table in force.
   public var activeRoot: UInt64
@@ -57,22 +59,28 @@ import ExokernelABI
   /// Where this processor's `ProcessorRecord` is.
   public var exposed: UInt
   /// Of ring 0: nonzero asks the processor to forget its translations.
+  /// Assembly files have it as STATE_FLUSH.
   public var flush: UInt64
   /// Of ring 0: time-stamp that the timer was set to last.
+  /// Assembly files have it as STATE_TIMER.
   public var timer: UInt64
   /// This processor's number.
   public var index: UInt32
   /// 1 while it waits for an interrupt; 2 where a predicate waits with it for what another processor may write.
   public var isIdle: UInt32
+  /// The three words from here on are looked at as one: zero where the end of a slice is a usual one.
+  ///
   /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
+  /// Assembly files have it as STATE_PENDING.
   public var epiloguePending: UInt16
   /// Slices in a row that the environment ran past its epilogue upcall.
   public var overrun: UInt16
   /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a usual one.
   public var isAlone: UInt32
-  /// Where the record is of the environment whose slice ended, where `epiloguePending` is not 0: it pays for what runs from then on. The
-  /// record of nobody's once it has ended.
-  public var told: UInt
+  /// Where `epiloguePending` is not 0: where the record is of the environment whose slice ended. It pays for the time that
+  /// anybody runs from then on. Nobody's record once it has ended.
+  /// Assembly files have it as STATE_OVERRUN_PAYER.
+  public var overrunPayer: UInt
   /// Zero.
   public var reserved: (UInt64, UInt64, UInt64)
 

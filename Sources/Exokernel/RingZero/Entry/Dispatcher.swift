@@ -7,7 +7,8 @@ extension UserFrame {
   static var place: UnsafeMutablePointer<UserFrame> {
     // Safe: entries.S leaves it there for every call, and the stack is this processor's alone.
     @inline(__always) get {
-      unsafe UnsafeMutablePointer(bitPattern: ring0_processor_base() &- 40).unsafelyUnwrapped
+      unsafe UnsafeMutablePointer(bitPattern: ring0_processor_base() &- UInt(MemoryLayout<UserFrame>.size))
+        .unsafelyUnwrapped
     }
   }
 
@@ -19,7 +20,7 @@ extension UserFrame {
 enum Dispatcher {
   /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and nothing is unusual.
   @inline(__always) static func runNext(at now: UInt64) -> Int64 {
-    guard kernel.own.value.attention == 0, let record = kernel.startNextSlice(at: now) else { run() }
+    guard kernel.kernelPrivate.value.needsChores == 0, let record = kernel.startNextSlice(at: now) else { run() }
     let saved = record.value.savedInstructionPointer
     let prologue = record.value.prologueEntry
     return ring0_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
@@ -37,8 +38,8 @@ enum Dispatcher {
         kernel.enter(turn)
         _ = resume()
       }
-      if kernel.header.value.liveEnvironments == 0, kernel.own.value.hasBooted != 0 {
-        Panic.endMachine(kernel.own.value.machineStatus)
+      if kernel.header.value.liveEnvironments == 0, kernel.kernelPrivate.value.hasBooted != 0 {
+        Panic.endMachine(kernel.kernelPrivate.value.machineStatus)
       }
       guard !isBusy, !isReceiving else { continue }
       kernel.armForIdle()
@@ -70,7 +71,7 @@ enum Dispatcher {
 @inline(__always) func enter(_ entry: UInt64, _ frame: UnsafeMutablePointer<TrapFrame>) {
   // Safe: the callers pass the frame that entries.S has pushed.
   unsafe frame.pointee.instruction = entry
-  unsafe frame.pointee.codeSegment = 0x33
+  unsafe frame.pointee.codeSegment = Selector.userCode
 }
 
 /// The end of a slice where entries.S has not served it. The interrupt was acknowledged.
@@ -78,12 +79,12 @@ enum Dispatcher {
 func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // Safe: entries.S passes the frame it has just pushed.
-  guard unsafe frame.pointee.codeSegment & 3 != 0 else { return }
+  guard unsafe frame.pointee.codeSegment & Selector.privilege != 0 else { return }
   // It may be a late one of the slice before, which is not the running environment's; or an early one of this slice, and then it is the only one.
   guard LocalAPIC.isDue(ring0_time_stamp()) else { return LocalAPIC.arm(at: kernel.processor.value.timer) }
   ring0_acquire()
   // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
-  if kernel.own.value.attention != 0 { _ = kernel.doChores() }
+  if kernel.kernelPrivate.value.needsChores != 0 { _ = kernel.doChores() }
   guard kernel.current != BooksLayout.noEnvironment else { Dispatcher.run() }
   // The time of now: waiting for the lock and the chores may have taken a slice, and a timer that is set to the past lets nobody run.
   switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: ring0_time_stamp()) {
@@ -97,7 +98,7 @@ func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
 @c(kernel_device_interrupt)
 func kernelDeviceInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // Safe: entries.S passes the frame it has just pushed.
-  let line = unsafe frame.pointee.vector &- LocalAPIC.deviceVector
+  let line = unsafe frame.pointee.vector &- Vector.device
   kernel.deviceInterrupt(line)
   LocalAPIC.acknowledge()
 }
@@ -109,10 +110,12 @@ func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   Processors.forgetTranslations()
   // In ring 0 this interrupted the idle loop, which looks by itself.
   // Safe: entries.S passes the frame it has just pushed.
-  guard unsafe frame.pointee.codeSegment & 3 != 0, kernel.own.value.doomed != 0 else { return }
+  guard unsafe frame.pointee.codeSegment & Selector.privilege != 0, kernel.kernelPrivate.value.destroyed != 0 else {
+    return
+  }
   ring0_acquire()
   let environment = kernel.current
-  kernel.endDoomed()
+  kernel.endDestroyed()
   if kernel.current != environment { Dispatcher.run() }
   ring0_release()
 }

@@ -10,7 +10,7 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // Safe: entries.S passes the frame it has just pushed.
   let instruction = unsafe frame.pointee.instruction
   let code = unsafe frame.pointee.code
-  guard code & 4 != 0, instruction < AddressMap.directMap else { return unsafe faultSlowly(frame) }
+  guard code & PageFaultCode.user != 0, instruction < AddressMap.directMap else { return unsafe faultSlowly(frame) }
   let entry = kernel.usualPageFault(instruction: instruction, address: ring0_fault_address(), code: code)
   guard entry != 0 else { return unsafe faultSlowly(frame) }
   unsafe enter(entry, frame)
@@ -19,7 +19,7 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
 @inline(never) private func faultSlowly(_ frame: UnsafeMutablePointer<TrapFrame>) {
   let address = ring0_fault_address()
   // Safe: as in `kernelPageFault`.
-  guard unsafe frame.pointee.code & 4 != 0 else { return unsafe faultInKernel(frame, address) }
+  guard unsafe frame.pointee.code & PageFaultCode.user != 0 else { return unsafe faultInKernel(frame, address) }
   unsafe faultInKernelAddress(frame, address)
 }
 
@@ -28,7 +28,7 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
 private func faultInKernel(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
   // Safe: as in `kernelPageFault`; the linker's symbols enclose pairs of addresses.
   let instruction = unsafe frame.pointee.instruction
-  if unsafe frame.pointee.codeSegment & 3 != 0 {
+  if unsafe frame.pointee.codeSegment & Selector.privilege != 0 {
     ring0_acquire()
     unsafe Dispatcher.abort(.pageFault(address: address, code: frame.pointee.code), at: instruction)
   }
@@ -72,8 +72,9 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
   let vector = unsafe frame.pointee.vector
   if unsafe mendReturn(frame) { return }
   // What still is on the emergency stack is the machine's fault: nothing that an environment does leads there.
-  guard unsafe frame.pointee.codeSegment & 3 != 0, vector != 2, vector != 18,
-    kernel.header.value.layoutVersion != 0 || vector == 6
+  guard unsafe frame.pointee.codeSegment & Selector.privilege != 0, vector != Vector.nonMaskable,
+    vector != Vector.machineCheck,
+    kernel.header.value.layoutVersion != 0 || vector == Vector.invalidInstruction
   else {
     unsafe Panic.exception(frame, others)
   }
@@ -89,10 +90,12 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
   }
   unsafe enter(AddressMap.exceptionGate, frame)
   unsafe frame.pointee.stack = stack
-  unsafe frame.pointee.stackSegment = 0x2b
-  // What a gate clears: trap, nested task, resume.
-  unsafe frame.pointee.flags &= ~0x1_4100
+  unsafe frame.pointee.stackSegment = Selector.userData
+  unsafe frame.pointee.flags &= ~ProcessorFlags.clearedByGates
 }
+
+/// The bytes of IRETQ.
+private var interruptReturn: UInt16 { 0xcf48 }
 
 /// A return to ring 3 that found no stack segment, which is mended, and tried again. Some processors (QEMU's) empty it on the way through a
 /// gate to a stack of its own, even from ring 3 to ring 3, where none may return without one; others leave it alone. The gate page fills it
@@ -100,12 +103,14 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
 private func mendReturn(_ frame: UnsafeMutablePointer<TrapFrame>) -> Bool {
   // Safe: entries.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and where it is an IRETQ, the
   // stack pointer is that of a frame for it.
-  guard unsafe frame.pointee.vector == 13, unsafe frame.pointee.codeSegment & 3 == 0,
+  guard unsafe frame.pointee.vector == Vector.protection,
+    unsafe frame.pointee.codeSegment & Selector.privilege == 0,
     unsafe UnsafeRawPointer(bitPattern: UInt(frame.pointee.instruction)).unsafelyUnwrapped
-      .loadUnaligned(as: UInt16.self) == 0xcf48,
-    let returning = unsafe UnsafeMutablePointer<UInt64>(bitPattern: UInt(frame.pointee.stack)),
-    unsafe returning[1] & 3 == 3, unsafe returning[4] & ~3 == 0
+      .loadUnaligned(as: UInt16.self) == interruptReturn,
+    let returning = unsafe UnsafeMutablePointer<UserFrame>(bitPattern: UInt(frame.pointee.stack)),
+    unsafe returning.pointee.codeSegment & Selector.privilege == Selector.privilege,
+    unsafe returning.pointee.stackSegment & ~Selector.privilege == 0
   else { return false }
-  unsafe returning[4] = 0x2b
+  unsafe returning.pointee.stackSegment = Selector.userData
   return true
 }

@@ -97,8 +97,8 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
   // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
   unsafe frame.pointee.instruction = arrival.entry
-  unsafe frame.pointee.codeSegment = 0x33
-  unsafe frame.pointee.flags = 0x202
+  unsafe frame.pointee.codeSegment = Selector.userCode
+  unsafe frame.pointee.flags = ProcessorFlags.user
   unsafe frame.pointee.stack = arrival.stack
   return Int64(bitPattern: arrival.caller)
 }

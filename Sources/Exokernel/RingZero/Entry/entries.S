@@ -4,6 +4,7 @@
 #include "layout.inc"
 #include "lock.inc"
 #include "registers.inc"
+#include "x86.inc"
 
 # ---------------------------------------------------------------- interrupt vectors, 16 bytes each
 .section .vectors, "ax", @progbits
@@ -12,24 +13,24 @@ vectors:
 .set vector, 0
 .rept 256
   .balign 16, 0xcc
-  .if vector == 4
+  .if vector == VECTOR_CALL
     jmp entry_call
-  .elseif vector == 14
+  .elseif vector == VECTOR_PAGE_FAULT
     jmp entry_page_fault
-  .elseif vector == 0xe0
+  .elseif vector == VECTOR_TIMER
     jmp entry_timer                       # (tables.S names the entry itself, here and above)
-  .elseif vector == 0xe1
+  .elseif vector == VECTOR_PROCESSOR
     jmp entry_processor_interrupt
-  .elseif vector == 0xff
+  .elseif vector == VECTOR_SPURIOUS
     iretq                                 # spurious
-  .elseif vector >= 0x20
+  .elseif vector >= VECTOR_FIRST_INTERRUPT
     push $0
     push $vector
     jmp entry_device
-  .elseif vector == 8
+  .elseif vector == VECTOR_DOUBLE_FAULT
     jmp entry_double_fault
-  .elseif (vector >= 10 && vector <= 13) || vector == 17 || vector == 21 || vector == 29 || vector == 30
-    push $vector
+  .elseif (vector >= 10 && vector <= 13) || vector == VECTOR_ALIGNMENT || vector == 21 || vector == 29 || vector == 30
+    push $vector                          # the processor has pushed an error code
     jmp entry_exception
   .else
     push $0
@@ -58,16 +59,16 @@ vectors:
 # The way back, by the vector and the error code above them.
 .macro resume_interrupted
   pop_caller_saved
-  add $16, %rsp
+  add $EXCEPTION_FRAME, %rsp
   iretq
 .endm
 # The same after an interrupt, for which ring 0 may have waited: then it waits no more.
 .macro resume_waiting
   pop_caller_saved
-  add $16, %rsp
-  testb $3, 8(%rsp)
+  add $EXCEPTION_FRAME, %rsp
+  testb $PRIVILEGE, FRAME_CODE_SEGMENT(%rsp)
   jnz 1f
-  movq $waited, (%rsp)
+  movq $waited, FRAME_INSTRUCTION(%rsp)
 1:iretq
 .endm
 
@@ -109,8 +110,8 @@ leave_transfer:
 # stack segment at the very top is always the same, so it is written once, at boot; where an interrupt has left none, `mendReturn` says what
 # happens.
 .macro push_syscall_frame code_segment
-  mov %rsp, STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - 16
-  mov $(STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - 16), %rsp
+  mov %rsp, STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - FRAME_SIZE + FRAME_STACK
+  mov $(STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - FRAME_SIZE + FRAME_STACK), %rsp
   push %r11
   push $\code_segment
   push %rcx
@@ -121,7 +122,7 @@ entry_syscall:
 .set processor, 0
 .rept PROCESSORS
   .balign 64
-  push_syscall_frame 0x33
+  push_syscall_frame USER_CODE
   mov %r10, %rcx
   jmp serve_call
   .set processor, processor + 1
@@ -132,15 +133,15 @@ entry_syscall:
 .globl resume_as_syscall
 resume_as_syscall:                        # rdi: TrapFrame, whose upper part is where UserFrame is
   mov %rdi, %rsp
-  mov 7*8(%rsp), %rax
-  mov %rax, 11*8(%rsp)
-  movq $0x33, 12*8(%rsp)
-  mov (%rsp), %rax
-  and $0x240ad5, %eax                     # r11 may be anybody's invention: no I/O privilege, trap flag, nested task, virtual interrupts
-  or $0x202, %eax
-  mov %rax, 13*8(%rsp)
+  mov TRAP_RCX(%rsp), %rax
+  mov %rax, TRAP_FRAME + FRAME_INSTRUCTION(%rsp)
+  movq $USER_CODE, TRAP_FRAME + FRAME_CODE_SEGMENT(%rsp)
+  mov TRAP_R11(%rsp), %rax
+  and $FLAGS_USER_CHOICE, %eax            # r11 may be anybody's invention
+  or $FLAGS_USER, %eax
+  mov %rax, TRAP_FRAME + FRAME_FLAGS(%rsp)
   pop_caller_saved
-  add $16, %rsp
+  add $EXCEPTION_FRAME, %rsp
   mov %r10, %rcx
   cmpl $0, lock_is_off
   jne entry_call_alone
@@ -155,9 +156,9 @@ entry_syscall_32:
 .set processor, 0
 .rept PROCESSORS
   .balign 64
-  push_syscall_frame 0x23
+  push_syscall_frame USER_CODE_32
   push $0
-  push $6
+  push $VECTOR_INVALID_INSTRUCTION
   mov $entry_exception, %rax
   jmp *%rax
   .set processor, processor + 1
@@ -169,7 +170,7 @@ entry_syscall_32:
 .globl entry_syscall_alone
 entry_syscall_alone:
 .set processor, 0
-  push_syscall_frame 0x33
+  push_syscall_frame USER_CODE
   mov %r10, %rcx
 .globl entry_call_alone
 cfi_interrupted rsp, 0
@@ -185,7 +186,7 @@ entry_call_alone:
 .org vectors + ENTRY_PAGE_FAULT
 .globl entry_page_fault
 entry_page_fault:                         # the usual upcall touches nothing that is shared, so it needs no lock
-  push $14
+  push $VECTOR_PAGE_FAULT
   save_interrupted
   mov %rsp, %rdi
   cfi_saved
@@ -198,20 +199,21 @@ entry_page_fault:                         # the usual upcall touches nothing tha
 # shared, so it needs no lock. `kernel_timer` serves every other case by `sliceEnded` and `epilogue`
 # (Core/CPU/SliceEnds.swift), which make the same checks one by one: change both. `TimerEntryTests` executes these
 # instructions and `sliceEnded` on the same states.
-.set FROM_RING_3, 40 + 24               # from the stack pointer to ProcessorState, after an interrupt of ring 3 and three pushes
+.set FROM_RING_3, 40 + 24               # from the stack pointer to ProcessorState: FRAME_SIZE and three pushes
+.set pushed, 3 * 8
 .org vectors + ENTRY_TIMER
 .globl entry_timer
 entry_timer:
   push %rax
   push %rcx
   push %rdx
-  mov $0x80b, %ecx                        # the interrupt is served
+  mov $MSR_END_OF_INTERRUPT, %ecx
   xor %eax, %eax
   xor %edx, %edx
   wrmsr
-  cmpl $0x33, 32(%rsp)
+  cmpl $USER_CODE, pushed + FRAME_CODE_SEGMENT(%rsp)
   jne unusual_timer
-  cmpl $(GATE_PAGE >> 32), 28(%rsp)
+  cmpl $(GATE_PAGE >> 32), pushed + FRAME_INSTRUCTION + 4(%rsp)
   je timer_in_gate_page
 timer_outside:
   rdtsc
@@ -219,12 +221,12 @@ timer_outside:
   or %rdx, %rax
   cmp FROM_RING_3 + STATE_TIMER(%rsp), %rax
   jb unusual_timer
-  cmpq $0, private_state + PRIVATE_ATTENTION
+  cmpq $0, private_state + PRIVATE_NEEDS_CHORES
   jne unusual_timer
   cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)
   jne unusual_timer
   mov FROM_RING_3 + STATE_RECORD(%rsp), %rdx
-  mov %rdx, FROM_RING_3 + STATE_TOLD(%rsp)
+  mov %rdx, FROM_RING_3 + STATE_OVERRUN_PAYER(%rsp)
   mov RECORD_PAGE(%rdx), %ecx
   mov RECORD_EPILOGUE(%rdx), %rdx
   test %rdx, %rdx
@@ -236,19 +238,19 @@ timer_outside:
   movl $1, FROM_RING_3 + STATE_PENDING(%rsp)
   add books + BOOKS_SLICE_LENGTH, %rax
   mov %rax, FROM_RING_3 + STATE_TIMER(%rsp)
-  push 24(%rsp)
+  push pushed + FRAME_INSTRUCTION(%rsp)
   pop PAGE_EPILOGUE_RETURN(%rcx)
-  mov %rdx, 24(%rsp)
+  mov %rdx, pushed + FRAME_INSTRUCTION(%rsp)
   mov %rax, %rdx
   shr $32, %rdx
-  mov $0x6e0, %ecx                        # TSC deadline
+  mov $MSR_TIME_STAMP_DEADLINE, %ecx
   wrmsr
   pop %rdx
   pop %rcx
   pop %rax
   iretq
 timer_in_gate_page:                       # its upper half is that of no other code
-  mov 24(%rsp), %ecx
+  mov pushed + FRAME_INSTRUCTION(%rsp), %ecx
   sub $GATE_WINDOW, %ecx
   cmp $GATE_WINDOW_SIZE, %ecx
   jae timer_outside
@@ -257,7 +259,7 @@ unusual_timer:
   pop %rcx
   pop %rax
   push $0
-  push $0xe0
+  push $VECTOR_TIMER
   save_interrupted
   mov %rsp, %rdi
   cfi_saved
@@ -282,7 +284,7 @@ entry_device:
 .globl entry_processor_interrupt
 entry_processor_interrupt:
   push $0
-  push $0xe1
+  push $VECTOR_PROCESSOR
   save_interrupted
   mov %rsp, %rdi
   cfi_saved
@@ -293,7 +295,7 @@ entry_processor_interrupt:
 # An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page for the stack of its
 # exceptions, the processor's own stack is empty: there the kernel knows which processor it is.
 entry_double_fault:
-  testb $3, 16(%rsp)
+  testb $PRIVILEGE, 8 + FRAME_CODE_SEGMENT(%rsp)  # behind the error code
   jz 1f
   mov %rsp, %rsi
   mov %rsp, %rcx
@@ -302,13 +304,12 @@ entry_double_fault:
   inc %ecx
   shl $14, %rcx                           # * STACK_SIZE
   lea STACKS - STATE_SIZE(%rcx), %rsp
-  push 40(%rsi)
-  push 32(%rsi)
-  push 24(%rsi)
-  push 16(%rsi)
-  push 8(%rsi)
-  push (%rsi)
-1:push $8
+  .set word, 8 + FRAME_STACK_SEGMENT
+  .rept 6                                 # the processor's frame, and the error code below it
+    push word(%rsi)
+    .set word, word - 8
+  .endr
+1:push $VECTOR_DOUBLE_FAULT
   jmp entry_exception
 
 .globl entry_exception

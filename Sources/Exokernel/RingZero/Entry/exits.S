@@ -3,6 +3,7 @@
 #include "layout.inc"
 #include "lock.inc"
 #include "registers.inc"
+#include "x86.inc"
 
 .section .text.exits, "ax", @progbits
 # ---------------------------------------------------------------- into an environment that called to be here
@@ -10,12 +11,12 @@
 .globl ring0_resume
 ring0_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
   or $(STACK_SIZE - 1), %rsp
-  sub $(STATE_SIZE - 1 + 40), %rsp
+  sub $(STATE_SIZE - 1 + FRAME_SIZE), %rsp
   mov $(GATE_PAGE + GATE_WINDOW), %rax
-  mov %rax, (%rsp)
-  movq $0x33, 8(%rsp)
-  movq $0x202, 16(%rsp)
-  mov %rsi, 24(%rsp)
+  mov %rax, FRAME_INSTRUCTION(%rsp)
+  movq $USER_CODE, FRAME_CODE_SEGMENT(%rsp)
+  movq $FLAGS_USER, FRAME_FLAGS(%rsp)
+  mov %rsi, FRAME_STACK(%rsp)
   mov %rdi, %rcx
   give_lock
   iretq
@@ -38,10 +39,10 @@ waited:
 ring0_probe:
   push_callee_saved
   mov %rsp, probe_stack(%rip)
-  push $0x2b
+  push $USER_DATA
   push $0
-  push $0x002
-  push $0x33
+  push $FLAGS_ALWAYS                      # no interrupts: nobody serves them yet
+  push $USER_CODE
   mov $GATE_PAGE, %rax
   add %rdi, %rax
   push %rax

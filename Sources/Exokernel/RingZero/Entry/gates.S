@@ -3,6 +3,7 @@
 #include "abi.inc"
 #include "layout.inc"
 #include "registers.inc"
+#include "x86.inc"
 
 .section .gates, "aw", @progbits
 .macro preserving_gate target
@@ -47,7 +48,7 @@
   .set vector, 0
   .rept 20
     .org \gate + EXCEPTION_STUBS + vector * 16, 0xcc
-    .if vector != 17
+    .if vector != VECTOR_ALIGNMENT
       push $0
     .endif
     push $vector
@@ -58,21 +59,20 @@
 20:
   push %rax
   push %rcx
-  mov $0x2b, %ecx                                                     # some processors have emptied it, see `mendReturn`
+  mov $USER_DATA, %ecx                                                # some processors have emptied it, see `mendReturn`
   mov %ecx, %ss
   mov %rsp, %rax
   cmpq $0, ENVIRONMENT_PAGE + PAGE_EXCEPTION_ENTRY
   je 21f
-  mov 56(%rax), %rsp
-  lea -128(%rsp), %rsp
+  .set kept, 2 * 8                                                    # rcx and rax, below the frame
+  mov kept + EXCEPTION_FRAME + FRAME_STACK(%rax), %rsp
+  lea -128(%rsp), %rsp                                                # the red zone
   and $-16, %rsp
-  push 64(%rax)
-  push 56(%rax)
-  push 48(%rax)
-  push 40(%rax)
-  push 32(%rax)
-  push 24(%rax)
-  push 16(%rax)
+  .set word, kept + EXCEPTION_FRAME + FRAME_STACK_SEGMENT
+  .rept 7
+    push word(%rax)
+    .set word, word - 8
+  .endr
   mov (%rax), %rcx
   mov 8(%rax), %rax
   jmp *(ENVIRONMENT_PAGE + PAGE_EXCEPTION_ENTRY)
@@ -80,9 +80,9 @@
   push %rdx
   push %rsi
   push %rdi
-  mov 16(%rax), %rdi
-  mov 32(%rax), %rsi
-  mov 24(%rax), %rdx
+  mov kept + EXCEPTION_VECTOR(%rax), %rdi
+  mov kept + EXCEPTION_FRAME + FRAME_INSTRUCTION(%rax), %rsi
+  mov kept + EXCEPTION_CODE(%rax), %rdx
   mov $CALL_EXCEPTION_DECLINE, %eax
   cfi_interrupted rsp, 56
   .cfi_offset rax, -24

@@ -4,19 +4,10 @@ import ExokernelCore
 
 /// The local APIC in x2APIC mode, and the one I/O APIC (Intel SDM volume 3, chapter 11; 82093AA data sheet).
 enum LocalAPIC {
-  /// Vector of the timer.
-  static var timerVector: UInt64 { 0xe0 }
-  /// Vector of interrupt line 0; line n has this plus n.
-  static var deviceVector: UInt64 { 0x30 }
-  private static var deadline: UInt32 { 0x6e0 }
-
   /// True where the timer compares with the time-stamp counter; elsewhere it counts down nanoseconds, as KVM's does at divisor 1.
   nonisolated(unsafe) private static var comparesTimeStamps = false
   // Safe: written at boot only.
   static var hasDeadline: Bool { unsafe comparesTimeStamps }
-
-  /// Vector of interrupts from other processors.
-  static var processorVector: UInt64 { 0xe1 }
 
   /// True where the timer's interrupt is the one that was set last. Without this, who gives the processor up just before the end of its
   /// slice would end the next one's, too. What comes earlier than this processor's `timer` was on its way when the timer was set anew.
@@ -24,20 +15,31 @@ enum LocalAPIC {
 
   /// Sends an interrupt to another processor: `command` as in the low half of the interrupt command register.
   static func send(_ command: UInt32, to processor: UInt32) {
-    ring0_write_msr(0x830, UInt64(processor) &<< 32 | UInt64(command))
+    ring0_write_msr(ModelSpecificRegister.interruptCommand, UInt64(processor) &<< 32 | UInt64(command))
   }
+
+  /// Bits of `ModelSpecificRegister.apicBase`: the APIC is on, in x2APIC mode.
+  private static var enabled: UInt64 { 0xc00 }
+  /// Bit of `ModelSpecificRegister.spuriousVector`: the APIC takes interrupts.
+  private static var switchedOn: UInt64 { 0x100 }
+  /// Bit of a local vector: it brings no interrupt.
+  private static var masked: UInt64 { 0x1_0000 }
+  /// Bit of `ModelSpecificRegister.timerVector`: the timer compares time-stamps.
+  private static var deadlineMode: UInt64 { 0x4_0000 }
+  /// Value of `ModelSpecificRegister.timerDivisor` for division by 1.
+  private static var divisor1: UInt64 { 0xb }
 
   /// Switches to x2APIC mode, with the timer in TSC-deadline mode where CPUID offers that.
   static func open() {
-    let base = ring0_read_msr(0x1b)
-    ring0_write_msr(0x1b, base | 0xc00)
-    ring0_write_msr(0x80f, 0x1ff)
+    let base = ring0_read_msr(ModelSpecificRegister.apicBase)
+    ring0_write_msr(ModelSpecificRegister.apicBase, base | enabled)
+    ring0_write_msr(ModelSpecificRegister.spuriousVector, switchedOn | Vector.spurious)
     // LINT0 brings the interrupts of the two 8259s, which nobody has programmed: every device's line comes through the I/O APIC instead.
-    ring0_write_msr(0x835, 0x1_0000)
+    ring0_write_msr(ModelSpecificRegister.localInterrupt0, masked)
     // Safe: written here only, before interrupts come.
-    unsafe comparesTimeStamps = Processor.features & 1 &<< 24 != 0
-    ring0_write_msr(0x83e, 0xb)
-    ring0_write_msr(0x832, hasDeadline ? 0x4_0000 | timerVector : timerVector)
+    unsafe comparesTimeStamps = Processor.features & Processor.deadlineTimer != 0
+    ring0_write_msr(ModelSpecificRegister.timerDivisor, divisor1)
+    ring0_write_msr(ModelSpecificRegister.timerVector, hasDeadline ? deadlineMode | Vector.timer : Vector.timer)
   }
 
   /// One interrupt at time-stamp `end`; 0 for none.
@@ -49,7 +51,7 @@ enum LocalAPIC {
   /// The same for a timer that compares time-stamps.
   @inline(__always) static func armDeadline(at end: UInt64) {
     kernel.processor.value.timer = end
-    ring0_write_msr(deadline, end)
+    ring0_write_msr(ModelSpecificRegister.timeStampDeadline, end)
   }
 
   /// The same for a timer that counts nanoseconds, not exactly as the time-stamp counter does: it may be a sixteenth early.
@@ -62,11 +64,12 @@ enum LocalAPIC {
     let shift = UInt64(header.timeShift)
     let nanoseconds = shift == 0 ? low : high &<< (64 &- shift) | low &>> shift
     ring0_write_msr(
-      0x838, end == 0 ? 0 : nanoseconds == 0 ? 1 : nanoseconds < 0xffff_ffff ? nanoseconds : 0xffff_ffff)
+      ModelSpecificRegister.timerInitialCount,
+      end == 0 ? 0 : nanoseconds == 0 ? 1 : nanoseconds < 0xffff_ffff ? nanoseconds : 0xffff_ffff)
   }
 
   /// The interrupt in service is served.
-  @inline(__always) static func acknowledge() { ring0_write_msr(0x80b, 0) }
+  @inline(__always) static func acknowledge() { ring0_write_msr(ModelSpecificRegister.endOfInterrupt, 0) }
 
   /// Sends the interrupts of all disks and networks to this processor.
   static func routeDevices() {
@@ -82,6 +85,6 @@ enum LocalAPIC {
     hardware.deviceStore(select, 0x11 &+ line &* 2)
     hardware.deviceStore(window, 0)
     hardware.deviceStore(select, 0x10 &+ line &* 2)
-    hardware.deviceStore(window, UInt32(truncatingIfNeeded: deviceVector) &+ line)
+    hardware.deviceStore(window, UInt32(truncatingIfNeeded: Vector.device) &+ line)
   }
 }

@@ -14,12 +14,16 @@ enum Processor {
     return registers
   }
 
+  /// Bits of `features`: the timer compares time-stamps; XSAVE and its registers.
+  static var deadlineTimer: UInt32 { 1 << 24 }
+  private static var xsave: UInt32 { 1 << 26 }
+
   /// Feature bits of leaf 1, ecx.
   static var features: UInt32 { identification(1)[2] }
 
   /// Lets ring 3 use AVX and AVX-512, where there are any: programs save these registers themselves, and the gate page empties them.
   static func enableVectors() {
-    guard features & 1 &<< 26 != 0 else { return }  // XSAVE
+    guard features & xsave != 0 else { return }
     ring0_enable_vectors(identification(13)[0] & 0xe7)
   }
 }
@@ -33,12 +37,12 @@ enum ParavirtualClock {
     guard registers[0] & 8 != 0 else { return nil }
     // The structure is 32 bytes, 4-aligned; it goes to the unused end of the private state, and is switched off after one reading.
     let place = RingZeroHardware().physical(ring0_private_state_address()) &+ 0x1efc0
-    ring0_write_msr(0x4b56_4d01, place | 1)
+    ring0_write_msr(ModelSpecificRegister.kvmSystemTime, place | 1)
     let memory = unsafe RingZeroHardware().memory(at: place)
     // Safe: the structure was just filled in by the host, inside the private state.
     let multiplier = unsafe memory.load(fromByteOffset: 24, as: UInt32.self)
     let shift = unsafe memory.load(fromByteOffset: 28, as: Int8.self)
-    ring0_write_msr(0x4b56_4d01, 0)
+    ring0_write_msr(ModelSpecificRegister.kvmSystemTime, 0)
     guard multiplier != 0, shift > -32, shift < 32 else { return nil }
     return (UInt64(multiplier), UInt32(truncatingIfNeeded: 32 &- Int(shift)))
   }

@@ -7,6 +7,10 @@ enum Processors {
   /// Most processors that the kernel uses: those for which tables.S has stacks.
   private static var limit: UInt32 { UInt32(BooksLayout.processors) }
 
+  /// Commands of the local APIC: a processor resets itself, and starts in real mode at a page.
+  private static var initialize: UInt32 { 0x4500 }
+  private static var startUp: UInt32 { 0x4600 }
+
   /// The state of processor `index`: the end of its stack.
   @inline(__always) static func base(of index: UInt32) -> UInt {
     ImageLayout.stacks &+ (UInt(index) &+ 1) &* ImageLayout.stackSize &- UInt(ProcessorState.size)
@@ -17,7 +21,7 @@ enum Processors {
     let state = unsafe UnsafeMutableRawPointer(bitPattern: base(of: index)).unsafelyUnwrapped
     // Safe: both are inside the processor's own stack, which nobody uses yet.
     unsafe state.assumingMemoryBound(to: ProcessorState.self).pointee.index = index
-    unsafe (state - 8).storeBytes(of: 0x2b, as: UInt64.self)
+    unsafe (state - 8).storeBytes(of: Selector.userData, as: UInt64.self)
   }
 
   /// Starts the other processors, one after the other (Intel SDM volume 3, section 9.4), and counts those that come.
@@ -35,9 +39,9 @@ enum Processors {
     for index in 1..<count {
       prepare(index)
       ring0_set_starting_processor(UInt64(index))
-      LocalAPIC.send(0x4500, to: index)
+      LocalAPIC.send(initialize, to: index)
       for _ in 0..<32 { ring0_pause() }
-      LocalAPIC.send(0x4600 | UInt32(truncatingIfNeeded: ImageLayout.trampoline &>> 12), to: index)
+      LocalAPIC.send(startUp | UInt32(truncatingIfNeeded: ImageLayout.trampoline &>> 12), to: index)
       guard comes(index) else { return }
     }
   }
@@ -72,7 +76,7 @@ enum Processors {
     let flag = unsafe flushFlag(of: base(of: index))
     unsafe ring0_store_flag(flag, 1)
     ring0_order_all()
-    LocalAPIC.send(UInt32(LocalAPIC.processorVector), to: index)
+    LocalAPIC.send(UInt32(Vector.processor), to: index)
     var turns: UInt32 = 0
     while unsafe ring0_load_flag(flag) != 0 {
       turns &+= 1

@@ -1,4 +1,5 @@
 import CRingZero
+import ExokernelABI
 import ExokernelCore
 
 /// The frame table is seen twice: read-only by environments, writable by the kernel.
@@ -12,10 +13,11 @@ enum FrameTable {
     var page = boot.frameTable
     var index = 0
     while page < boot.firstFree, index < 512 {
-      // Safe: both directories have 512 entries. Present, large, no execute; user or writable, never both.
-      unsafe exposed[index] = page | 0x8000_0000_0000_0085
-      unsafe own[index] = page | 0x8000_0000_0000_0083
-      page &+= 0x20_0000
+      // Safe: both directories have 512 entries. Never both for ring 3 and writable.
+      let entry = page | PageEntry.present | PageEntry.large | PageEntry.noExecute
+      unsafe exposed[index] = entry | PageEntry.user
+      unsafe own[index] = entry | PageEntry.write
+      page &+= AddressMap.largePageSize
       index &+= 1
     }
   }

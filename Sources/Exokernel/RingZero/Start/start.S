@@ -1,5 +1,6 @@
 # How processors come to the kernel: the first by PVH, the others by a startup interrupt.
 #include "layout.inc"
+#include "x86.inc"
 
 # 32-bit code, paging off: what precedes the far jump to 64-bit code. Clobbers eax, ecx, edx.
 .macro enable_long_mode
@@ -7,7 +8,7 @@
   mov %eax, %cr3
   mov $0x620, %eax                        # PAE, OSFXSR, OSXMMEXCPT: ring 3 may use SSE
   mov %eax, %cr4
-  mov $0xc0000080, %ecx                   # EFER: SCE, LME, NXE
+  mov $MSR_EXTENDED_FEATURES, %ecx        # SCE, LME, NXE
   mov $0x901, %eax
   xor %edx, %edx
   wrmsr
@@ -18,7 +19,7 @@
 .macro load_tables
   lgdt descriptor_table_pointer(%rip)
   lidt interrupt_table_pointer(%rip)
-  mov $0x18, %eax
+  mov $KERNEL_DATA, %eax
   mov %eax, %ds
   mov %eax, %es
   mov %eax, %ss
@@ -38,7 +39,7 @@ pvh_entry:
   cld
   lgdt descriptor_table_pointer_physical - KERNEL_BASE
   enable_long_mode
-  ljmp $0x10, $(long_mode - KERNEL_BASE)
+  ljmp $KERNEL_CODE, $(long_mode - KERNEL_BASE)
 .code64
 long_mode:
   mov $high_half, %rax
@@ -68,11 +69,11 @@ trampoline_start:
   ljmpl $8, $(TRAMPOLINE + trampoline_protected - trampoline_start)
 .code32
 trampoline_protected:
-  mov $0x18, %eax
+  mov $KERNEL_DATA, %eax
   mov %eax, %ds
   mov %eax, %ss
   enable_long_mode
-  ljmp $0x10, $(processor_start - KERNEL_BASE)
+  ljmp $KERNEL_CODE, $(processor_start - KERNEL_BASE)
 .balign 8
 trampoline_pointer:
   .word 0x7f

@@ -1,6 +1,7 @@
 # Page tables, descriptor tables and stacks, all made at link time: ring 0 executes nothing to build them.
 #include "abi.inc"
 #include "layout.inc"
+#include "x86.inc"
 
 # ---------------------------------------------------------------- page tables
 .section .tables, "aw", @progbits
@@ -106,33 +107,34 @@ kernel_frame_table_directory:
 interrupt_table:
   .set vector, 0
   .rept 256
-    .if vector == 0 || vector == 3 || vector == 16 || vector == 17 || vector == 19
+    .if vector == VECTOR_DIVISION_ERROR || vector == VECTOR_BREAKPOINT || vector == VECTOR_FLOATING_POINT || \
+      vector == VECTOR_ALIGNMENT || vector == VECTOR_VECTOR_FLOATING_POINT
     # Straight to ring 3, by trap gates, for an interrupt gate would leave ring 3 with interrupts off; on a stack that is named in the task
     # state, for the processor pushes with the kernel's rights, wherever ring 3 has pointed its own stack pointer to.
     .word EXCEPTION_STUBS + vector * 16
-    .word 0x33
+    .word USER_CODE
     .byte 2
     .byte 0xef
     .word 0
     .long GATE_PAGE >> 32
     .long 0
     .else
-    .if vector == 4                                                     # see entries.S
+    .if vector == VECTOR_CALL                                           # see entries.S
       .word ENTRY_CALL
-    .elseif vector == 14
+    .elseif vector == VECTOR_PAGE_FAULT
       .word ENTRY_PAGE_FAULT
-    .elseif vector == 0xe0
+    .elseif vector == VECTOR_TIMER
       .word ENTRY_TIMER
     .else
       .word (vector * 16) & 0xffff
     .endif
-    .word 0x10
-    .if vector == 2 || vector == 8 || vector == 18
-      .byte 1                                                         # NMI, double fault, machine check: own stack
+    .word KERNEL_CODE
+    .if vector == VECTOR_NON_MASKABLE || vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_MACHINE_CHECK
+      .byte 1                                                         # own stack
     .else
       .byte 0
     .endif
-    .if vector == 4
+    .if vector == VECTOR_CALL
       .byte 0xee
     .else
       .byte 0x8e

@@ -73,7 +73,8 @@ extension Kernel {
     }
     let driver = UInt32(truncatingIfNeeded: interface)
     let block = UInt64(currentRecord.value.environmentPage) &<< 12 &+ EnvironmentPage.sendBlockOffset
-    // The environment could write its page only while it runs, that is, not now; a device could, so each word is read once.
+    // The page may change under our eyes: an environment that shares the page table writes it on another processor, a
+    // device writes it at any time. So each word is read once, and what was checked is what is used.
     let pieces: UInt32 = get(block)
     guard pieces <= SendBlock.maximumPieces else { throw .badArgument }
     reclaimSent(driver)

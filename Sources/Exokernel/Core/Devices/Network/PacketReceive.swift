@@ -73,8 +73,8 @@ extension Kernel {
         from: packet, to: UInt64(frame) &<< 12 &+ UInt64(slot & 1) &* UInt64(PacketRing.slotSize), count: size)
       let flags: UInt8 = get(buffer)
       // Bit 0, "needs checksum", is told as 2; bit 1 alone, "checksum is valid", as 1: two bits for each of the four cases.
-      let told: UInt64 = 0b10_01_10_00 &>> (UInt64(flags & 3) &* 2) & 3
-      put(control &+ PacketRing.slotsOffset &+ UInt64(slot) &* 8, told &<< 32 | UInt64(size))
+      let checksum: UInt64 = 0b10_01_10_00 &>> (UInt64(flags & 3) &* 2) & 3
+      put(control &+ PacketRing.slotsOffset &+ UInt64(slot) &* 8, checksum &<< 32 | UInt64(size))
       hardware.orderStores()
       put(control, producer &+ 1)
       ringBindings[index].producer = producer &+ 1
