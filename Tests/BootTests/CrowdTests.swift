@@ -27,8 +27,12 @@ enum Crowd {
       if !half.isEmpty { crowd.sendAll(half, expectingResponse: false) }
       #expect(crowd.settle())
       let begin = Date()
-      let client = try WebClient(port: port, address: address, seconds: 30)
-      #expect(try client.request("GET", "/one.css").status == 200)
+      // A guest that gets no processor of a busy host for most of a second is taken for an absent one, and its client asks again.
+      var status: Int?
+      while status == nil, Date().timeIntervalSince(begin) < 30 {
+        status = try? WebClient(port: port, address: address, seconds: 30).request("GET", "/one.css").status
+      }
+      #expect(status == 200)
       let seconds = Date().timeIntervalSince(begin)
       #expect(seconds < 1 + 2 * usual, "beside \(count) of '\(half)': \(seconds) s, a crowd takes \(usual) s")
     }
