@@ -2,7 +2,7 @@
 final class PublishedListener {
   let port: PublishedPort
   let socket: OwnedDescriptor
-  /// When the guest last answered from the port, on `EventLoop.now`'s clock; 0 if it never has.
+  /// When the guest last answered from the port, or its driver started, on `EventLoop.now`'s clock; 0 before.
   var lastHeard: UInt64 = 0
 
   /// Listens where `port` says.

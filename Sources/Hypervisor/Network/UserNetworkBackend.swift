@@ -140,6 +140,8 @@ import VirtioLayout
       log.error("the user network cannot serve DHCP: \(error); give the guest its address by hand")
     }
     self.stack = stack
+    // From now on the guest can answer: clients that came before have their patience again.
+    for listener in listeners { listener.lastHeard = max(listener.lastHeard, EventLoop.now) }
     takeTurns()
     setAccepting(true)
     serveSoon()
