@@ -15,8 +15,8 @@
   /// Error code of the fault.
   /// Assembly files have it as PAGE_FAULT_CODE.
   public var faultCode: UInt64
-  /// Set to 1 with the upcall; the libOS clears it when it has copied the four words, or has served the fault. A fault while it is set
-  /// ends the environment, and the epilogue upcall is put off.
+  /// Set to 1 with the upcall; the libOS clears it when it has copied the four words, or has served the fault. A fault
+  /// while it is set ends the environment, and the epilogue upcall is put off.
   /// Assembly files have it as PAGE_FAULT_PENDING.
   public var faultPending: UInt32
   /// Nonzero inside a critical section: the kernel reads it at the end of a slice, and puts the epilogue upcall off.
@@ -51,9 +51,9 @@
   public var revocationDeadline: UInt64
   /// Entries of the repossession vector that the kernel has written since that request.
   public var repossessed: UInt64
-  /// Where exceptions arrive; read by the gate page. 0: they end the environment. One for each page table: the gate page looks at
-  /// `AddressMap.environmentPage`. There the stack pointer, 8 more than a multiple of 16, points to an `ExceptionFrame` below the red
-  /// zone of the stack that was interrupted; every other register is as it was.
+  /// Where exceptions arrive; read by the gate page. 0: they end the environment. One for each page table: the gate
+  /// page looks at `AddressMap.environmentPage`. There the stack pointer, 8 more than a multiple of 16, points to an
+  /// `ExceptionFrame` below the red zone of the stack that was interrupted; every other register is as it was.
   /// Assembly files have it as PAGE_EXCEPTION_ENTRY.
   public var exceptionEntry: UInt64
 
@@ -67,8 +67,8 @@
   public static let argumentsOffset: UInt64 = 0x400
   /// See `argumentsOffset`.
   public static let argumentsCapacity: UInt64 = 512
-  /// End of the stack on which the first processor puts exceptions, before the gate page moves them; the others' follow, each
-  /// `exceptionStackSize` bytes on. Known to the task states.
+  /// End of the stack on which the first processor puts exceptions, before the gate page moves them; the others'
+  /// follow, each `exceptionStackSize` bytes on. Known to the task states.
   /// Assembly files have it as PAGE_EXCEPTION_STACK_END.
   public static let exceptionStackEnd: UInt64 = 0x680
   /// See `exceptionStackEnd`.

@@ -42,12 +42,18 @@ public struct CommandLine {
       let start = position
       if bytes[start] == 0x76, part != .programs, bytes.matches("virtio_mmio.device=", at: start) {
         position = start &+ 19
-        if let word = device() { return word }
+        if let word = device() {
+          skipWord()
+          return word
+        }
       } else if bytes[start] == 0x61, part != .machine, bytes.matches("app=", at: start) {
         return program(at: start &+ 4)
       } else if bytes[start] == 0x73, part != .programs, bytes.matches("slice=", at: start) {
         position = start &+ 6
-        if let value = number() { return .slice(microseconds: value) }
+        if let value = number() {
+          skipWord()
+          return .slice(microseconds: value)
+        }
       }
       skipWord()
     }

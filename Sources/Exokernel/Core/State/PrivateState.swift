@@ -43,7 +43,8 @@ import ExokernelABI
   public var slice: UInt32
   /// The environment that runs here, or `BooksLayout.noEnvironment`.
   public var environment: UInt32
-  /// Where the record of that environment is, so that the paths that are taken most need not look for it; stale where none runs.
+  /// Where the record of that environment is, so that the paths that are taken most need not look for it; stale where
+  /// none runs.
   /// Assembly files have it as STATE_RECORD.
   public var record: UInt
   /// Physical address of the page table in force.
@@ -77,8 +78,8 @@ import ExokernelABI
   public var overrun: UInt16
   /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a usual one.
   public var isAlone: UInt32
-  /// Where `epiloguePending` is not 0: where the record is of the environment whose slice ended. It pays for the time that
-  /// anybody runs from then on. Nobody's record once it has ended.
+  /// Where `epiloguePending` is not 0: where the record is of the environment whose slice ended. It pays for the time
+  /// that anybody runs from then on. Nobody's record once it has ended.
   /// Assembly files have it as STATE_OVERRUN_PAYER.
   public var overrunPayer: UInt
   /// Zero.
