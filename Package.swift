@@ -116,8 +116,8 @@ let package = Package(
       ],
       path: "Sources/xokvm/Command",
       swiftSettings: strict + [.unsafeFlags(["-static-executable"], .when(configuration: .release))],
-      // Without the dynamic loader the command starts some 2 ms earlier. The libraries are those of the argument parser's
-      // FoundationEssentials, which static linking does not find by itself.
+      // Without the dynamic loader the command starts some 2 ms earlier. The libraries are those of the argument
+      // parser's FoundationEssentials, which static linking does not find by itself.
       linkerSettings: [
         .unsafeFlags(
           ["-static-executable", "-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization"],

@@ -1,5 +1,6 @@
-// The kernel's KVM interface for Swift: linux/kvm.h, and as constants what Swift cannot import from it (ioctl numbers, flags
-// made of casts), and the Linux interfaces a virtual machine monitor needs that Swift's C library module leaves out. No logic.
+// The kernel's KVM interface for Swift: linux/kvm.h, and as constants what Swift cannot import from it (ioctl numbers,
+// flags made of casts), and the Linux interfaces a virtual machine monitor needs that Swift's C library module leaves
+// out. No logic.
 #pragma once
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

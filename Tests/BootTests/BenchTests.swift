@@ -32,7 +32,8 @@ struct BenchTests {
       let name = try #require(row["name"] as? String)
       let instructions = try #require(row["instructions"] as? Int)
       let nanoseconds = try #require(row["nanoseconds"] as? Int)
-      // The shortest way into ring 0 and back is longer than this; only exceptions take none, and runs are told by the page.
+      // The shortest way into ring 0 and back is longer than this; only exceptions take none, and runs are told by the
+      // page.
       let least = name == "ring3-exception" ? 0 : name.hasSuffix("batch") ? 5 : 11
       #expect(instructions >= least && instructions <= budgets[name] ?? 1000, "\(name): \(instructions)")
       #expect(nanoseconds > 0, "\(name)")

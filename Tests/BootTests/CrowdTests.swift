@@ -8,8 +8,8 @@ enum Crowd {
   static let request = "GET /one.css HTTP/1.1\r\nHost: test\r\n\r\n"
   static let files = Site.files.filter { $0.size <= 1234 }
 
-  /// Half requests by the hundred hold up nobody: a fresh one beside them takes a second at most, and what a crowd of that size takes here to
-  /// be served, which on a busy host is the most of it.
+  /// Half requests by the hundred hold up nobody: a fresh one beside them takes a second at most, and what a crowd of
+  /// that size takes here to be served, which on a busy host is the most of it.
   static func expectFreshRequestsServed(port: UInt16, address: String = "127.0.0.1") throws {
     for (count, half) in [
       (64, "GET / HTTP/1.1\r\nHost"), (300, "GET / HTTP/1.1\r\nHost"), (300, ""),
@@ -27,7 +27,8 @@ enum Crowd {
       if !half.isEmpty { crowd.sendAll(half, expectingResponse: false) }
       #expect(crowd.settle())
       let begin = Date()
-      // A guest that gets no processor of a busy host for most of a second is taken for an absent one, and its client asks again.
+      // A guest that gets no processor of a busy host for most of a second is taken for an absent one, and its client
+      // asks again.
       var status: Int?
       while status == nil, Date().timeIntervalSince(begin) < 30 {
         status = try? WebClient(port: port, address: address, seconds: 30).request("GET", "/one.css").status

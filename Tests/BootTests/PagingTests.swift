@@ -5,7 +5,8 @@ private let pages = 80
 private let frames = 64
 private let rounds = 11
 
-/// Faults of a sequence of accesses where the page leaves that `choose` names, of those that are resident, at a position of the sequence.
+/// Faults of a sequence of accesses where the page leaves that `choose` names, of those that are resident, at a
+/// position of the sequence.
 private func faults(_ accesses: [Int], _ choose: (Set<Int>, Int) -> Int) -> Int {
   var resident: Set<Int> = []
   var count = 0

@@ -27,7 +27,8 @@ struct ProcessorTests {
   func shares() throws {
     // Long slices: where ring 0 is emulated, the change from one environment to another is a hundredth of a usual one.
     let result = try Guests.boot("shares", options: ["--command-line", "slice=40000"])
-    #expect(result.guestLines.count == 2 && result.guestLines[0].contains("kept the CPU past its slice"), "\(result.all)")
+    #expect(
+      result.guestLines.count == 2 && result.guestLines[0].contains("kept the CPU past its slice"), "\(result.all)")
     #expect(result.guestLines.last == "[0 shares] shares are fair, and who keeps the processor is ended")
     #expect(result.status == 0)
   }

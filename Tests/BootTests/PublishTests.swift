@@ -5,7 +5,8 @@ import Testing
 
 @Suite("A published port", .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"))
 struct PublishTests {
-  /// Connects to `port`; how long until the connection was reset, in seconds, or nil where it ended otherwise within ten.
+  /// Connects to `port`; how long until the connection was reset, in seconds, or nil where it ended otherwise within
+  /// ten.
   private func secondsToReset(_ port: UInt16, sending text: String) throws -> Double? {
     let begin = Date()
     let client = try WebClient(port: port, seconds: 10)

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Measures of a release build, whose command the environment variable XOKVM_RELEASE names; a debug build would measure itself.
+/// Measures of a release build, whose command the environment variable XOKVM_RELEASE names; a debug build would measure
+/// itself.
 @Suite(
   "A release build",
   .enabled(
@@ -35,8 +36,8 @@ struct ReleaseMeasureTests {
       theirs = min(theirs, Self.median(pairs.map(\.1)))
     }
     print("measure first-line xokvm \(ours) ms, QEMU microvm \(theirs) ms, ratio \(ours / theirs)")
-    // 20 ms are meant for the README's machine, where QEMU takes some 70: a slower or busier one is held to the ratio alone, and one without
-    // QEMU to the 20 ms alone.
+    // 20 ms are meant for the README's machine, where QEMU takes some 70: a slower or busier one is held to the ratio
+    // alone, and one without QEMU to the 20 ms alone.
     if qemu == nil {
       #expect(ours <= 20)
     } else {

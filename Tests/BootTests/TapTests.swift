@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Machines on a TAP device. Each runs in a network namespace of its own with its client, so nothing of this host's network is touched.
+/// Machines on a TAP device. Each runs in a network namespace of its own with its client, so nothing of this host's
+/// network is touched.
 @Suite(
   "A machine on a TAP device",
   .enabled(if: Command.hasKVM, "there is no usable /dev/kvm"),
@@ -12,7 +13,8 @@ import Testing
 struct TapTests {
   private static let files = Site.files.filter { $0.path.hasSuffix(".bin") || $0.size <= 1 }
 
-  /// Runs `lines` of shell in a namespace with the TAP device tap0, after a web server of `arguments` has started there.
+  /// Runs `lines` of shell in a namespace with the TAP device tap0, after a web server of `arguments` has started
+  /// there.
   private func serve(_ arguments: String, before: String = "") throws -> (site: Site, result: CommandResult) {
     let site = try Site(files: Self.files)
     let script = """

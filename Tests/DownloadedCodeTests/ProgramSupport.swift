@@ -25,7 +25,8 @@ final class BoundFilter {
 
   var operations: [Operation] { (0..<program.stepCount).map { storage[$0].operation } }
 
-  /// The verdict for `packet`, which lies between two pages that fault, first flush with the one after it, then with the one before.
+  /// The verdict for `packet`, which lies between two pages that fault, first flush with the one after it, then with
+  /// the one before.
   func run(_ packet: [UInt8]) -> UInt64 {
     // Registers and stack hold rubbish, to show that nothing depends on them.
     var scratch = FilterScratch()

@@ -1,7 +1,7 @@
 @testable import DownloadedCode
 
-/// The RFC's machine, written from RFC 9669 without regard to speed: it decodes each word when it executes it and checks everything.
-/// What the real interpreter does must equal what this does.
+/// The RFC's machine, written from RFC 9669 without regard to speed: it decodes each word when it executes it and
+/// checks everything. What the real interpreter does must equal what this does.
 struct ReferenceMachine {
   /// What must never happen in a verified program.
   enum Violation: Error, Equatable {

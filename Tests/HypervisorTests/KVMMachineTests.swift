@@ -279,7 +279,8 @@ struct KVMMachineTests {
     }
     let result = try boot(kernel, tracer: tracer)
     #expect(result.outcome == .exited(status: 0))
-    // Reported after each instruction, that is with the address of the next: three nops, mov, mov; then the out ends it.
+    // Reported after each instruction, that is with the address of the next: three nops, mov, mov; then the out ends
+    // it.
     let base = UInt64(TestKernel.address) + 7
     #expect(trace.addresses == [base + 1, base + 2, base + 3, base + 7, base + 9])
   }

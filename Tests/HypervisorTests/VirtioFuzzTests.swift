@@ -4,8 +4,8 @@ import VirtioLayout
 
 @testable import Hypervisor
 
-/// A driver that does anything at all. Whatever happens, the VMM lives, memory outside the writable buffers and the used rings
-/// stays as it is, and after a reset the device works.
+/// A driver that does anything at all. Whatever happens, the VMM lives, memory outside the writable buffers and the
+/// used rings stays as it is, and after a reset the device works.
 @Suite struct VirtioFuzzTests {
   /// Where descriptors for the device to write point; nothing else is there.
   private static let writable: UInt64 = 0x2_0000

@@ -15,7 +15,8 @@ private let indirect = VirtqueueDescriptor.Flag.indirect
     return driver
   }
 
-  /// Rings the doorbell and expects that the device stops, tells so, keeps its hands off memory, and lives again after a reset.
+  /// Rings the doorbell and expects that the device stops, tells so, keeps its hands off memory, and lives again after
+  /// a reset.
   private func expectFailure(
     _ error: VirtqueueError, _ driver: VirtioDriver, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {

@@ -2,8 +2,8 @@ import Testing
 
 @Suite("Rules for sources that no compiler checks")
 struct SourceRuleTests {
-  /// True for a line that assigns to a field of `FrameRecord`, or to a whole record. `guardName`, `identity` and the links
-  /// are fields of other records, too: these count where a frame's record is named on the left.
+  /// True for a line that assigns to a field of `FrameRecord`, or to a whole record. `guardName`, `identity` and the
+  /// links are fields of other records, too: these count where a frame's record is named on the left.
   private static func writesFrame(_ line: Substring) -> Bool {
     line.matches(of: #/ (?:&?[-+|&^])?= /#).contains { found in
       // What is written to stands behind the last brace, and is no declaration.

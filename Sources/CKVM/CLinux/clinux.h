@@ -1,5 +1,6 @@
-// Linux system calls and constants that Swift's Glibc module does not show, because they hide behind _GNU_SOURCE or are macros
-// of the kernel's headers. Each function is one system call; it returns what the call returns and leaves errno set. No logic.
+// Linux system calls and constants that Swift's Glibc module does not show, because they hide behind _GNU_SOURCE or are
+// macros of the kernel's headers. Each function is one system call; it returns what the call returns and leaves errno
+// set. No logic.
 #pragma once
 #include <fcntl.h>
 #include <linux/falloc.h>

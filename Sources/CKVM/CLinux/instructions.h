@@ -1,4 +1,5 @@
-// x86-64 instructions that Swift has no word for, of known length or number, by which `xokvm bench` measures the host. No logic.
+// x86-64 instructions that Swift has no word for, of known length or number, by which `xokvm bench` measures the host.
+// No logic.
 #pragma once
 #include <stdint.h>
 

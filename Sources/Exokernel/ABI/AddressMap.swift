@@ -23,8 +23,8 @@ public enum AddressMap {
   public static let environmentPage: UInt64 = 0x5f_f000
   /// Stack pages a program finds mapped below the environment page.
   public static let initialStackPages: UInt64 = 2
-  /// First address at which large pages are mapped, and the end of what ordinary pages are mapped at: so the kernel need not look at an
-  /// entry of the directory before it changes one of a table.
+  /// First address at which large pages are mapped, and the end of what ordinary pages are mapped at: so the kernel
+  /// need not look at an entry of the directory before it changes one of a table.
   public static let largePages: UInt64 = 0x6000_0000_0000
   /// First address that an environment may not map.
   public static let userEnd: UInt64 = 0x7000_0000_0000
@@ -32,8 +32,8 @@ public enum AddressMap {
   public static let reserved: UInt64 = 0x8000_0000
   /// The gate page: kernel calls enter here.
   public static let gatePage: UInt64 = 0x7f00_0000_0000
-  /// The part of the gate page whose instructions are not interrupted by the end of a slice: first address and bytes. It brings
-  /// environments and exceptions to where they go on.
+  /// The part of the gate page whose instructions are not interrupted by the end of a slice: first address and bytes.
+  /// It brings environments and exceptions to where they go on.
   public static let gateWindow: UInt64 = gatePage + 192
   /// See `gateWindow`.
   public static let gateWindowSize: UInt64 = 832

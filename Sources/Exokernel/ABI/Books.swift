@@ -1,6 +1,7 @@
 /// The kernel's books: what it knows of every resource, mapped read-only into every environment at `AddressMap.books`.
 ///
-/// A reader may meet a record in change; counters only grow. The layout is versioned: compare `layoutVersion` before reading on.
+/// A reader may meet a record in change; counters only grow. The layout is versioned: compare `layoutVersion` before
+/// reading on.
 @frozen public struct BooksHeader {
   /// Version of every layout in this module.
   public static let currentLayoutVersion: UInt32 = 2
@@ -25,7 +26,8 @@
   public var timeMultiplier: UInt64
   /// See `timeMultiplier`; 0...63.
   public var timeShift: UInt32
-  /// Large frames below this frame have never been allocated, down to `frontier`; those above are taken, or on the list of `largeHead`.
+  /// Large frames below this frame have never been allocated, down to `frontier`; those above are taken, or on the list
+  /// of `largeHead`.
   public var largeFrontier: UInt32
   /// Length of a slice in time-stamp units.
   /// Assembly files have it as BOOKS_SLICE_LENGTH.
@@ -48,8 +50,8 @@
 
 /// What one processor does now.
 @frozen public struct ProcessorRecord {
-  /// Position in its slice vector whose turn it is, in the low half, and that position's owner in the high one. Who runs is the environment
-  /// whose `processorPlusOne` says so.
+  /// Position in its slice vector whose turn it is, in the low half, and that position's owner in the high one. Who
+  /// runs is the environment whose `processorPlusOne` says so.
   public var turn: UInt64
   /// Bit n is set where position n of its slice vector has an owner.
   public var slicesTaken: UInt64

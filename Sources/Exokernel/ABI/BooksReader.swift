@@ -7,15 +7,15 @@
 
   /// Reads books that start at `books`, and the frame records from frame 0 on at `frameTable`.
   ///
-  /// Unsafe: `BooksLayout.size` bytes of books, and as many frame records as their header says, must stay readable as long as the reader
-  /// is in use, both on a boundary of 8 bytes.
+  /// Unsafe: `BooksLayout.size` bytes of books, and as many frame records as their header says, must stay readable as
+  /// long as the reader is in use, both on a boundary of 8 bytes.
   @unsafe public init(books: UnsafeRawPointer, frameTable: UnsafeRawPointer) {
     unsafe self.books = unsafe books
     unsafe self.frameTable = unsafe frameTable
   }
 
-  // Safe: offsets are the layout's, the index is checked against the number of records there, and the initializer's caller vouches for the
-  // memory. Every record is made of integers, so any bytes are one.
+  // Safe: offsets are the layout's, the index is checked against the number of records there, and the initializer's
+  // caller vouches for the memory. Every record is made of integers, so any bytes are one.
   private func record<Record>(_ offset: UInt64, _ index: UInt64, of count: UInt64) -> Record? {
     guard index < count else { return nil }
     let place = Int(truncatingIfNeeded: offset) &+ Int(truncatingIfNeeded: index) &* MemoryLayout<Record>.stride

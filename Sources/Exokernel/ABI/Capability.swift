@@ -1,4 +1,5 @@
-/// What a capability allows with the resources whose guards it dominates. Bits; not an `OptionSet`, whose literals allocate.
+/// What a capability allows with the resources whose guards it dominates. Bits; not an `OptionSet`, whose literals
+/// allocate.
 @frozen public struct Rights: Equatable, Sendable {
   /// The rights as bits.
   public var rawValue: UInt32
@@ -36,10 +37,11 @@
 
 /// A hierarchical name of up to eight bytes with rights: it dominates every name that it is a prefix of.
 ///
-/// A byte of a name is anything but 0xff. A guard is a name whose unused bytes are 0xff: so no capability with a longer name dominates it, and
-/// one comparison under a mask decides.
+/// A byte of a name is anything but 0xff. A guard is a name whose unused bytes are 0xff: so no capability with a longer
+/// name dominates it, and one comparison under a mask decides.
 ///
-/// The first byte of the name is the most significant one. Kept in the books; environments name the slot, never the capability.
+/// The first byte of the name is the most significant one. Kept in the books; environments name the slot, never the
+/// capability.
 @frozen public struct Capability: Sendable {
   /// The name's bytes, unused ones zero.
   public var name: UInt64
@@ -84,7 +86,8 @@
 }
 
 extension Capability {
-  /// True where every name that `other` dominates is dominated by this one, and `other` has no right that this one lacks.
+  /// True where every name that `other` dominates is dominated by this one, and `other` has no right that this one
+  /// lacks.
   @inline(__always) public func dominates(_ other: Capability) -> Bool {
     allows(other.rights, guardName: other.guardName)
   }

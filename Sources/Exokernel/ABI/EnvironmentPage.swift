@@ -1,5 +1,6 @@
-/// The page that an environment and the kernel share, at `EnvironmentRecord.pageAddress`. The environment may write all of it; the kernel
-/// believes none of it: it writes what it reports and reads only what is said so here, each word once.
+/// The page that an environment and the kernel share, at `EnvironmentRecord.pageAddress`. The environment may write all
+/// of it; the kernel believes none of it: it writes what it reports and reads only what is said so here, each word
+/// once.
 @frozen public struct EnvironmentPage {
   /// Grows with every event: packet received, block request finished, wake call.
   public var events: UInt64
@@ -41,7 +42,8 @@
   public var environment: UInt64
   /// This environment's handle.
   public var handle: UInt64
-  /// The term of the predicate that held, counted from 1, after `sleepUntil`; 0 where it woke to be told of a revocation.
+  /// The term of the predicate that held, counted from 1, after `sleepUntil`; 0 where it woke to be told of a
+  /// revocation.
   public var matchedTerm: UInt64
   /// `ResourceKind` that the environment is asked to give back; the upcall follows at its next slice.
   public var revocationKind: UInt64
@@ -92,9 +94,11 @@
 
 /// What `environmentCreate` makes. Quotas are taken from the creator's own and go back to it when the environment ends.
 @frozen public struct CreationBlock {
-  /// Where the environment page is mapped: a page of the new page table, or of the shared one; 0 for `AddressMap.environmentPage`.
+  /// Where the environment page is mapped: a page of the new page table, or of the shared one; 0 for
+  /// `AddressMap.environmentPage`.
   public var pageAddress: UInt64
-  /// Handle of an environment whose page table the new one shares, which needs the right to control; 0 for a table of its own.
+  /// Handle of an environment whose page table the new one shares, which needs the right to control; 0 for a table of
+  /// its own.
   public var sharedTable: UInt64
   /// Slot of the capability for `sharedTable`.
   public var sharedTableSlot: UInt64

@@ -63,7 +63,8 @@
   /// The program's name, zero-padded ASCII, first byte least significant.
   public var name: (UInt64, UInt64)
 
-  /// `state` in the low half, `processorPlusOne` in the high one: for the kernel, which looks at both and changes both at once.
+  /// `state` in the low half, `processorPlusOne` in the high one: for the kernel, which looks at both and changes both
+  /// at once.
   @inlinable public var activity: UInt64 {
     @inline(__always) get { UInt64(processorPlusOne) &<< 32 | UInt64(state) }
     @inline(__always) set {

@@ -1,7 +1,8 @@
-/// What an exception brings to `EnvironmentPage.exceptionEntry`: at the stack pointer, in this order. From `instruction` on it is what IRETQ
-/// takes, so that a handler goes on without the kernel.
+/// What an exception brings to `EnvironmentPage.exceptionEntry`: at the stack pointer, in this order. From
+/// `instruction` on it is what IRETQ takes, so that a handler goes on without the kernel.
 @frozen public struct ExceptionFrame: BitwiseCopyable, Sendable {
-  /// Its number (AMD64 Architecture Programmer's Manual, volume 2, section 8.2). Page faults have an upcall of their own.
+  /// Its number (AMD64 Architecture Programmer's Manual, volume 2, section 8.2). Page faults have an upcall of their
+  /// own.
   public var vector: UInt64
   /// Error code, 0 for vectors that have none.
   public var code: UInt64

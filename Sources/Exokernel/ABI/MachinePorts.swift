@@ -9,9 +9,9 @@ public enum MachinePort {
   public static let text: UInt16 = 0x504
   /// Writing a byte tells that this processor waits for another one, which the host may have stopped.
   public static let yield: UInt16 = 0x508
-  /// Three 32-bit words tell of a crash, so that the VMM can say where it is in the source: the low and the high half of the address of the
-  /// instruction, at `crash` and `crash + 4`; then, at `crash + 8`, the physical address of the record of the environment that it ends, or 0 for
-  /// the kernel itself.
+  /// Three 32-bit words tell of a crash, so that the VMM can say where it is in the source: the low and the high half
+  /// of the address of the instruction, at `crash` and `crash + 4`; then, at `crash + 8`, the physical address of the
+  /// record of the environment that it ends, or 0 for the kernel itself.
   public static let crash: UInt16 = 0x510
   /// ISA debug exit, as in QEMU: the status is `(value << 1) | 1`.
   public static let debugExit: UInt16 = 0xf4

@@ -1,8 +1,9 @@
-/// The control frame of a ring into which the kernel puts the packets of one filter. The frame is the environment's own, and mapped
-/// where it likes; before `filterBind` it writes the numbers of its data frames, which the kernel checks and pins once.
+/// The control frame of a ring into which the kernel puts the packets of one filter. The frame is the environment's
+/// own, and mapped where it likes; before `filterBind` it writes the numbers of its data frames, which the kernel
+/// checks and pins once.
 ///
-/// Slot `n` is the half frame `n & 1` of data frame `n >> 1`. The environment writes `consumer` only; the kernel keeps its own copy of
-/// everything else.
+/// Slot `n` is the half frame `n & 1` of data frame `n >> 1`. The environment writes `consumer` only; the kernel keeps
+/// its own copy of everything else.
 @frozen public struct PacketRing {
   /// Packets put in by the kernel since the ring was bound.
   public var producer: UInt32

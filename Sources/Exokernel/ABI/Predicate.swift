@@ -1,10 +1,11 @@
-/// A comparison of a wakeup predicate: it holds where `low <= word & mask <= high`, unsigned, or around the end of the numbers where
-/// `low > high`; so one form says equal, different, below, above and between.
+/// A comparison of a wakeup predicate: it holds where `low <= word & mask <= high`, unsigned, or around the end of the
+/// numbers where `low > high`; so one form says equal, different, below, above and between.
 ///
-/// A predicate is a sum of products (Xok's form): a comparison with `endsTerm` 0 and the next one belong to one term, a term holds where all
-/// of its comparisons do, the predicate where one of its terms does.
+/// A predicate is a sum of products (Xok's form): a comparison with `endsTerm` 0 and the next one belong to one term, a
+/// term holds where all of its comparisons do, the predicate where one of its terms does.
 @frozen public struct Comparison {
-  /// `WordSource` in the low 32 bits; 1 << 32: ends its term; from bit 40 on, the slot of the capability for a frame's word.
+  /// `WordSource` in the low 32 bits; 1 << 32: ends its term; from bit 40 on, the slot of the capability for a frame's
+  /// word.
   public var sourceAndEnd: UInt64
   /// Frame << 12 | offset; or the offset in the books; a multiple of 8.
   public var place: UInt64
@@ -37,6 +38,7 @@ public enum WordSource: UInt32, Sendable {
   case frame = 0
   /// The books.
   case books = 1
-  /// The time-stamp counter; `low` is the time at which the sleeper wakes at the latest where its term is the clock alone.
+  /// The time-stamp counter; `low` is the time at which the sleeper wakes at the latest where its term is the clock
+  /// alone.
   case clock = 2
 }

@@ -4,8 +4,8 @@ extension CallList {
     CallDescription(
       "consoleWrite", 45, .devices, [Argument("count", .byteCount)], result: .dropped,
       doc: """
-        writes `count` bytes of the environment page's console buffer as one line. Where the line is more than the environment's budget, \
-        it is dropped, and the next one that fits tells how many bytes are missing.
+        writes `count` bytes of the environment page's console buffer as one line. Where the line is more than the \
+        environment's budget, it is dropped, and the next one that fits tells how many bytes are missing.
         """,
       cost: .init(checks: "length; 8,192 bytes in the time of a slice", bound: "224 bytes"),
       stub: .generated("consoleWrite", ["count"], isDiscardable: true),
@@ -14,8 +14,8 @@ extension CallList {
       "consoleDraw", 46, .devices, [.slot(over: .console), Argument("count", .byteCount)], result: .nothing,
       doc: """
         writes them as they are, with no name before and no end of line. Needs the right to write over the console. \
-        `noSuchResource` where the console is no terminal; `again` where they are more than the environment's budget, which is renewed \
-        after the length of a slice.
+        `noSuchResource` where the console is no terminal; `again` where they are more than the environment's budget, \
+        which is renewed after the length of a slice.
         """,
       cost: .init(checks: "the console's guard, length, budget, a terminal", bound: "224 bytes"),
       stub: .generated("consoleDraw", ["count", "capability slot"]), fuzz: .init(rarity: 16, .none)),

@@ -23,8 +23,8 @@
     unsafe memory.storeBytes(of: length, toByteOffset: 16, as: UInt64.self)
   }
 
-  // Safe, for everything below: `place` stays within the verified steps, whose register numbers are below 10, whose stack places are
-  // inside the memory and whose jumps lead forward to steps; packet accesses are checked here.
+  // Safe, for everything below: `place` stays within the verified steps, whose register numbers are below 10, whose
+  // stack places are inside the memory and whose jumps lead forward to steps; packet accesses are checked here.
 
   /// The step whose operation `next` returned; `place` is already past it.
   @inline(__always)

@@ -2,12 +2,12 @@
 public enum PacketMatch: Equatable, Sendable {
   /// Packets of this EtherType.
   case etherType(UInt16)
-  /// ARP requests and replies for IPv4 over Ethernet (RFC 826) whose target protocol address is `target`, given as a number:
-  /// 10.0.2.15 is 0x0a00020f.
+  /// ARP requests and replies for IPv4 over Ethernet (RFC 826) whose target protocol address is `target`, given as a
+  /// number: 10.0.2.15 is 0x0a00020f.
   case arp(target: UInt32)
-  /// IPv4 packets (RFC 791): to the address `destination` if one is given (a number as above), of the protocol if one is given, and to
-  /// the port if one is given (TCP, UDP and others with the destination port in bytes 2 and 3). A rule with a port accepts
-  /// no fragments but the first, and honours IP options.
+  /// IPv4 packets (RFC 791): to the address `destination` if one is given (a number as above), of the protocol if one
+  /// is given, and to the port if one is given (TCP, UDP and others with the destination port in bytes 2 and 3). A rule
+  /// with a port accepts no fragments but the first, and honours IP options.
   case ipv4(destination: UInt32? = nil, protocol: UInt8? = nil, destinationPort: UInt16? = nil)
 }
 
@@ -33,7 +33,8 @@ public enum FilterBuilderError: Error, Equatable, Sendable {
 ///     try builder.accept(.ipv4(destination: 0x0a00_020f, protocol: 6, destinationPort: 80))
 ///     try builder.finish()
 ///
-/// The rules are written so that the verifier fuses each comparison to one step. Lives in its own storage and never allocates.
+/// The rules are written so that the verifier fuses each comparison to one step. Lives in its own storage and never
+/// allocates.
 public struct FilterBuilder: Sendable {
   /// How many instructions there are.
   public private(set) var count = 0
@@ -51,8 +52,8 @@ public struct FilterBuilder: Sendable {
     count += 1
   }
 
-  /// Appends a rule: packets that match end with `verdict` (not 0), the others go on to what is appended next. Where the rule does not
-  /// fit, the program is left as it was.
+  /// Appends a rule: packets that match end with `verdict` (not 0), the others go on to what is appended next. Where
+  /// the rule does not fit, the program is left as it was.
   public mutating func accept(_ match: PacketMatch, verdict: Int32 = 1) throws(FilterBuilderError) {
     let oldCount = count
     do throws(FilterBuilderError) {
@@ -134,7 +135,8 @@ public struct FilterBuilder: Sendable {
     try appendMismatch(.notEqual, .r4, Int32(port))
   }
 
-  /// Appends a comparison of `size` bytes at `offset` in network order, under `mask` if it is not 0; a mismatch leaves the rule.
+  /// Appends a comparison of `size` bytes at `offset` in network order, under `mask` if it is not 0; a mismatch leaves
+  /// the rule.
   private mutating func require(
     _ size: MemorySize, at offset: Int16, _ value: Int32, mask: Int32 = 0
   ) throws(FilterBuilderError) {

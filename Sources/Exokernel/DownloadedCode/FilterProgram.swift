@@ -1,10 +1,11 @@
 /// A verified packet filter, ready to run: authorised once when it is bound, checked cheaply on each packet.
 ///
-/// The machine a program sees (RFC 9669, restricted): on entry r1 is the address of the packet's first byte, which is 0, and r2 the
-/// packet's length; addresses are offsets into the packet, so a program can neither learn nor guess an address of the kernel. Packets
-/// are read-only. Below r10 are `stackByteCount` bytes of stack. `exit` ends with r0 as the verdict; a load outside the packet ends
-/// with verdict 0. `clang -target bpf -mcpu=v4 -O2 -mllvm -disable-block-placement` compiles `u64 filter(const u8 *packet, u64 length)`
-/// to such a program, its section `.text`.
+/// The machine a program sees (RFC 9669, restricted): on entry r1 is the address of the packet's first byte, which is
+/// 0, and r2 the packet's length; addresses are offsets into the packet, so a program can neither learn nor guess an
+/// address of the kernel. Packets are read-only. Below r10 are `stackByteCount` bytes of stack. `exit` ends with r0 as
+/// the verdict; a load outside the packet ends with verdict 0. `clang -target bpf -mcpu=v4 -O2 -mllvm
+/// -disable-block-placement` compiles `u64 filter(const u8 *packet, u64 length)` to such a program, its section
+/// `.text`.
 @safe @frozen public struct FilterProgram: Sendable, BitwiseCopyable {
   /// The most 64-bit words a program may have.
   public static var capacity: Int { 64 }
@@ -21,8 +22,9 @@
 
   /// Checks the program `code` and decodes it into `storage`, in time linear in its length.
   ///
-  /// Each word of `code` is read once, so memory that changes meanwhile does no harm. `storage` must hold as many elements as `code` and
-  /// belong to the program, unchanged, as long as it is used. After an error the storage holds a program that rejects everything.
+  /// Each word of `code` is read once, so memory that changes meanwhile does no harm. `storage` must hold as many
+  /// elements as `code` and belong to the program, unchanged, as long as it is used. After an error the storage holds a
+  /// program that rejects everything.
   public static func verify(
     _ code: Span<UInt64>, into storage: UnsafeMutableBufferPointer<DecodedInstruction>
   ) throws(VerifierError) -> FilterProgram {

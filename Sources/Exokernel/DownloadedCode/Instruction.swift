@@ -119,7 +119,8 @@ extension Instruction {
       source: source.rawValue)
   }
 
-  /// Converts the low `bitCount` (16, 32 or 64) bits of `register` between host and big-endian order, clearing the rest.
+  /// Converts the low `bitCount` (16, 32 or 64) bits of `register` between host and big-endian order, clearing the
+  /// rest.
   public static func toBigEndian(_ register: Register, bitCount: Int32) -> Instruction {
     Instruction(
       opcode: ArithmeticOperation.byteSwap.rawValue &<< 4 | sourceBit | InstructionClass.arithmetic32.rawValue,
@@ -141,7 +142,8 @@ extension Instruction {
       source: source.rawValue, offset: offset)
   }
 
-  /// Continues `offset` instructions after the next one if `register OPERATION immediate` holds; `is64` chooses the width.
+  /// Continues `offset` instructions after the next one if `register OPERATION immediate` holds; `is64` chooses the
+  /// width.
   public static func jump(
     _ operation: JumpOperation, _ register: Register, _ immediate: Int32, to offset: Int16, is64: Bool = true
   ) -> Instruction {

@@ -1,7 +1,8 @@
 extension FilterProgram {
   /// Runs the program over the `length` bytes at `packet` and returns its verdict, 0 for "not mine".
   ///
-  /// Ends after at most `stepCount` steps, reads no byte outside the packet, and never fails. A negative `length` counts as 0.
+  /// Ends after at most `stepCount` steps, reads no byte outside the packet, and never fails. A negative `length`
+  /// counts as 0.
   public func run(packet: UnsafeRawPointer, length: Int, scratch: inout FilterScratch) -> UInt64 {
     // Safe: the scratch holds `ExecutionState.memoryByteCount` bytes and outlives the run.
     unsafe withUnsafeMutableBytes(of: &scratch) { memory in

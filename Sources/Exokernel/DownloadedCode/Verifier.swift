@@ -1,15 +1,18 @@
-/// Proves that a program ends and stays within its machine, and compiles it to steps. Jumps go forward only, so every pass is one
-/// walk over the words and the work is bounded by `FilterProgram.capacity`.
+/// Proves that a program ends and stays within its machine, and compiles it to steps. Jumps go forward only, so every
+/// pass is one walk over the words and the work is bounded by `FilterProgram.capacity`.
 ///
-/// Proven: known opcodes, reserved fields zero, jumps forward and inside, no fall off the end, no unreachable word, no register or stack
-/// byte read before it is written on every path, stack accesses in bounds, no store elsewhere. Left to the interpreter: the bounds of
-/// packet loads, because the length is known only then, and division by zero, which RFC 9669 defines.
+/// Proven: known opcodes, reserved fields zero, jumps forward and inside, no fall off the end, no unreachable word, no
+/// register or stack byte read before it is written on every path, stack accesses in bounds, no store elsewhere. Left
+/// to the interpreter: the bounds of packet loads, because the length is known only then, and division by zero, which
+/// RFC 9669 defines.
 @safe struct Verifier {
   /// What is known before the instruction at an index; later passes reuse the fields.
   struct Facts: BitwiseCopyable {
-    /// Registers written on every path here. After `check`: registers read. After `findLiveRegisters`: registers still needed.
+    /// Registers written on every path here. After `check`: registers read. After `findLiveRegisters`: registers still
+    /// needed.
     var registers: UInt16 = 0
-    /// Registers holding the packet's start on every path here. After `check`: registers written. After `fuse`: the step's index.
+    /// Registers holding the packet's start on every path here. After `check`: registers written. After `fuse`: the
+    /// step's index.
     var bases: UInt16 = 0
     /// Stack bytes written on every path here.
     var stack: UInt64 = 0
@@ -192,8 +195,9 @@
     return result
   }
 
-  /// Load from a constant place of the packet, optionally swap to host order, optionally mask, then compare with an immediate and
-  /// jump, when the loaded value is not needed afterwards. The comparison is turned round to work on the bytes as they lie.
+  /// Load from a constant place of the packet, optionally swap to host order, optionally mask, then compare with an
+  /// immediate and jump, when the loaded value is not needed afterwards. The comparison is turned round to work on the
+  /// bytes as they lie.
   private func fusedLoadAndJump(from first: Int, last: inout Int) -> DecodedInstruction? {
     let load = step(first)
     let bits: UInt64

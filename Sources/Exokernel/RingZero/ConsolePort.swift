@@ -2,7 +2,8 @@ import CRingZero
 import ExokernelABI
 import ExokernelCore
 
-/// Where the console's lines go: our virtual machine's text port, which takes a line at a time, or the 16550 at 0x3f8, by polling.
+/// Where the console's lines go: our virtual machine's text port, which takes a line at a time, or the 16550 at 0x3f8,
+/// by polling.
 enum ConsolePort {
   private static var serial: UInt16 { 0x3f8 }
   /// Bytes the 16550's transmit FIFO takes at a time.

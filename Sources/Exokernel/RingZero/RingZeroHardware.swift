@@ -4,8 +4,8 @@ import ExokernelCore
 
 /// Guest ring 0 as the kernel's logic sees it. No state: every address is a constant of the linked image.
 ///
-/// Safety of the pointers made here: the symbols are the image's own, and the direct map covers the first 4 GiB, below which every
-/// physical address lies that the logic computes.
+/// Safety of the pointers made here: the symbols are the image's own, and the direct map covers the first 4 GiB, below
+/// which every physical address lies that the logic computes.
 struct RingZeroHardware: Hardware {
   @inline(__always) init() {}
 

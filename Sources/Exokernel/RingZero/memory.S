@@ -1,5 +1,5 @@
-# What the compiler calls on its own. Eight bytes at a time: where ring 0 is emulated, each turn of a string instruction costs as much as an
-# instruction.
+# What the compiler calls on its own. Eight bytes at a time: where ring 0 is emulated, each turn of a string instruction
+# costs as much as an instruction.
 .section .text.memory, "ax", @progbits
 .cfi_sections .debug_frame
 .globl memcpy

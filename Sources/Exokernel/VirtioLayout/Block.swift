@@ -1,6 +1,7 @@
 /// The block device's requests and configuration space (VIRTIO 1.3, section 5.2).
 ///
-/// A request is a chain of a header that the device reads, data, and one status byte that the device writes. There is one queue.
+/// A request is a chain of a header that the device reads, data, and one status byte that the device writes. There is
+/// one queue.
 public enum VirtioBlock {
   /// Bytes of a sector, the unit of every position and of the capacity, whatever `Configuration.blockSize` says.
   @inlinable public static var sectorByteCount: UInt64 { 512 }

@@ -1,5 +1,5 @@
-/// How far a driver has come with a device (VIRTIO 1.3, section 2.1). The driver sets one bit after the other, in this order:
-/// `acknowledge`, `driver`, `featuresOK` (and reads back whether the device kept it), `driverOK`.
+/// How far a driver has come with a device (VIRTIO 1.3, section 2.1). The driver sets one bit after the other, in this
+/// order: `acknowledge`, `driver`, `featuresOK` (and reads back whether the device kept it), `driverOK`.
 ///
 /// Not an `OptionSet`, here and in `VirtioFeatures`: its array literals count as allocations in ring 0.
 @frozen

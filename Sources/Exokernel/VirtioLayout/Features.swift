@@ -1,5 +1,5 @@
-/// Feature bits that a device offers and a driver accepts (VIRTIO 1.3, sections 2.2 and 6). Bits 0...23 mean something else for
-/// each device type and are named after it.
+/// Feature bits that a device offers and a driver accepts (VIRTIO 1.3, sections 2.2 and 6). Bits 0...23 mean something
+/// else for each device type and are named after it.
 @frozen
 public struct VirtioFeatures: BitwiseCopyable, Equatable, Sendable {
   /// Feature N is bit N.

@@ -1,7 +1,7 @@
 /// The network card's packet header and configuration space (VIRTIO 1.3, section 5.1).
 ///
-/// Each packet is a `Header` and an Ethernet frame without its check sequence. A TAP device opened with `IFF_VNET_HDR` and a header
-/// size of 12 speaks the same header.
+/// Each packet is a `Header` and an Ethernet frame without its check sequence. A TAP device opened with `IFF_VNET_HDR`
+/// and a header size of 12 speaks the same header.
 public enum VirtioNetwork {
   /// Index of the queue whose buffers receive packets.
   @inlinable public static var receiveQueue: UInt16 { 0 }

@@ -46,8 +46,9 @@ public struct VirtqueueUsedElement: BitwiseCopyable, Sendable {
 
 /// Where the parts of a split virtqueue of a given size are (VIRTIO 1.3, section 2.7). All offsets and sizes in bytes.
 ///
-/// The available ring (written by the driver) is `flags: UInt16, index: UInt16, ring: [UInt16; size], usedEvent: UInt16`, the used
-/// ring (written by the device) `flags: UInt16, index: UInt16, ring: [VirtqueueUsedElement; size], availableEvent: UInt16`.
+/// The available ring (written by the driver) is `flags: UInt16, index: UInt16, ring: [UInt16; size], usedEvent:
+/// UInt16`, the used ring (written by the device) `flags: UInt16, index: UInt16, ring: [VirtqueueUsedElement; size],
+/// availableEvent: UInt16`.
 @frozen
 public struct SplitRingLayout: BitwiseCopyable, Sendable {
   /// Entries of the queue.
@@ -78,7 +79,8 @@ public struct SplitRingLayout: BitwiseCopyable, Sendable {
   @inlinable public var usedRingByteCount: UInt64 { 6 &+ 8 &* UInt64(queueSize) }
   /// Offset of the entry for the free-running index `index` in the used ring.
   @inlinable public func usedElementOffset(_ index: UInt16) -> UInt64 { 4 &+ 8 &* UInt64(slot(index)) }
-  /// Offset of `availableEvent` in the used ring: the device wants a doorbell when the available index passes this value.
+  /// Offset of `availableEvent` in the used ring: the device wants a doorbell when the available index passes this
+  /// value.
   @inlinable public var availableEventOffset: UInt64 { 4 &+ 8 &* UInt64(queueSize) }
 
   /// Offset of `flags` in both rings.
@@ -97,7 +99,8 @@ public struct SplitRingLayout: BitwiseCopyable, Sendable {
   /// Required alignment of the used ring.
   @inlinable public static var usedRingAlignment: UInt64 { 4 }
 
-  /// Whether moving an index from `old` to `new` passes `event`, so that the other side wants to be notified (section 2.7.7.2).
+  /// Whether moving an index from `old` to `new` passes `event`, so that the other side wants to be notified (section
+  /// 2.7.7.2).
   @inlinable public static func needsEvent(event: UInt16, new: UInt16, old: UInt16) -> Bool {
     new &- event &- 1 < new &- old
   }

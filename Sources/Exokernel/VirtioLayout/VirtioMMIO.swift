@@ -1,7 +1,7 @@
 /// The register window of a virtio device over MMIO, version 2 (VIRTIO 1.3, section 4.2.2).
 ///
-/// Offsets are bytes from the window's start. All registers below `configuration` are 32 bits wide, little-endian, and are
-/// accessed with aligned 32-bit accesses only; the configuration space takes 8-, 16- and 32-bit accesses.
+/// Offsets are bytes from the window's start. All registers below `configuration` are 32 bits wide, little-endian, and
+/// are accessed with aligned 32-bit accesses only; the configuration space takes 8-, 16- and 32-bit accesses.
 public enum VirtioMMIO {
   /// What `Register.magicValue` reads: "virt" in little-endian ASCII.
   @inlinable public static var magic: UInt32 { 0x7472_6976 }
@@ -9,7 +9,8 @@ public enum VirtioMMIO {
   @inlinable public static var version: UInt32 { 2 }
   /// What `Register.vendorID` of our devices reads: "XOKV". Drivers do not look at it.
   @inlinable public static var vendorID: UInt32 { 0x564b_4f58 }
-  /// Bytes of one device's window: the registers and 256 bytes of configuration space. A window may be spaced further apart.
+  /// Bytes of one device's window: the registers and 256 bytes of configuration space. A window may be spaced further
+  /// apart.
   @inlinable public static var windowByteCount: UInt64 { 0x200 }
 
   /// Register offsets. R: the driver reads, W: the driver writes.

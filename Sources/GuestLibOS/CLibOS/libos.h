@@ -42,17 +42,26 @@ extern char libos_thread_entry[];
 extern uint64_t libos_thread_stacks[64];
 static inline uintptr_t libos_thread_entry_address(void) { return (uintptr_t)libos_thread_entry; }
 // `thread` is below 64.
-static inline void libos_set_thread_stack(uint64_t thread, uint64_t stack_pointer) { libos_thread_stacks[thread] = stack_pointer; }
+static inline void libos_set_thread_stack(uint64_t thread, uint64_t stack_pointer) {
+  libos_thread_stacks[thread] = stack_pointer;
+}
 
 static inline __attribute__((always_inline)) uint64_t libos_time_stamp(void) {
   uint32_t low, high;
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
   return (uint64_t)high << 32 | low;
 }
-// Loads and stores that the compiler must make where they stand: the kernel or another environment is on the other side.
-static inline __attribute__((always_inline)) uint64_t libos_load64(uintptr_t address) { return *(volatile uint64_t *)address; }
-static inline __attribute__((always_inline)) uint32_t libos_load32(uintptr_t address) { return *(volatile uint32_t *)address; }
-static inline __attribute__((always_inline)) uint8_t libos_load8(uintptr_t address) { return *(volatile uint8_t *)address; }
+// Loads and stores that the compiler must make where they stand: the kernel or another environment is on the other
+// side.
+static inline __attribute__((always_inline)) uint64_t libos_load64(uintptr_t address) {
+  return *(volatile uint64_t *)address;
+}
+static inline __attribute__((always_inline)) uint32_t libos_load32(uintptr_t address) {
+  return *(volatile uint32_t *)address;
+}
+static inline __attribute__((always_inline)) uint8_t libos_load8(uintptr_t address) {
+  return *(volatile uint8_t *)address;
+}
 static inline __attribute__((always_inline)) void libos_store32(uintptr_t address, uint32_t value) {
   *(volatile uint32_t *)address = value;
 }

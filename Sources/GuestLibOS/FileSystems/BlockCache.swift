@@ -18,8 +18,8 @@ public struct BlockCacheStatistics: Sendable {
 
 /// A bounded cache of disk pages in a fixed set of frames: the storage of a file system on a raw disk.
 ///
-/// Readers ask for bytes and are told `.wouldBlock` while the page is on its way; any number of readers wait for one read.
-/// A frame with a read under way is never taken for another page. Pages are given up by the clock algorithm.
+/// Readers ask for bytes and are told `.wouldBlock` while the page is on its way; any number of readers wait for one
+/// read. A frame with a read under way is never taken for another page. Pages are given up by the clock algorithm.
 public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorage {
   /// The disk. The owner may look at it; reads go through the cache.
   public var device: Device
@@ -41,8 +41,8 @@ public struct BlockCache<Device: BlockDevice & ~Copyable>: ~Copyable, ByteStorag
   private static var largestWindow: Int { 16 }
   private static var largestRequestCount: Int { 256 }
 
-  /// A cache of `device` in `frames`: at least one, each the cache's alone from now on. `capacity` tells how many frames there
-  /// will ever be, if `add` is to bring more.
+  /// A cache of `device` in `frames`: at least one, each the cache's alone from now on. `capacity` tells how many
+  /// frames there will ever be, if `add` is to bring more.
   public init(device: consuming Device, frames: [CacheFrame], capacity: Int = 0) {
     precondition(!frames.isEmpty, "a block cache needs at least one frame")
     self.device = device

@@ -71,8 +71,8 @@ public protocol BlockDevice: ~Copyable {
 
   /// Starts reading `count` blocks from `block` on into `frames`, eight blocks a frame, in order.
   ///
-  /// The caller keeps `block` a multiple of 8, `block + count` within `blockCount`, and `count` a multiple of 8 unless the
-  /// disk ends there; it leaves the frames alone until the completion comes. A device without room for the request
+  /// The caller keeps `block` a multiple of 8, `block + count` within `blockCount`, and `count` a multiple of 8 unless
+  /// the disk ends there; it leaves the frames alone until the completion comes. A device without room for the request
   /// answers false and does nothing; the caller asks again later.
   mutating func submitRead(
     block: BlockNumber, count: UInt64, into frames: Span<CacheFrame>, token: BlockRequestToken

@@ -22,8 +22,8 @@ public struct ArchiveLimits: Sendable {
 
 /// A tar archive on raw blocks, or in memory, as a read-only file system.
 ///
-/// Takes the formats ustar and pax (POSIX.1-2024), GNU tar's extensions for long names and large numbers, and version 7.
-/// `scan` reads the headers in bounded steps; then files are found by binary search and read in place.
+/// Takes the formats ustar and pax (POSIX.1-2024), GNU tar's extensions for long names and large numbers, and version
+/// 7. `scan` reads the headers in bounded steps; then files are found by binary search and read in place.
 public struct UstarArchive<Storage: ByteStorage & ~Copyable>: ~Copyable, ReadOnlyFileSystem {
   /// Where the bytes are.
   public var storage: Storage
@@ -56,8 +56,8 @@ public struct UstarArchive<Storage: ByteStorage & ~Copyable>: ~Copyable, ReadOnl
   /// Members that are files, directories or links.
   public var memberCount: Int { index.entries.count }
 
-  /// Reads on for at most `steps` headers, or sorting steps; true when the archive is ready. Does not wait: call it again
-  /// when `poll` told of something, or at once when all steps were used. An error is final and thrown each time.
+  /// Reads on for at most `steps` headers, or sorting steps; true when the archive is ready. Does not wait: call it
+  /// again when `poll` told of something, or at once when all steps were used. An error is final and thrown each time.
   public mutating func scan(steps: Int = 64) throws(UstarError) -> Bool {
     switch phase {
     case .ready: return true

@@ -1,7 +1,8 @@
 /// Reads content in the chunked transfer coding away (RFC 9112 section 7.1), piece by piece as it comes.
 ///
-/// Strict where leniency would let two parties see different ends of a request: every line ends with CR LF, a size has nothing but
-/// hexadecimal digits before its extensions, a trailer line is a field line. Extensions and trailers are dropped.
+/// Strict where leniency would let two parties see different ends of a request: every line ends with CR LF, a size has
+/// nothing but hexadecimal digits before its extensions, a trailer line is a field line. Extensions and trailers are
+/// dropped.
 struct ChunkedReader {
   enum Outcome: Equatable {
     case incomplete
@@ -31,16 +32,19 @@ struct ChunkedReader {
   private var chunkLeft: UInt64 = 0
   /// Content that may still come.
   private var contentLeft: UInt64
-  /// Bytes of extensions, trailers and leading zeros that may still come. What else is beside the data is bounded by the data.
+  /// Bytes of extensions, trailers and leading zeros that may still come. What else is beside the data is bounded by
+  /// the data.
   private var overheadLeft: Int
 
-  /// A reader of at most `content` bytes of data, and of `overhead` bytes of extensions, trailers and zeros before sizes.
+  /// A reader of at most `content` bytes of data, and of `overhead` bytes of extensions, trailers and zeros before
+  /// sizes.
   init(content: UInt64 = 0, overhead: Int = 0) {
     contentLeft = content
     overheadLeft = overhead
   }
 
-  /// Reads on through `range` of `bytes`; tells what came of it and where it stopped, which is before the end only when it is over.
+  /// Reads on through `range` of `bytes`; tells what came of it and where it stopped, which is before the end only when
+  /// it is over.
   mutating func read(_ bytes: Span<UInt8>, _ range: Range<Int>) -> (outcome: Outcome, end: Int) {
     var index = range.lowerBound
     while index < range.upperBound {

@@ -110,7 +110,8 @@ enum HTTPDate {
     value / divisor - (value % divisor < 0 ? 1 : 0)
   }
 
-  /// Days since 1970-01-01 of a date of the Gregorian calendar. Years count from March, so that the leap day comes last.
+  /// Days since 1970-01-01 of a date of the Gregorian calendar. Years count from March, so that the leap day comes
+  /// last.
   private static func days(fromCivil year: Int, _ month: Int, _ day: Int) -> Int64 {
     let shifted = Int64(month <= 2 ? year - 1 : year)
     let era = floorDivide(shifted, 400)

@@ -1,12 +1,14 @@
 import FileSystems
 
-/// An HTTP/1.1 server of files (RFC 9110, RFC 9112): GET and HEAD, persistent connections, pipelining, conditions, ranges.
+/// An HTTP/1.1 server of files (RFC 9110, RFC 9112): GET and HEAD, persistent connections, pipelining, conditions,
+/// ranges.
 ///
 /// Nothing here waits. The owner calls `step` when a packet or a disk block has arrived or `nextDeadline` has come, and
-/// again at once as long as it answers true. Memory is taken by places for connections when they are first used, and kept.
+/// again at once as long as it answers true. Memory is taken by places for connections when they are first used, and
+/// kept.
 ///
-/// While clients wait for a place, the oldest connection without a complete request gives way to them, and connections that are answered
-/// are told to end: nobody holds a place by sending half a request, or none.
+/// While clients wait for a place, the oldest connection without a complete request gives way to them, and connections
+/// that are answered are told to end: nobody holds a place by sending half a request, or none.
 public struct HTTPServer<Transport: StreamTransport & ~Copyable, Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
   /// The connections; the owner may drive the network through it between steps.
   public var transport: Transport

@@ -1,4 +1,5 @@
-/// Parses the head of a request (RFC 9112 sections 2 to 6, strictly; a bare line feed ends a line, as section 2.2 allows).
+/// Parses the head of a request (RFC 9112 sections 2 to 6, strictly; a bare line feed ends a line, as section 2.2
+/// allows).
 enum RequestParser {
   /// What matters of the fields until all are seen.
   private struct Fields {

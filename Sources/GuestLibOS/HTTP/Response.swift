@@ -120,8 +120,8 @@ enum ResponseWriter {
     }
   }
 
-  /// Appends a reference to the directory `path`, from the root, with its slash. One leading slash and no more: two would
-  /// name another host.
+  /// Appends a reference to the directory `path`, from the root, with its slash. One leading slash and no more: two
+  /// would name another host.
   private static func appendDirectoryReference(_ path: Span<UInt8>, query: Span<UInt8>, to output: inout [UInt8]) {
     var start = 0
     while start < path.count, path[start] == ASCII.slash { start += 1 }

@@ -1,7 +1,7 @@
 /// Bounds and patience of a server. Times in milliseconds.
 public struct ServerConfiguration: Sendable {
-  /// Bytes in which request line and header fields must fit: 8 KiB with what Swift keeps beside an array's bytes, so that
-  /// no allocator rounds them up. RFC 9112 section 3 asks for 8000 at least.
+  /// Bytes in which request line and header fields must fit: 8 KiB with what Swift keeps beside an array's bytes, so
+  /// that no allocator rounds them up. RFC 9112 section 3 asks for 8000 at least.
   public static var largestHead: Int { 8192 - 32 }
 
   /// Bytes that a connection's buffer for requests has at first; it is doubled as a head needs it.
@@ -13,9 +13,9 @@ public struct ServerConfiguration: Sendable {
   public var idleTimeout: UInt64 = 15_000
   /// How long the head of a request, and then its content, may take from its first byte to its last.
   public var requestTimeout: UInt64 = 10_000
-  /// How long a client may take for its first request, or for a request's head or content, while others wait for its place. The oldest
-  /// gives way first. Short, or clients that send half a request hold up all others; the way of a request to a place that was just taken
-  /// must fit.
+  /// How long a client may take for its first request, or for a request's head or content, while others wait for its
+  /// place. The oldest gives way first. Short, or clients that send half a request hold up all others; the way of a
+  /// request to a place that was just taken must fit.
   public var contestedTimeout: UInt64 = 100
   /// How long a response may make no progress, because of the client or the disk.
   public var stallTimeout: UInt64 = 30_000

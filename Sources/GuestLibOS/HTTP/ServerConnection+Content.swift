@@ -1,4 +1,5 @@
-/// Reading the content of a request away: the response follows it, so that a request whose content is malformed is refused.
+/// Reading the content of a request away: the response follows it, so that a request whose content is malformed is
+/// refused.
 extension ServerConnection {
   /// Goes on to read the content of the request, whose response is planned, or to the response where there is none.
   mutating func beginContent(_ context: StepContext) {

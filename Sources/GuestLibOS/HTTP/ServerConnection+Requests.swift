@@ -70,8 +70,8 @@ extension ServerConnection {
     beginContent(context)
   }
 
-  /// A client that waits with its content is told to send it, or gets its final status at once; it may then send the content or not, so
-  /// the connection ends (RFC 9110 section 10.1.1).
+  /// A client that waits with its content is told to send it, or gets its final status at once; it may then send the
+  /// content or not, so the connection ends (RFC 9110 section 10.1.1).
   private mutating func planContinue() {
     guard request.content != .none, request.expectsContinue || response.status == .expectationFailed else { return }
     if response.status.rawValue >= 400 {

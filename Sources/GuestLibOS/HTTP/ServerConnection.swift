@@ -47,7 +47,8 @@ struct ServerConnection<Handle> {
   var yieldsAt = MonotonicTime.never
   var handle: Handle?
 
-  /// Received bytes: the request being answered, or the content of it that is being read, and what the client sent after it.
+  /// Received bytes: the request being answered, or the content of it that is being read, and what the client sent
+  /// after it.
   var input: [UInt8] = []
   var filled = 0
   /// Bytes of `input` that belong to the request being answered.
@@ -143,8 +144,8 @@ struct ServerConnection<Handle> {
     return progressed
   }
 
-  /// Ends a connection that `canYield`, to make room for another. A client that has begun a request is told what became of it, as far as
-  /// that can be sent at once.
+  /// Ends a connection that `canYield`, to make room for another. A client that has begun a request is told what became
+  /// of it, as far as that can be sent at once.
   mutating func evict<Transport: StreamTransport & ~Copyable>(
     _ transport: inout Transport, _ context: inout StepContext
   ) where Transport.Connection == Handle {

@@ -1,4 +1,5 @@
-/// The transfer codings of a request, from all its `Transfer-Encoding` lines in their order (RFC 9112 sections 6.1, 6.3 and 7).
+/// The transfer codings of a request, from all its `Transfer-Encoding` lines in their order (RFC 9112 sections 6.1, 6.3
+/// and 7).
 struct TransferCodings {
   /// There was such a field.
   private(set) var isPresent = false
@@ -27,8 +28,8 @@ struct TransferCodings {
     }
   }
 
-  /// Throws the status of a request whose content has no end that everybody must see alike, or a coding that is not known here. The
-  /// connection must be closed then.
+  /// Throws the status of a request whose content has no end that everybody must see alike, or a coding that is not
+  /// known here. The connection must be closed then.
   func check() throws(Status) {
     guard isPresent else { return }
     guard endsChunked, chunkedCount == 1, !isMalformed else { throw .badRequest }

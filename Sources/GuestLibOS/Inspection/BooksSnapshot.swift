@@ -55,8 +55,8 @@ public struct SliceVector: Sendable {
   public var position: Int
 }
 
-/// Everything that the books tell, copied at one moment, as far as a reader without a lock can have it: records that change meanwhile may
-/// not agree with each other.
+/// Everything that the books tell, copied at one moment, as far as a reader without a lock can have it: records that
+/// change meanwhile may not agree with each other.
 public struct BooksSnapshot: Sendable {
   /// The header.
   public let header: BooksHeader
@@ -87,7 +87,8 @@ public struct BooksSnapshot: Sendable {
     }
     tree = CapabilityTree(books, environments: environments)
     var map = FrameMap(frameCount: header.frameCount, columns: columns, rows: rows)
-    // All memory is there. Once more the records, which count frames, and then the frames: a reader does not change what it reads about itself.
+    // All memory is there. Once more the records, which count frames, and then the frames: a reader does not change
+    // what it reads about itself.
     for index in environments.indices {
       guard let record = books.environment(environments[index].number) else { continue }
       environments[index].record = record

@@ -54,8 +54,8 @@ public struct CapabilityTree: Sendable {
     findDepths()
   }
 
-  /// The index of the node of a capability's name, which is made where there is none. Zero-padded names in the order of their numbers,
-  /// shorter ones first where these are equal, are the tree depth first.
+  /// The index of the node of a capability's name, which is made where there is none. Zero-padded names in the order of
+  /// their numbers, shorter ones first where these are equal, are the tree depth first.
   private mutating func place(_ capability: Capability) -> Int {
     var low = 0
     var high = nodes.count

@@ -12,8 +12,9 @@ public struct StackConfiguration: Sendable {
   public var receiveBufferSize = 128 * 1024
   /// Most bytes of unacknowledged and unsent data kept per TCP connection; rounded up as `receiveBufferSize` is.
   public var sendBufferSize = 128 * 1024
-  /// Bytes that the buffers of all TCP connections may hold together. The first piece (4 KiB) of each of them is not counted and always
-  /// granted, so that every connection gets on; beyond it, none holds more than a quarter of what is left.
+  /// Bytes that the buffers of all TCP connections may hold together. The first piece (4 KiB) of each of them is not
+  /// counted and always granted, so that every connection gets on; beyond it, none holds more than a quarter of what is
+  /// left.
   public var bufferMemory = Int.max
   /// Most TCP connections at a time, those in TIME-WAIT and half-open ones included; 1 to 32,768.
   public var maximumConnections = 256
@@ -29,7 +30,8 @@ public struct StackConfiguration: Sendable {
   public var parkedPacketLimit = 8
   /// How long an answer of ARP stays good.
   public var neighborLifetime = TimeSpan.seconds(300)
-  /// Time between two ARP requests for a neighbour. RFC 1122 section 2.3.2.1 says a second; a link of two machines can bear more.
+  /// Time between two ARP requests for a neighbour. RFC 1122 section 2.3.2.1 says a second; a link of two machines can
+  /// bear more.
   public var neighborRequestInterval = TimeSpan.seconds(1)
   /// ARP requests sent, one per `neighborRequestInterval`, before a neighbour counts as unreachable.
   public var neighborRequestLimit = 4

@@ -5,7 +5,8 @@ import HTTP
 import InternetStack
 import LibOS
 
-/// An HTTP server on a network interface of this machine: the packet filter, the program's own TCP/IP, and the loop that serves them.
+/// An HTTP server on a network interface of this machine: the packet filter, the program's own TCP/IP, and the loop
+/// that serves them.
 public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
   private let name: StaticString
   private let port: UInt16
@@ -17,8 +18,8 @@ public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
   /// Frames taken from the ring before the connections get their turn.
   private static var packetsPerRound: Int { 64 }
 
-  /// A server of `files` as `arguments` say, which takes no more memory for its clients than `memory`; `name` begins the lines that it
-  /// writes.
+  /// A server of `files` as `arguments` say, which takes no more memory for its clients than `memory`; `name` begins
+  /// the lines that it writes.
   public init(
     _ name: StaticString, _ arguments: ServiceArguments, files: consuming Files, memory: ServiceMemory = ServiceMemory()
   ) throws(ServiceFailure) {
@@ -26,8 +27,8 @@ public struct HTTPService<Files: ReadOnlyFileSystem & ~Copyable>: ~Copyable {
     var configuration = ServerConfiguration()
     configuration.connections = memory.connections
     var network = StackConfiguration()
-    // Those that are served, as many that wait, and as many that the server has ended and their clients have not: the oldest of these make
-    // room.
+    // Those that are served, as many that wait, and as many that the server has ended and their clients have not: the
+    // oldest of these make room.
     network.maximumConnections = 3 * memory.connections
     network.bufferMemory = memory.buffers
     // Requests are small; responses want room for the path's delay times its speed.

@@ -3,7 +3,8 @@ import ExokernelABI
 import InternetStack
 import LibOS
 
-/// The packet interface of the exokernel as the stack's link. A reference: the stack sends through it, the program receives.
+/// The packet interface of the exokernel as the stack's link. A reference: the stack sends through it, the program
+/// receives.
 public final class KernelLink: PacketLink {
   private var interface: PacketInterface
   /// The received frame: the slot is given back before the stack sends its answer through the same interface.
@@ -16,8 +17,8 @@ public final class KernelLink: PacketLink {
     interface = try PacketInterface(interface: number, filter: filter)
   }
 
-  /// What the program wants to see: ARP, echo requests and its port; with a fixed address of its own only what is for that,
-  /// else DHCP too.
+  /// What the program wants to see: ARP, echo requests and its port; with a fixed address of its own only what is for
+  /// that, else DHCP too.
   public static func filter(port: UInt16, address: IPv4Address?) throws(FilterBuilderError) -> FilterBuilder {
     var filter = FilterBuilder()
     if let address {
@@ -70,8 +71,8 @@ public final class KernelLink: PacketLink {
     return isSent
   }
 
-  /// Takes over what has come while the kernel was sending. Its ring has few slots, and a packet that finds none is lost; the answers to a
-  /// hundred clients take longer than the next hundred requests.
+  /// Takes over what has come while the kernel was sending. Its ring has few slots, and a packet that finds none is
+  /// lost; the answers to a hundred clients take longer than the next hundred requests.
   private func emptyRing() {
     while interface.hasPacket, waiting.hasRoom(for: Int(PacketRing.slotSize)) {
       // The slot's bytes, valid during the closure.
@@ -89,7 +90,8 @@ public final class KernelLink: PacketLink {
   public func receive(into stack: NetworkStack<KernelLink>, now: Instant) -> Bool {
     var count = 0
     var metadata = FrameMetadata()
-    // What came first is first. The array's memory is used during the calls; no more bytes are copied than it has room for.
+    // What came first is first. The array's memory is used during the calls; no more bytes are copied than it has room
+    // for.
     if let first = unsafe frame.withUnsafeMutableBytes({ unsafe waiting.take(into: $0) }) {
       (count, metadata) = first
     } else {

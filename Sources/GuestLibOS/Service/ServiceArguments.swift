@@ -1,8 +1,8 @@
 import InternetStack
 import LibOS
 
-/// What `NAME:KEY=VALUE,...` asks of a program that serves the network: `ip`, `gateway`, `port` and `interface`, and further keys of the
-/// program's own whose values are numbers.
+/// What `NAME:KEY=VALUE,...` asks of a program that serves the network: `ip`, `gateway`, `port` and `interface`, and
+/// further keys of the program's own whose values are numbers.
 public struct ServiceArguments {
   /// A fixed address, from `ip=A.B.C.D/N`; without it the address comes by DHCP.
   public private(set) var address: IPv4Address?
@@ -15,8 +15,8 @@ public struct ServiceArguments {
   /// `interface=N`, counted from 0 in the order of the command line.
   public private(set) var interface: UInt64 = 0
 
-  /// Parses the argument text; nil when a part of it is not understood. `takeNumber` is asked about keys that are not known here, and
-  /// tells whether it took the number.
+  /// Parses the argument text; nil when a part of it is not understood. `takeNumber` is asked about keys that are not
+  /// known here, and tells whether it took the number.
   public init?(_ text: [UInt8], takeNumber: (ArraySlice<UInt8>, UInt64) -> Bool = { _, _ in false }) {
     for part in text.split(separator: UInt8(ascii: ",")) {
       let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1)

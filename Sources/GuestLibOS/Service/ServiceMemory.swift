@@ -1,16 +1,16 @@
 import ExokernelABI
 import LibOS
 
-/// How much of a machine's memory a service takes for its clients at most: so many connections, and so much for bytes that wait in their
-/// buffers. Small machines serve fewer clients, and none is brought down by many.
+/// How much of a machine's memory a service takes for its clients at most: so many connections, and so much for bytes
+/// that wait in their buffers. Small machines serve fewer clients, and none is brought down by many.
 public struct ServiceMemory: Sendable {
   /// Most connections at a time.
   public let connections: Int
   /// Bytes that the buffers of all connections hold beyond the first piece of each.
   public let buffers: Int
 
-  /// Most bytes that one connection takes: a head of the largest size, path and response head (11 KiB), the first piece of each of its two
-  /// buffers (8 KiB), its records in server and stack.
+  /// Most bytes that one connection takes: a head of the largest size, path and response head (11 KiB), the first piece
+  /// of each of its two buffers (8 KiB), its records in server and stack.
   private static let perConnection = 20 << 10
   /// A service takes no more connections, however much memory there is.
   public static let mostConnections = 1024

@@ -1,4 +1,5 @@
-/// An ELF executable's loadable segments and PVH entry, checked against the file (System V ABI, "Object Files"; 32- and 64-bit).
+/// An ELF executable's loadable segments and PVH entry, checked against the file (System V ABI, "Object Files"; 32- and
+/// 64-bit).
 public struct ELFImage: Sendable {
   /// One PT_LOAD segment: bytes of the file and zeroes after them, at a physical address.
   public struct Segment: Equatable, Sendable {

@@ -30,8 +30,8 @@ public final class ImageSource: Sendable {
 
   /// The regular file at `path`, opened for reading.
   public init(opening path: String) throws(BootError) {
-    // Not blocking, so that a FIFO without a writer is refused as well. Safe: the string and the structure live for the duration of the
-    // calls.
+    // Not blocking, so that a FIFO without a writer is refused as well. Safe: the string and the structure live for the
+    // duration of the calls.
     let fd = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard fd >= 0 else { throw .cannotOpen(path: path, Errno(rawValue: errno)) }
     var status = stat()

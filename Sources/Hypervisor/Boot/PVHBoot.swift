@@ -24,7 +24,8 @@ public struct PVHBoot: Sendable {
   /// The kernel's entry in physical memory.
   public let entry: UInt32
 
-  /// Checks `configuration` and stores it in `memory`, whose bytes are zero. Nothing is stored where the kernel is refused.
+  /// Checks `configuration` and stores it in `memory`, whose bytes are zero. Nothing is stored where the kernel is
+  /// refused.
   public init(_ configuration: BootConfiguration, into memory: GuestMemory) throws(BootError) {
     let kernel = try ELFImage(configuration.kernel)
     let name = configuration.kernel.name

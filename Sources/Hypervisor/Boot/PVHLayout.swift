@@ -1,7 +1,7 @@
 /// Where the boot information lies in guest memory.
 ///
-/// Below the end of conventional memory, where a kernel does not expect to be loaded and which Linux does not overwrite before it
-/// has read it. The first 576 KiB stay free, for start-up code of further processors among others.
+/// Below the end of conventional memory, where a kernel does not expect to be loaded and which Linux does not overwrite
+/// before it has read it. The first 576 KiB stay free, for start-up code of further processors among others.
 public enum PVHLayout {
   /// The first address.
   public static let start = GuestAddress(0x9_0000)

@@ -1,5 +1,5 @@
-/// Reads a section of an ELF file from front to back. Behind the end everything reads as zero and `isAtEnd` is true: damaged files end in
-/// wrong names, never in a trap.
+/// Reads a section of an ELF file from front to back. Behind the end everything reads as zero and `isAtEnd` is true:
+/// damaged files end in wrong names, never in a trap.
 struct ByteReader {
   private let bytes: ArraySlice<UInt8>
   /// Bytes from the section's start.

@@ -1,4 +1,5 @@
-/// The call frame information of an ELF file (DWARF 4, section 6.4; .eh_frame as the Linux Standard Base describes it), executed.
+/// The call frame information of an ELF file (DWARF 4, section 6.4; .eh_frame as the Linux Standard Base describes it),
+/// executed.
 struct CallFrames {
   private let section: ArraySlice<UInt8>
   private let sectionAddress: UInt64
@@ -94,7 +95,8 @@ struct CallFrames {
     rules.append(UnwindRule(address: start &+ size, frame: nil, saved: [], isInterrupt: false))
   }
 
-  /// An address as it is encoded in .eh_frame, or plain in .debug_frame; nil where the encoding is none that static programs have.
+  /// An address as it is encoded in .eh_frame, or plain in .debug_frame; nil where the encoding is none that static
+  /// programs have.
   private func pointer(_ reader: inout ByteReader, _ encoding: UInt8, isRelative: Bool) -> UInt64? {
     let place = sectionAddress &+ UInt64(reader.offset)
     let value: UInt64

@@ -1,6 +1,6 @@
 extension CodeMap {
-  /// Reads what an ELF file tells of its code: symbols, and DWARF's lines, inlined calls and call frames where it has them. Damaged files
-  /// give a map with less in it.
+  /// Reads what an ELF file tells of its code: symbols, and DWARF's lines, inlined calls and call frames where it has
+  /// them. Damaged files give a map with less in it.
   public init(elf file: [UInt8]) {
     self.init()
     let sections = ELFSections(file)
@@ -38,7 +38,8 @@ extension CodeMap {
     }
   }
 
-  /// Functions that only symbols tell of: assembly, and languages whose units were passed over. One without a size ends at the next.
+  /// Functions that only symbols tell of: assembly, and languages whose units were passed over. One without a size ends
+  /// at the next.
   private mutating func addSymbols(_ sections: ELFSections, _ isKnown: inout Set<UInt64>, _ table: inout NameTable) {
     let symbols = sections.codeSymbols()
     let starts = (symbols.map(\.value) + functions.map(\.range.lowerBound)).sorted()
@@ -65,8 +66,9 @@ extension CodeMap {
     }
   }
 
-  /// A mangled name's last part as it is written in Swift; other names as they are. Swift mangles identifiers with their length before
-  /// them (docs/ABI/Mangling.rst), and the function's own is the last one that stands before its types.
+  /// A mangled name's last part as it is written in Swift; other names as they are. Swift mangles identifiers with
+  /// their length before them (docs/ABI/Mangling.rst), and the function's own is the last one that stands before its
+  /// types.
   static func functionName(_ symbol: String) -> String {
     guard symbol.hasPrefix("$s") || symbol.hasPrefix("$e") else { return symbol }
     var rest = symbol.dropFirst(2)

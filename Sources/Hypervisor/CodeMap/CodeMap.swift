@@ -1,7 +1,8 @@
 /// What is known of an image's code: which function, file and line an address belongs to, and how to find the caller.
 ///
-/// Made from an ELF file's DWARF information (`init(elf:)`), by the monitor for programs of the user's own and by the guest builder for
-/// those that the command carries, which keeps it in a compact form (`encoded`, `init(encoded:)`) beside the stripped images.
+/// Made from an ELF file's DWARF information (`init(elf:)`), by the monitor for programs of the user's own and by the
+/// guest builder for those that the command carries, which keeps it in a compact form (`encoded`, `init(encoded:)`)
+/// beside the stripped images.
 public struct CodeMap: Equatable, Sendable {
   /// Code of one function.
   public struct Function: Equatable, Sendable {
@@ -66,8 +67,8 @@ public struct CodeMap: Equatable, Sendable {
     }
   }
 
-  /// Where the instruction at `address` is: the innermost of the inlined calls first, the function that holds the code last. Empty where
-  /// nothing is known. Inlined code without a line of its own (the compiler's) is left out.
+  /// Where the instruction at `address` is: the innermost of the inlined calls first, the function that holds the code
+  /// last. Empty where nothing is known. Inlined code without a line of its own (the compiler's) is left out.
   public func places(at address: UInt64) -> [Place] {
     guard let function = functions.last(atOrBefore: address, { $0.range.lowerBound }), function.range.contains(address)
     else { return [] }
@@ -83,7 +84,8 @@ public struct CodeMap: Equatable, Sendable {
     return places
   }
 
-  /// File and line of the row at `address`. Where that is code of the compiler's own, it counts for the line before it, down to `first`.
+  /// File and line of the row at `address`. Where that is code of the compiler's own, it counts for the line before it,
+  /// down to `first`.
   private func place(at address: UInt64, notBefore first: UInt64) -> (file: String?, line: Int) {
     var index = lines.partition { $0.address > address }
     while index > 0 {
@@ -95,7 +97,8 @@ public struct CodeMap: Equatable, Sendable {
     return (nil, 0)
   }
 
-  /// Nil for what stands in a file's place where the compiler does not tell it: calls in code that it has taken over from another module.
+  /// Nil for what stands in a file's place where the compiler does not tell it: calls in code that it has taken over
+  /// from another module.
   private func known(_ file: String) -> String? { file == "<compiler-generated>" ? nil : file }
 
   /// How to find the caller of the code at `address`; nil where that is not known.

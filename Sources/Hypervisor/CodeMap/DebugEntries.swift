@@ -1,5 +1,5 @@
-/// The entries of functions and inlined calls in an ELF file (DWARF 4, sections 2 and 3). Units of other versions are passed over: what is
-/// known of their code are symbols and lines.
+/// The entries of functions and inlined calls in an ELF file (DWARF 4, sections 2 and 3). Units of other versions are
+/// passed over: what is known of their code are symbols and lines.
 struct DebugEntries {
   /// A function's code or an inlined call's.
   struct Code {

@@ -10,7 +10,8 @@ struct ELFSections {
   private var sections: [String: ArraySlice<UInt8>] = [:]
   /// Address of each section.
   private(set) var addresses: [String: UInt64] = [:]
-  /// Addresses of the sections that are loaded. Code may be in those that are not executable, too: the kernel's gate pages are data to it.
+  /// Addresses of the sections that are loaded. Code may be in those that are not executable, too: the kernel's gate
+  /// pages are data to it.
   private(set) var code: [Range<UInt64>] = []
 
   /// Reads the headers of `file`; there are no sections where they are damaged.

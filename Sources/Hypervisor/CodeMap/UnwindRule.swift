@@ -2,8 +2,8 @@
 public struct UnwindRule: Equatable, Sendable {
   /// Where a frame starts: an offset from a register.
   public struct Frame: Equatable, Sendable {
-    /// The register's number, as the System V ABI for x86-64 counts them (figure 3.36): 0 rax, 1 rdx, 2 rcx, 3 rbx, 4 rsi, 5 rdi, 6 rbp,
-    /// 7 rsp, 8 to 15 r8 to r15, 16 the return address.
+    /// The register's number, as the System V ABI for x86-64 counts them (figure 3.36): 0 rax, 1 rdx, 2 rcx, 3 rbx, 4
+    /// rsi, 5 rdi, 6 rbp, 7 rsp, 8 to 15 r8 to r15, 16 the return address.
     public var register: Int
     /// Bytes behind the register's value.
     public var offset: Int64
@@ -33,9 +33,11 @@ public struct UnwindRule: Equatable, Sendable {
   public var address: UInt64
   /// The frame; nil where the caller cannot be found, or no code follows.
   public var frame: Frame?
-  /// Registers in memory, by their number. The others are as they are in the callee, but for the stack pointer, which is the frame's start.
+  /// Registers in memory, by their number. The others are as they are in the callee, but for the stack pointer, which
+  /// is the frame's start.
   public var saved: [Saved]
-  /// True where the frame is an interrupt's or an exception's: its return address is that of an instruction, not of one behind a call.
+  /// True where the frame is an interrupt's or an exception's: its return address is that of an instruction, not of one
+  /// behind a call.
   public var isInterrupt: Bool
 
   /// A rule.

@@ -8,8 +8,8 @@ import SystemPackage
 
 /// Reads standard input for the guest's serial port, as fast as the guest takes it.
 ///
-/// On a terminal, keys arrive one by one and unechoed; Ctrl-A is an escape: Ctrl-A x quits, Ctrl-A Ctrl-A (or a) is one Ctrl-A.
-/// Ctrl-C stays a signal. Elsewhere every byte is the guest's. All of it happens on the loop's thread.
+/// On a terminal, keys arrive one by one and unechoed; Ctrl-A is an escape: Ctrl-A x quits, Ctrl-A Ctrl-A (or a) is one
+/// Ctrl-A. Ctrl-C stays a signal. Elsewhere every byte is the guest's. All of it happens on the loop's thread.
 @safe public final class ConsoleInput {
   private static let terminalLimit = 4096
 

@@ -1,7 +1,8 @@
-/// A port by which our kernel sends a whole text to the console at once, where each byte through the serial port costs an exit.
+/// A port by which our kernel sends a whole text to the console at once, where each byte through the serial port costs
+/// an exit.
 ///
-/// The kernel stores the text in its memory behind a 32-bit length and writes the record's physical address to the port. A kernel
-/// tells that the port is there by reading 0 or 1 from it: an empty port reads as all ones.
+/// The kernel stores the text in its memory behind a 32-bit length and writes the record's physical address to the
+/// port. A kernel tells that the port is there by reading 0 or 1 from it: an empty port reads as all ones.
 public final class TextPort: PortDevice {
   /// The longest text; what is longer is cut.
   public static let limit = 4096

@@ -1,7 +1,9 @@
-/// Breakpoints in the code of a kernel that lies in the last 2 GiB of the address space, at its physical address plus the base of those.
+/// Breakpoints in the code of a kernel that lies in the last 2 GiB of the address space, at its physical address plus
+/// the base of those.
 ///
-/// Each is a store to a port of ours, over the first two bytes of an instruction. Other breakpoints would not do: the debug registers of a
-/// virtual processor do not work everywhere (QEMU's SVM ignores them), and INT3 does not always leave the guest.
+/// Each is a store to a port of ours, over the first two bytes of an instruction. Other breakpoints would not do: the
+/// debug registers of a virtual processor do not work everywhere (QEMU's SVM ignores them), and INT3 does not always
+/// leave the guest.
 struct CodeBreakpoints {
   /// The port; no device is there.
   static let port: UInt16 = 0xf8
@@ -16,7 +18,8 @@ struct CodeBreakpoints {
 
   init(memory: GuestMemory) { self.memory = memory }
 
-  /// Sets breakpoints at these addresses, and removes all others. Addresses outside of memory are left out. The guest must not run.
+  /// Sets breakpoints at these addresses, and removes all others. Addresses outside of memory are left out. The guest
+  /// must not run.
   mutating func set(at addresses: [UInt64]) {
     for (address, bytes) in covered where !addresses.contains(address) {
       try? memory.store(bytes, at: Self.place(of: address))

@@ -2,23 +2,24 @@ import CKVM
 
 /// Follows vCPU 0 instruction by instruction, by KVM's single step.
 ///
-/// KVM reports every instruction where the guest runs on the processor, and those of ring 0 only where it emulates ring 0. A processor stops
-/// stepping where it enters ring 0: there, breakpoints at the kernel's entries take the guest up again. Single steps make a guest some twenty
-/// times slower.
+/// KVM reports every instruction where the guest runs on the processor, and those of ring 0 only where it emulates ring
+/// 0. A processor stops stepping where it enters ring 0: there, breakpoints at the kernel's entries take the guest up
+/// again. Single steps make a guest some twenty times slower.
 @safe public final class InstructionTracer: @unchecked Sendable {
   /// What to do after a step.
   public enum Decision: Sendable {
     /// Report the next one, too.
     case goOn
-    /// Let the guest run freely to one of these addresses of its kernel. From then on it stops there also while it is followed.
+    /// Let the guest run freely to one of these addresses of its kernel. From then on it stops there also while it is
+    /// followed.
     case goOnFrom([UInt64])
     /// Let the guest run freely until it writes to the start port again.
     case pause
   }
 
-  /// Called after each instruction that KVM reports, on the vCPU's thread, with the address of the instruction that comes next;
-  /// the vCPU's registers can be read at the cost of a system call. An instruction that leaves for the hypervisor (a port, device
-  /// memory) is reported with the one after it.
+  /// Called after each instruction that KVM reports, on the vCPU's thread, with the address of the instruction that
+  /// comes next; the vCPU's registers can be read at the cost of a system call. An instruction that leaves for the
+  /// hypervisor (a port, device memory) is reported with the one after it.
   public typealias Observer = (_ rip: UInt64, _ processor: borrowing VirtualCPU) throws(KVMError) -> Decision
 
   private let startPort: UInt16

@@ -26,9 +26,10 @@ public enum EventLoopError: Error, Equatable, CustomStringConvertible {
 
 /// The virtual machine's I/O thread: descriptors that become ready, deadlines, and work posted by other threads.
 ///
-/// One thread calls `run`. Everything else but `post` and `stop` belongs to that thread: it is called either before `run` or from
-/// inside a handler. Handlers must not block; readiness is level-triggered, so a handler may do a bounded amount of work and
-/// return, and one that cannot go on (a full ring) takes its interest away with `update` until it can.
+/// One thread calls `run`. Everything else but `post` and `stop` belongs to that thread: it is called either before
+/// `run` or from inside a handler. Handlers must not block; readiness is level-triggered, so a handler may do a bounded
+/// amount of work and return, and one that cannot go on (a full ring) takes its interest away with `update` until it
+/// can.
 @safe public final class EventLoop: DeviceThread, @unchecked Sendable {
   /// Which kinds of readiness wake a handler.
   public struct Interest: OptionSet, Sendable {
@@ -110,8 +111,9 @@ public enum EventLoopError: Error, Equatable, CustomStringConvertible {
 
   // MARK: Descriptors
 
-  /// Watches `fd`, which stays the caller's and must be unregistered before it is closed. The interest is the handlers given;
-  /// errors and hang-ups call the readable handler, or the writable one where that is all there is: reading or writing tells.
+  /// Watches `fd`, which stays the caller's and must be unregistered before it is closed. The interest is the handlers
+  /// given; errors and hang-ups call the readable handler, or the writable one where that is all there is: reading or
+  /// writing tells.
   public func register(
     _ fd: Int32, readable: (() -> Void)? = nil, writable: (() -> Void)? = nil
   ) throws(EventLoopError) {
@@ -133,7 +135,8 @@ public enum EventLoopError: Error, Equatable, CustomStringConvertible {
     registrations[fd] = registration
   }
 
-  /// Stops watching `fd`. Readiness already collected for it is dropped. Does nothing for a descriptor that is not watched.
+  /// Stops watching `fd`. Readiness already collected for it is dropped. Does nothing for a descriptor that is not
+  /// watched.
   public func unregister(_ fd: Int32) {
     guard let registration = registrations.removeValue(forKey: fd) else { return }
     if registration.isAlwaysReady, !registration.interest.isEmpty { alwaysReadyCount -= 1 }
@@ -168,7 +171,8 @@ public enum EventLoopError: Error, Equatable, CustomStringConvertible {
 
   // MARK: Work and deadlines
 
-  /// Runs `work` on the loop's thread, soon. May be called from any thread; work posted after the loop stopped is not run.
+  /// Runs `work` on the loop's thread, soon. May be called from any thread; work posted after the loop stopped is not
+  /// run.
   public func post(_ work: @escaping @Sendable () -> Void) {
     let wasEmpty = mailbox.withLock { mailbox in
       mailbox.work.append(work)

@@ -7,8 +7,8 @@ import SystemPackage
   import Musl
 #endif
 
-/// Signals of the process as events of the loop, by signalfd. To be made before other threads start: they inherit the blocked
-/// signals, without which the kernel would deliver them there. The signals stay blocked until the object goes.
+/// Signals of the process as events of the loop, by signalfd. To be made before other threads start: they inherit the
+/// blocked signals, without which the kernel would deliver them there. The signals stay blocked until the object goes.
 @safe public final class SignalEvents {
   private let fd: Int32
   private var previous = sigset_t()

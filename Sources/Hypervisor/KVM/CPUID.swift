@@ -87,10 +87,12 @@ public struct CPUID: Sendable {
     for position in leaves.indices where leaves[position].function == function { change(&leaves[position]) }
   }
 
-  /// The table of one vCPU: what KVM supports, with this vCPU's APIC number and a package of `count` single-thread cores.
+  /// The table of one vCPU: what KVM supports, with this vCPU's APIC number and a package of `count` single-thread
+  /// cores.
   ///
-  /// `hasDeadlineTimer`: KVM never reports the TSC-deadline timer in its table, but offers it with its own interrupt controller.
-  /// `timestampKilohertz` is told in leaf 0x40000010, where hypervisors tell it (VMware defined it; QEMU and Linux know it).
+  /// `hasDeadlineTimer`: KVM never reports the TSC-deadline timer in its table, but offers it with its own interrupt
+  /// controller. `timestampKilohertz` is told in leaf 0x40000010, where hypervisors tell it (VMware defined it; QEMU
+  /// and Linux know it).
   func forProcessor(_ number: UInt32, of count: UInt32, hasDeadlineTimer: Bool, timestampKilohertz: UInt32) -> CPUID {
     var result = self
     // Bits of an APIC number that number the core.

@@ -1,6 +1,7 @@
 /// Why a vCPU left the guest, with everything of the exit that is a plain value.
 public enum Exit: Sendable, Equatable {
-  /// Loads or stores of a port: `count` items of `byteCount` (1, 2 or 4) bytes, one after another (`rep ins`, `rep outs`).
+  /// Loads or stores of a port: `count` items of `byteCount` (1, 2 or 4) bytes, one after another (`rep ins`, `rep
+  /// outs`).
   case port(number: UInt16, isWrite: Bool, byteCount: Int, count: Int)
   /// A load or store of `byteCount` bytes at an address without memory. KVM makes 1...8 bytes, of any alignment.
   case mmio(address: GuestAddress, isWrite: Bool, byteCount: Int)

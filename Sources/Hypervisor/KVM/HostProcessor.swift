@@ -17,8 +17,8 @@ enum HostProcessor {
     return nil
   }
 
-  /// The name of the group that may read and write `path`, if one may. Reads /etc/group itself: the C library's function
-  /// needs shared libraries, which a statically linked command has not.
+  /// The name of the group that may read and write `path`, if one may. Reads /etc/group itself: the C library's
+  /// function needs shared libraries, which a statically linked command has not.
   static func groupWithAccess(to path: String) -> String? {
     var status = stat()
     // Safe: the structure lives for the duration of the call.

@@ -22,8 +22,8 @@ struct OwnedDescriptor: ~Copyable, Sendable {
 
 /// Every ioctl of the hypervisor on KVM's descriptors passes through here.
 ///
-/// The kernel checks the descriptor and the request; what this file has to get right is that each request gets the structure it
-/// names, which is why the functions that take pointers are unsafe and their callers few.
+/// The kernel checks the descriptor and the request; what this file has to get right is that each request gets the
+/// structure it names, which is why the functions that take pointers are unsafe and their callers few.
 enum KVMCall {
   /// A request whose argument is an integer, or none. Returns the kernel's non-negative answer.
   static func value(_ descriptor: borrowing OwnedDescriptor, _ request: UInt, _ argument: Int = 0) throws(Errno)

@@ -2,7 +2,8 @@ import SystemPackage
 
 /// Why the host's KVM cannot run the virtual machine.
 public enum KVMError: Error, Equatable, CustomStringConvertible {
-  /// There is no KVM device. `module` is the kernel module that fits the processor, or nil where its virtualization is off.
+  /// There is no KVM device. `module` is the kernel module that fits the processor, or nil where its virtualization is
+  /// off.
   case noDevice(path: String, module: String?)
   /// The device may not be opened. `group` is the group the device node belongs to, where that has rights on it.
   case noPermission(path: String, group: String?)

@@ -6,7 +6,8 @@ import CKVM
   import Musl
 #endif
 
-/// KVM's binary statistics of one vCPU or VM (Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD): named counters in a file.
+/// KVM's binary statistics of one vCPU or VM (Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD): named counters in a
+/// file.
 struct KVMStatistics: ~Copyable {
   private let descriptor: OwnedDescriptor
   /// Name and place of each counter that is a single 64-bit value.

@@ -7,8 +7,8 @@ import SystemPackage
   import Musl
 #endif
 
-/// How often a vCPU left the guest for the hypervisor, by reason. What KVM settles itself (doorbells, interrupts, timers) is not
-/// among them.
+/// How often a vCPU left the guest for the hypervisor, by reason. What KVM settles itself (doorbells, interrupts,
+/// timers) is not among them.
 public struct ExitCounts: Sendable, Equatable {
   /// Ports.
   public var port: UInt64 = 0

@@ -7,8 +7,8 @@ import SystemPackage
   import Musl
 #endif
 
-/// One vCPU and the page through which KVM tells why it left the guest. One thread at a time runs it and reads its registers;
-/// only `kick` may come from another.
+/// One vCPU and the page through which KVM tells why it left the guest. One thread at a time runs it and reads its
+/// registers; only `kick` may come from another.
 @safe public struct VirtualCPU: ~Copyable {
   private let descriptor: OwnedDescriptor
   private let hasStatistics: Bool
@@ -35,7 +35,8 @@ import SystemPackage
 
   /// Enters the guest until something has to be done.
   ///
-  /// After `.port` and `.mmio` the data is in `portData` and `mmioData`; loads are answered by storing there before the next call.
+  /// After `.port` and `.mmio` the data is in `portData` and `mmioData`; loads are answered by storing there before the
+  /// next call.
   public mutating func enter() throws(KVMError) -> Exit {
     do {
       guard try KVMCall.run(descriptor) != nil else { return .interrupted }
@@ -45,8 +46,8 @@ import SystemPackage
     return exit
   }
 
-  /// Lets KVM end the instruction for which `enter` has returned `.port` or `.mmio`, and runs none after it. A kick that comes meanwhile is
-  /// lost: who sends one has told the machine before that it ends.
+  /// Lets KVM end the instruction for which `enter` has returned `.port` or `.mmio`, and runs none after it. A kick
+  /// that comes meanwhile is lost: who sends one has told the machine before that it ends.
   mutating func completeExit() throws(KVMError) {
     // Safe: as in `Kicker`.
     unsafe run.pointee.immediate_exit = 1
@@ -92,7 +93,8 @@ import SystemPackage
     return .internalError(suberror: failure.suberror, instruction: instruction)
   }
 
-  /// The bytes of the last `.port` exit: `count` items of `byteCount`; empty if KVM's description of them makes no sense.
+  /// The bytes of the last `.port` exit: `count` items of `byteCount`; empty if KVM's description of them makes no
+  /// sense.
   @unsafe var portData: UnsafeMutableRawBufferPointer {
     let io = unsafe run.pointee.io
     let length = Int(io.size) * Int(io.count)
@@ -182,8 +184,8 @@ import SystemPackage
     }
   }
 
-  /// Whether `enter` stops after each instruction that KVM can report: all of them where the guest runs on the processor, those
-  /// of ring 0 where KVM emulates it.
+  /// Whether `enter` stops after each instruction that KVM can report: all of them where the guest runs on the
+  /// processor, those of ring 0 where KVM emulates it.
   public func setSingleStep(_ isOn: Bool) throws(KVMError) {
     var debug = kvm_guest_debug()
     if isOn { debug.control = UInt32(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP) }

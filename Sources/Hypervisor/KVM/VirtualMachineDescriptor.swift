@@ -29,8 +29,8 @@ public struct VirtualMachineDescriptor: ~Copyable {
 
   /// Shows `memory` to the guest, one slot per region. The memory must outlive this object and its vCPUs.
   ///
-  /// To be called before `makeInterruptController`: KVM waits for a grace period of its readers with each change of the slots,
-  /// and that is several times longer once the controller's buses exist.
+  /// To be called before `makeInterruptController`: KVM waits for a grace period of its readers with each change of the
+  /// slots, and that is several times longer once the controller's buses exist.
   public func register(_ memory: GuestMemory) throws(KVMError) {
     for (number, region) in memory.regions.enumerated() {
       var slot = kvm_userspace_memory_region(
@@ -43,7 +43,8 @@ public struct VirtualMachineDescriptor: ~Copyable {
     }
   }
 
-  /// Makes KVM's interrupt controllers (two 8259, an I/O APIC, a local APIC in each vCPU made later) and the 8254 timer.
+  /// Makes KVM's interrupt controllers (two 8259, an I/O APIC, a local APIC in each vCPU made later) and the 8254
+  /// timer.
   public func makeInterruptController() throws(KVMError) {
     try refusing("KVM_SET_TSS_ADDR") { (fd) throws(Errno) in
       // Three pages that VMX without unrestricted guests needs for real mode; below the firmware's place, outside RAM.
@@ -71,7 +72,8 @@ public struct VirtualMachineDescriptor: ~Copyable {
     return try VirtualCPU(descriptor: OwnedDescriptor(fd), runByteCount: runByteCount, hasStatistics: hasStatistics)
   }
 
-  /// From now on each signal of the eventfd `event` raises one (edge) interrupt on input `line` of the interrupt controllers.
+  /// From now on each signal of the eventfd `event` raises one (edge) interrupt on input `line` of the interrupt
+  /// controllers.
   public func connect(interrupt event: Int32, toLine line: UInt32) throws(KVMError) {
     var wire = kvm_irqfd()
     wire.fd = UInt32(bitPattern: event)
@@ -82,8 +84,8 @@ public struct VirtualMachineDescriptor: ~Copyable {
     }
   }
 
-  /// From now on a guest store of `byteCount` (1, 2, 4, 8, or 0 for any) bytes at `address` signals the eventfd `event` instead
-  /// of leaving to the VMM; with `value`, only a store of that value does.
+  /// From now on a guest store of `byteCount` (1, 2, 4, 8, or 0 for any) bytes at `address` signals the eventfd `event`
+  /// instead of leaving to the VMM; with `value`, only a store of that value does.
   public func connect(
     doorbell event: Int32, at address: GuestAddress, byteCount: Int = 4, value: UInt64? = nil
   ) throws(KVMError) {

@@ -24,11 +24,12 @@ public enum GuestMemoryError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// The guest's RAM: one anonymous mapping of the host, visible to the guest from physical address 0. What does not fit below
-/// 3 GiB continues at 4 GiB, so that devices and interrupt controllers have their customary places between.
+/// The guest's RAM: one anonymous mapping of the host, visible to the guest from physical address 0. What does not fit
+/// below 3 GiB continues at 4 GiB, so that devices and interrupt controllers have their customary places between.
 ///
-/// The guest may change any byte at any time, so every access copies once and is checked first. Concurrent access from the vCPU
-/// and the I/O thread is safe for the mapping itself; whoever needs ordering uses `loadAcquiring` and `storeReleasing`.
+/// The guest may change any byte at any time, so every access copies once and is checked first. Concurrent access from
+/// the vCPU and the I/O thread is safe for the mapping itself; whoever needs ordering uses `loadAcquiring` and
+/// `storeReleasing`.
 @safe public final class GuestMemory: @unchecked Sendable {
   /// One range of guest-physical addresses and the host memory behind it.
   public struct Region: Sendable {
@@ -90,8 +91,8 @@ public enum GuestMemoryError: Error, Equatable, CustomStringConvertible {
     return map.reduce(0) { $0 + Int($1 & 1) } * 4096
   }
 
-  /// The host bytes behind `byteCount` bytes of guest memory at `address`. They are shared with the guest: copy, then look.
-  /// A range across the gap below 4 GiB is not memory.
+  /// The host bytes behind `byteCount` bytes of guest memory at `address`. They are shared with the guest: copy, then
+  /// look. A range across the gap below 4 GiB is not memory.
   public func bytes(at address: GuestAddress, byteCount count: Int) throws(GuestMemoryError)
     -> UnsafeMutableRawBufferPointer
   {

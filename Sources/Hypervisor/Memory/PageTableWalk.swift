@@ -1,5 +1,6 @@
-/// Reads guest memory by virtual addresses, as the guest's page tables map them at this moment (Intel SDM volume 3, section 4.5, four
-/// levels). The tables are the guest's own: whatever they hold, a read ends with bytes or with nothing.
+/// Reads guest memory by virtual addresses, as the guest's page tables map them at this moment (Intel SDM volume 3,
+/// section 4.5, four levels). The tables are the guest's own: whatever they hold, a read ends with bytes or with
+/// nothing.
 struct PageTableWalk {
   private let memory: GuestMemory
   /// The root table; nil where the processor does not use any.

@@ -1,8 +1,9 @@
 /// Bounds what is on its way to the guest at a time, by the number of connections that something is on its way of.
 ///
-/// A guest's card and its programs have room for some tens of frames that nobody has looked at yet; what comes beyond is lost, and a request
-/// that is lost waits for a timer. So a crowd of clients takes turns. A connection that the guest does not acknowledge keeps its turn for
-/// `patience` only, so that none can hold up the others. Device thread only.
+/// A guest's card and its programs have room for some tens of frames that nobody has looked at yet; what comes beyond
+/// is lost, and a request that is lost waits for a timer. So a crowd of clients takes turns. A connection that the
+/// guest does not acknowledge keeps its turn for `patience` only, so that none can hold up the others. Device thread
+/// only.
 final class FlightControl {
   /// Connections whose bytes may be on their way at a time.
   static let limit = 40

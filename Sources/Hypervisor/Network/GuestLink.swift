@@ -1,8 +1,8 @@
 import InternetStack
 import VirtioLayout
 
-/// The wire between the in-process stack and the guest's card. Nothing is lost or damaged on it, so checksums and segmentation are
-/// left out as far as the guest accepts that.
+/// The wire between the in-process stack and the guest's card. Nothing is lost or damaged on it, so checksums and
+/// segmentation are left out as far as the guest accepts that.
 final class GuestLink: PacketLink {
   private let receiver: any NetworkReceiver
   let maximumTransmissionUnit = 1500

@@ -118,7 +118,8 @@ enum HostSocket {
     unsafe setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
   }
 
-  /// Lets this process have at least `count` open files, as far as its hard limit allows; beyond it, connections wait for one another.
+  /// Lets this process have at least `count` open files, as far as its hard limit allows; beyond it, connections wait
+  /// for one another.
   static func raiseDescriptorLimit(to count: Int) {
     var limit = rlimit()
     // Safe: the structure lives for the duration of the calls.

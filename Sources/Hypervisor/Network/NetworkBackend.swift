@@ -8,21 +8,22 @@ import VirtioLayout
 
 /// The host side of a network card: where frames go to and come from (a TAP device, a socket, an in-process network).
 ///
-/// Everything here is called on the device thread (the I/O event loop) and must not block. A back end may call its `NetworkReceiver`
-/// at any time on that thread, also from inside `transmit`. Everything from the guest (frame bytes, lengths within the limits given)
-/// is hostile and may change while it is read: copy, then parse.
+/// Everything here is called on the device thread (the I/O event loop) and must not block. A back end may call its
+/// `NetworkReceiver` at any time on that thread, also from inside `transmit`. Everything from the guest (frame bytes,
+/// lengths within the limits given) is hostile and may change while it is read: copy, then parse.
 public protocol NetworkBackend: AnyObject, Sendable {
-  /// What the back end can do beyond plain frames, before the guest has chosen: any of `networkChecksum` (it takes frames with
-  /// partial checksums), `networkHostTSO4`/`networkHostTSO6` (it takes TCP segments of up to 64 KiB), `networkGuestChecksum` (it
-  /// can make frames with partial checksums) and `networkGuestTSO4`/`networkGuestTSO6` (it can make large segments).
-  /// Constant. TSO needs the checksum bit of the same direction.
+  /// What the back end can do beyond plain frames, before the guest has chosen: any of `networkChecksum` (it takes
+  /// frames with partial checksums), `networkHostTSO4`/`networkHostTSO6` (it takes TCP segments of up to 64 KiB),
+  /// `networkGuestChecksum` (it can make frames with partial checksums) and `networkGuestTSO4`/`networkGuestTSO6` (it
+  /// can make large segments). Constant. TSO needs the checksum bit of the same direction.
   var offloads: VirtioFeatures { get }
 
-  /// Largest IP packet in bytes to announce to the guest (68...65,535), or nil to announce none (then it is 1,500). Constant.
+  /// Largest IP packet in bytes to announce to the guest (68...65,535), or nil to announce none (then it is 1,500).
+  /// Constant.
   var maximumTransmissionUnit: UInt16? { get }
 
-  /// The driver is ready. `features` is what it accepted of `offloads`: frames handed to `receiver` must need nothing else.
-  /// Called again after a `stop`. The back end may hold on to `receiver` until `stop`.
+  /// The driver is ready. `features` is what it accepted of `offloads`: frames handed to `receiver` must need nothing
+  /// else. Called again after a `stop`. The back end may hold on to `receiver` until `stop`.
   func start(receiver: any NetworkReceiver, features: VirtioFeatures)
 
   /// The driver reset the card, or the VM ends: forget the receiver and any frame that waits for it.
@@ -61,9 +62,10 @@ public protocol NetworkReceiver: AnyObject, Sendable {
   /// Copies one frame (Ethernet header first, no check sequence) to the guest. `header.bufferCount` is ignored.
   func deliver(header: VirtioNetwork.Header, frame: RawSpan) -> ReceiveOutcome
 
-  /// Lets `read` put one packet straight into the guest's buffers, header first (`readv` from a TAP device with a header of 12
-  /// bytes). `read` is not called when there are no buffers; it returns the bytes stored, header included, or 0 or less
-  /// when there was no packet. The room suffices for any packet the guest agreed to. `read` must not call the receiver.
+  /// Lets `read` put one packet straight into the guest's buffers, header first (`readv` from a TAP device with a
+  /// header of 12 bytes). `read` is not called when there are no buffers; it returns the bytes stored, header included,
+  /// or 0 or less when there was no packet. The room suffices for any packet the guest agreed to. `read` must not call
+  /// the receiver.
   func receive(_ read: (borrowing ReceiveBuffers) -> Int) -> ReceiveOutcome
 
   /// Interrupts the guest, if it wants that, for the frames since the last call. Call it after each burst of frames.
@@ -85,7 +87,8 @@ public protocol NetworkReceiver: AnyObject, Sendable {
   /// Element 0 is free for a prefix; the frame's pieces follow.
   private let vectors: UnsafeMutableBufferPointer<iovec>
 
-  /// A packet whose pieces are `vectors` but the first, which is scratch space. All must stay valid during the value's life.
+  /// A packet whose pieces are `vectors` but the first, which is scratch space. All must stay valid during the value's
+  /// life.
   @unsafe init(header: VirtioNetwork.Header, byteCount: Int, vectors: UnsafeMutableBufferPointer<iovec>) {
     self.header = header
     self.byteCount = byteCount

@@ -3,7 +3,8 @@ import SystemPackage
 
 /// A TCP port of the host that leads to a port of the guest: `--publish [ADDRESS:]HOSTPORT:GUESTPORT`.
 public struct PublishedPort: Equatable, Sendable {
-  /// Where the host listens. 127.0.0.1 unless asked for otherwise: what a guest serves is not shown to the world by default.
+  /// Where the host listens. 127.0.0.1 unless asked for otherwise: what a guest serves is not shown to the world by
+  /// default.
   public var hostAddress: HostAddress
   /// The host's port; 0 lets the host choose one.
   public var hostPort: UInt16

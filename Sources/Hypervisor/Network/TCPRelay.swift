@@ -3,8 +3,8 @@ import SystemPackage
 
 /// Carries one accepted host connection to the guest and back: data, ends of streams and resets, in both directions.
 ///
-/// Back-pressure: from the host only as much is read as the stack's send buffer has room for, and what comes from the guest stays in the
-/// stack's receive buffer until the host's socket takes it. A relay keeps no bytes of its own.
+/// Back-pressure: from the host only as much is read as the stack's send buffer has room for, and what comes from the
+/// guest stays in the stack's receive buffer until the host's socket takes it. A relay keeps no bytes of its own.
 final class TCPRelay {
   /// What has become of the relay.
   enum Progress: Equatable {
@@ -37,7 +37,8 @@ final class TCPRelay {
 
   private var fd: Int32 { client.socket.rawValue }
 
-  /// Carries between the client's socket and `connection`. `wake` is called when the socket is ready; it should call `pump`.
+  /// Carries between the client's socket and `connection`. `wake` is called when the socket is ready; it should call
+  /// `pump`.
   init(
     _ client: PublishedClient, connection: Connection, stack: ProtocolEngine, loop: EventLoop,
     wake: @escaping (TCPRelay) -> Void
@@ -90,7 +91,8 @@ final class TCPRelay {
     }
   }
 
-  /// Something of the host's is on its way to the guest, and not acknowledged: a request to connect, data, or the end of them.
+  /// Something of the host's is on its way to the guest, and not acknowledged: a request to connect, data, or the end
+  /// of them.
   var isInFlight: Bool {
     guard !isOver, let status = stack.status(of: connection) else { return false }
     switch status.state {
@@ -119,7 +121,8 @@ final class TCPRelay {
     stack.release(connection)
   }
 
-  /// Host to guest: one buffer at most, so that a fast sender leaves the others their turn. False after a reset by the host.
+  /// Host to guest: one buffer at most, so that a fast sender leaves the others their turn. False after a reset by the
+  /// host.
   private func carryToGuest(room: Int, _ buffer: UnsafeMutableRawBufferPointer) -> Bool {
     guard hostIsReadable, !hostHasFinished, room > 0 else { return true }
     hostIsReadable = false

@@ -9,10 +9,10 @@ import VirtioLayout
   import Musl
 #endif
 
-/// A TAP device of the host: frames enter and leave the host's own network stack, whose checksum and segmentation offloads the guest
-/// uses as it accepts them. The header that the guest sees is the one that the device speaks. When the device is deleted, or fails
-/// otherwise, the link goes down and stays down: its descriptor would report errors for ever.
-/// Made before its loop runs or on the loop's thread, and dropped there or after the loop has ended.
+/// A TAP device of the host: frames enter and leave the host's own network stack, whose checksum and segmentation
+/// offloads the guest uses as it accepts them. The header that the guest sees is the one that the device speaks. When
+/// the device is deleted, or fails otherwise, the link goes down and stays down: its descriptor would report errors for
+/// ever. Made before its loop runs or on the loop's thread, and dropped there or after the loop has ended.
 public final class TapBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
   private let tap: TapDescriptor
@@ -73,8 +73,8 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     watch([.readable])
   }
 
-  /// Carries no more frames; those that come wait in the host, as far as it keeps them. What becomes of the device meanwhile shows at the
-  /// next start.
+  /// Carries no more frames; those that come wait in the host, as far as it keeps them. What becomes of the device
+  /// meanwhile shows at the next start.
   public func stop() {
     receiver = nil
     watch([])

@@ -51,8 +51,8 @@ struct TapDescriptor: ~Copyable, Sendable {
       default: throw .failed(name, operation: "attaching", error)
       }
     }
-    // A privileged caller makes what does not exist: if the device went away just now, the kernel has made another, which lasts only
-    // as long as this descriptor. Devices made to be attached to are persistent.
+    // A privileged caller makes what does not exist: if the device went away just now, the kernel has made another,
+    // which lasts only as long as this descriptor. Devices made to be attached to are persistent.
     try TapDescriptor.call(name, "asking for the flags") { () throws(Errno) in
       // Safe: as above.
       try unsafe KVMCall.structure(descriptor, CKVM_TUNGETIFF, &request)
@@ -69,8 +69,8 @@ struct TapDescriptor: ~Copyable, Sendable {
     self.descriptor = descriptor
   }
 
-  /// Attaches to a device with one queue, or else to one of several, for which the kernel wants to be asked. What is no TAP device is refused
-  /// as an invalid argument both times.
+  /// Attaches to a device with one queue, or else to one of several, for which the kernel wants to be asked. What is no
+  /// TAP device is refused as an invalid argument both times.
   private static func attach(_ descriptor: borrowing OwnedDescriptor, _ request: inout Request, flags: Int32)
     throws(Errno)
   {

@@ -4,7 +4,8 @@ import SystemPackage
 public enum TapError: Error, Equatable, CustomStringConvertible {
   /// Not a name that a network interface can have.
   case invalidName(String)
-  /// No interface of this name exists. It is not made here: making one needs privileges, and a typing error must not make one.
+  /// No interface of this name exists. It is not made here: making one needs privileges, and a typing error must not
+  /// make one.
   case missing(String)
   /// The interface exists and is not a TAP device.
   case notTap(String)

@@ -41,10 +41,11 @@ public enum UnixStreamError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// A UNIX stream socket as QEMU's `-netdev stream` and passt speak it: each frame is preceded by its length, 32 bits big-endian.
+/// A UNIX stream socket as QEMU's `-netdev stream` and passt speak it: each frame is preceded by its length, 32 bits
+/// big-endian.
 ///
-/// No offloads: frames are whole. When the peer closes or breaks the protocol the link goes down and stays down. Made before its loop
-/// runs or on the loop's thread, and dropped there or after the loop has ended, as all back ends.
+/// No offloads: frames are whole. When the peer closes or breaks the protocol the link goes down and stays down. Made
+/// before its loop runs or on the loop's thread, and dropped there or after the loop has ended, as all back ends.
 public final class UnixStreamBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
 
@@ -102,7 +103,8 @@ public final class UnixStreamBackend: NetworkBackend, @unchecked Sendable {
     watch(interest.union(.readable))
   }
 
-  /// Drops the frames that wait and reads no more. A frame that is sent in part is still completed, or the peer would lose count.
+  /// Drops the frames that wait and reads no more. A frame that is sent in part is still completed, or the peer would
+  /// lose count.
   public func stop() {
     receiver = nil
     input.dropFrames()

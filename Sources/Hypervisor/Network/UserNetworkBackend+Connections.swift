@@ -52,8 +52,8 @@ extension UserNetworkBackend {
     loop.schedule(after: Self.acceptPause) { [weak self] in self?.setAccepting(true) }
   }
 
-  /// Lets go of the connection whose guest has ended its side longest ago: the client has all, and only has to end its own. False where
-  /// there is none such.
+  /// Lets go of the connection whose guest has ended its side longest ago: the client has all, and only has to end its
+  /// own. False where there is none such.
   private func makeRoom() -> Bool {
     var oldest: TCPRelay?
     for case let relay? in relays {
@@ -103,8 +103,8 @@ extension UserNetworkBackend {
     if progress == .over { drop(at: relay.connection.index) { _ in } }
   }
 
-  /// Lets those who wait have their turn, as far as there is room on the way to the guest: by turns one that is carried and a new one, so
-  /// that neither kind keeps the other waiting.
+  /// Lets those who wait have their turn, as far as there is room on the way to the guest: by turns one that is carried
+  /// and a new one, so that neither kind keeps the other waiting.
   func takeTurns() {
     guard let stack else { return }
     var taken = 0
@@ -150,7 +150,8 @@ extension UserNetworkBackend {
 
   // MARK: Patience
 
-  /// The guest's side of a relay has changed: takes it as a sign of life of its port, unless it was our own patience that ended.
+  /// The guest's side of a relay has changed: takes it as a sign of life of its port, unless it was our own patience
+  /// that ended.
   func noteHeard(_ relay: TCPRelay, _ stack: NetworkStack<GuestLink>) {
     switch stack.status(of: relay.connection)?.failure {
     case nil, .refused, .reset: relay.client.listener.lastHeard = EventLoop.now

@@ -3,13 +3,14 @@ import Logging
 import SystemPackage
 import VirtioLayout
 
-/// A network inside the VMM, without privileges: an Ethernet with one host besides the guest, 10.0.2.2, which answers ARP and ICMP
-/// echo, leases 10.0.2.15 by DHCP, and carries connections to published ports of the host to the guest. There is no way out to other
-/// networks.
+/// A network inside the VMM, without privileges: an Ethernet with one host besides the guest, 10.0.2.2, which answers
+/// ARP and ICMP echo, leases 10.0.2.15 by DHCP, and carries connections to published ports of the host to the guest.
+/// There is no way out to other networks.
 ///
-/// A TCP connection ends here: the host's kernel speaks with the client, the stack in this process with the guest. A client whose port
-/// nobody answers for in the guest is reset within `patience`, whether there is no program, no network driver or no guest yet.
-/// Made before its loop runs or on the loop's thread, and dropped there or after the loop has ended.
+/// A TCP connection ends here: the host's kernel speaks with the client, the stack in this process with the guest. A
+/// client whose port nobody answers for in the guest is reset within `patience`, whether there is no program, no
+/// network driver or no guest yet. Made before its loop runs or on the loop's thread, and dropped there or after the
+/// loop has ended.
 @safe public final class UserNetworkBackend: NetworkBackend, @unchecked Sendable {
   // Sendable: used by the device thread only.
 
@@ -17,11 +18,12 @@ import VirtioLayout
   public static let hostAddress = IPv4Address(10, 0, 2, 2)
   /// The address that the guest gets, and that published ports lead to.
   public static let guestAddress = IPv4Address(10, 0, 2, 15)
-  /// Most connections at a time; more wait in the host. More than any of our programs serves, so that it is the guest that chooses who
-  /// gives way.
+  /// Most connections at a time; more wait in the host. More than any of our programs serves, so that it is the guest
+  /// that chooses who gives way.
   static let mostConnections = 1280
-  /// How long a client waits for the guest to answer for the port, counted from its coming, or from when the guest was last heard from that
-  /// port: a busy guest is not taken for an absent one. Short of a second, after which people think that something hangs.
+  /// How long a client waits for the guest to answer for the port, counted from its coming, or from when the guest was
+  /// last heard from that port: a busy guest is not taken for an absent one. Short of a second, after which people
+  /// think that something hangs.
   static let patience: UInt64 = 800_000_000
   /// Bytes that wait in the buffers of all connections, beyond 4 KiB for each direction of each.
   private static let bufferMemory = 4 << 20
@@ -38,7 +40,8 @@ import VirtioLayout
   var relays: [TCPRelay?]
   /// How many connections are being carried.
   var connectionCount = 0
-  /// Clients that are not carried yet, because there is no driver or much is on the way to the guest, in the order of their coming.
+  /// Clients that are not carried yet, because there is no driver or much is on the way to the guest, in the order of
+  /// their coming.
   var earlyClients: [PublishedClient] = []
   /// What is on its way to the guest.
   let flight = FlightControl()
@@ -118,12 +121,13 @@ import VirtioLayout
     configuration.bufferMemory = UserNetworkBackend.bufferMemory
     configuration.maximumListeners = 1
     configuration.maximumUDPSockets = 1
-    // The guest's programs may come up long after its driver, and on this link only a busy guest loses packets. A client waits less than a
-    // second, so the guest is asked for often, and never counts as unreachable.
+    // The guest's programs may come up long after its driver, and on this link only a busy guest loses packets. A
+    // client waits less than a second, so the guest is asked for often, and never counts as unreachable.
     configuration.neighborRequestInterval = .milliseconds(100)
     configuration.neighborRequestLimit = .max
     configuration.initialRetransmissionTimeout = .milliseconds(250)
-    // Below the patience with which a client waits, so that a lost request to connect is not taken for a port without an answer.
+    // Below the patience with which a client waits, so that a lost request to connect is not taken for a port without
+    // an answer.
     configuration.maximumRetransmissionTimeout = .milliseconds(600)
     configuration.handshakeRetransmissionLimit = 500
     configuration.retransmissionLimit = 500

@@ -1,7 +1,8 @@
 /// What the guest reaches by loads and stores to a range of addresses.
 ///
-/// Both calls come from vCPU threads, possibly from several at once; they return quickly and never trap, whatever the guest
-/// passes. `offset` is from the start of the device's range; `byteCount` is 1, 2, 4 or 8 and `offset + byteCount` lies in the range.
+/// Both calls come from vCPU threads, possibly from several at once; they return quickly and never trap, whatever the
+/// guest passes. `offset` is from the start of the device's range; `byteCount` is 1, 2, 4 or 8 and `offset + byteCount`
+/// lies in the range.
 public protocol BusDevice: AnyObject, Sendable {
   /// The value at `offset`, in the low `byteCount` bytes.
   func read(offset: UInt64, byteCount: Int) -> UInt64
@@ -33,7 +34,8 @@ public enum AddressBusError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Which device answers at which address: one value for memory space and one for port space, made before the vCPUs start.
+/// Which device answers at which address: one value for memory space and one for port space, made before the vCPUs
+/// start.
 ///
 /// As on a real bus, reads that no device answers give all ones and such writes are lost.
 public struct AddressBus: Sendable {

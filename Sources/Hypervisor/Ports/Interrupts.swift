@@ -4,11 +4,12 @@ public protocol InterruptLine: AnyObject, Sendable {
   func raise()
 }
 
-/// The thread that runs the devices: an event loop that takes work from any thread and does it in order, one after another.
+/// The thread that runs the devices: an event loop that takes work from any thread and does it in order, one after
+/// another.
 ///
 /// Devices are written against this rather than the event loop itself, so that tests can run them step by step.
 public protocol DeviceThread: AnyObject, Sendable {
-  /// Runs `work` soon on the device thread. Callable from any thread, that one included; never runs `work` before it returns
-  /// to the event loop.
+  /// Runs `work` soon on the device thread. Callable from any thread, that one included; never runs `work` before it
+  /// returns to the event loop.
   func post(_ work: @escaping @Sendable () -> Void)
 }

@@ -4,8 +4,9 @@
   import Musl
 #endif
 
-/// A port by which our kernel says that a vCPU only waits for another one: the host's scheduler may run somebody else, the vCPU that is waited
-/// for above all, which it may have stopped in the middle of the kernel. Where nobody listens, as under other monitors, the vCPU goes on waiting.
+/// A port by which our kernel says that a vCPU only waits for another one: the host's scheduler may run somebody else,
+/// the vCPU that is waited for above all, which it may have stopped in the middle of the kernel. Where nobody listens,
+/// as under other monitors, the vCPU goes on waiting.
 public final class YieldPort: PortDevice {
   /// Makes a port; it has no state.
   public init() {}

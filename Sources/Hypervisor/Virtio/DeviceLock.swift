@@ -6,8 +6,8 @@
 
 /// The lock of one virtio device. It covers the transport's registers, the queues and the device's own state.
 ///
-/// The device thread holds it while it works on queues, vCPU threads while they touch registers other than the doorbell and the
-/// interrupt ones. It is recursive: a back end that answers at once calls the device from inside the device.
+/// The device thread holds it while it works on queues, vCPU threads while they touch registers other than the doorbell
+/// and the interrupt ones. It is recursive: a back end that answers at once calls the device from inside the device.
 @safe public final class DeviceLock: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 

@@ -6,8 +6,8 @@
 
 /// A reusable list of pieces of memory that together are one buffer, in the form that `readv` and `writev` take.
 ///
-/// The pieces were checked to be guest memory when they were appended; whoever fills the list keeps that memory alive. The guest may
-/// change the bytes at any time, so whatever is looked at is copied first. One thread at a time.
+/// The pieces were checked to be guest memory when they were appended; whoever fills the list keeps that memory alive.
+/// The guest may change the bytes at any time, so whatever is looked at is copied first. One thread at a time.
 @safe final class ScatterList {
   /// Most pieces: the host takes 1,024 in one call, two of which are left for prefixes and suffixes.
   static let maximumCount = 1022

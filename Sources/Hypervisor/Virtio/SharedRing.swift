@@ -3,8 +3,8 @@ import VirtioLayout
 
 /// A part of a virtqueue in guest memory, which driver and device use at the same time.
 ///
-/// Whatever is read is read once. Offsets come from `SplitRingLayout` and are inside the part, which was checked when the queue was
-/// made; the guest has no say in them.
+/// Whatever is read is read once. Offsets come from `SplitRingLayout` and are inside the part, which was checked when
+/// the queue was made; the guest has no say in them.
 @safe struct SharedRing {
   private let base: UnsafeMutableRawPointer
   private let byteCount: Int

@@ -1,8 +1,8 @@
 import Synchronization
 import VirtioLayout
 
-/// What makes a virtio device a block device, a network card, ...: its features, its configuration space, and what it does with
-/// requests. The transport does everything else. Calls come with the device's lock held.
+/// What makes a virtio device a block device, a network card, ...: its features, its configuration space, and what it
+/// does with requests. The transport does everything else. Calls come with the device's lock held.
 public protocol VirtioDevice: AnyObject, Sendable {
   /// The kind of device, a `VirtioDeviceID`.
   var deviceID: UInt32 { get }
@@ -20,7 +20,8 @@ public protocol VirtioDevice: AnyObject, Sendable {
   func start(_ session: VirtioSession)
   /// The driver rang the doorbell of a queue that is in use. Does a bounded amount of work. Device thread.
   func process(queue: Int) throws(VirtqueueError)
-  /// The driver reset the device, did something wrong, or the VM ends: afterwards the device touches no guest memory. Any thread.
+  /// The driver reset the device, did something wrong, or the VM ends: afterwards the device touches no guest memory.
+  /// Any thread.
   func stop()
 }
 
@@ -30,7 +31,8 @@ extension VirtioDevice {
 }
 
 extension [UInt8] {
-  /// Stores an integer, little-endian, at `offset`, as configuration spaces hold it. All of it must be inside the array.
+  /// Stores an integer, little-endian, at `offset`, as configuration spaces hold it. All of it must be inside the
+  /// array.
   mutating func store(_ value: some FixedWidthInteger & UnsignedInteger, at offset: UInt64) {
     for index in 0..<value.bitWidth / 8 {
       self[Int(offset) + index] = UInt8(truncatingIfNeeded: value >> (8 * index))

@@ -1,11 +1,12 @@
 import Logging
 import VirtioLayout
 
-/// The registers of one virtio device on the MMIO bus, version 2 (VIRTIO 1.3, section 4.2), and the life of the device behind them.
+/// The registers of one virtio device on the MMIO bus, version 2 (VIRTIO 1.3, section 4.2), and the life of the device
+/// behind them.
 ///
-/// Ownership: the device's lock covers everything here but the interrupt registers (atomics) and the doorbell (posted to the device
-/// thread). The device's queues are worked on by the device thread with the lock held, so a reset on a vCPU thread returns only
-/// when the device has let go of guest memory.
+/// Ownership: the device's lock covers everything here but the interrupt registers (atomics) and the doorbell (posted
+/// to the device thread). The device's queues are worked on by the device thread with the lock held, so a reset on a
+/// vCPU thread returns only when the device has let go of guest memory.
 public final class VirtioMMIOTransport: MMIODevice, @unchecked Sendable {
   /// Where the driver's doorbell writes go, for an ioeventfd: a write of `value` of `byteCount` bytes at `offset`.
   public struct Doorbell: Equatable, Sendable {
@@ -95,8 +96,8 @@ public final class VirtioMMIOTransport: MMIODevice, @unchecked Sendable {
     return lock.withLock { UInt64(register(offset)) }
   }
 
-  /// Writes a register. Any thread. Accesses that the specification forbids change nothing; no device of ours has configuration
-  /// fields that can be written.
+  /// Writes a register. Any thread. Accesses that the specification forbids change nothing; no device of ours has
+  /// configuration fields that can be written.
   public func write(offset: UInt64, byteCount: Int, value: UInt64) {
     guard byteCount == 4, offset % 4 == 0, offset < VirtioMMIO.Register.configuration else { return }
     let value = UInt32(truncatingIfNeeded: value)

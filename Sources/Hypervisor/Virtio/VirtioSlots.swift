@@ -1,12 +1,12 @@
 /// The places of virtio devices on the memory bus, which the kernel learns from its command line.
 ///
-/// Each device takes 4 KiB from 0xd0000000 on and an interrupt line of its own. `virtio_mmio.device=SIZE@ADDRESS:IRQ` is what
-/// Linux understands (Documentation/admin-guide/kernel-parameters.txt), and our kernel as well.
+/// Each device takes 4 KiB from 0xd0000000 on and an interrupt line of its own. `virtio_mmio.device=SIZE@ADDRESS:IRQ`
+/// is what Linux understands (Documentation/admin-guide/kernel-parameters.txt), and our kernel as well.
 final class VirtioSlots {
   static let start: UInt64 = 0xd000_0000
   static let slotByteCount: UInt64 = 4096
-  /// Lines that no device of a PC uses here: not the timer (0), keyboard (1), cascade (2), serial ports (3, 4), clock (8) and
-  /// coprocessor (13); those up to 15 first, because they reach the 8259s as well as the I/O APIC.
+  /// Lines that no device of a PC uses here: not the timer (0), keyboard (1), cascade (2), serial ports (3, 4), clock
+  /// (8) and coprocessor (13); those up to 15 first, because they reach the 8259s as well as the I/O APIC.
   static let lines: [UInt32] = [5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]
 
   private let memory: GuestMemory
@@ -65,7 +65,8 @@ final class VirtioSlots {
     }.joined()
   }
 
-  /// Stops all devices: afterwards none touches guest memory. To be called when no vCPU and no event loop runs any more.
+  /// Stops all devices: afterwards none touches guest memory. To be called when no vCPU and no event loop runs any
+  /// more.
   func shutDown() {
     for transport in transports { transport.shutDown() }
   }

@@ -3,8 +3,8 @@ import VirtioLayout
 
 /// The device's side of one split virtqueue (VIRTIO 1.3, section 2.7) while a driver uses it.
 ///
-/// Everything in guest memory is hostile: a call that meets something wrong throws and the queue must not be used again. One thread
-/// at a time: the device's lock is held for every call.
+/// Everything in guest memory is hostile: a call that meets something wrong throws and the queue must not be used
+/// again. One thread at a time: the device's lock is held for every call.
 final class Virtqueue {
   /// Where the driver put a queue.
   struct Configuration {
@@ -89,8 +89,8 @@ final class Virtqueue {
 
   // MARK: Taking requests
 
-  /// Takes the next request into `chain`; false when there is none. Between `disableNotifications` and `enableNotifications` the
-  /// driver rings no doorbell.
+  /// Takes the next request into `chain`; false when there is none. Between `disableNotifications` and
+  /// `enableNotifications` the driver rings no doorbell.
   func pop(into chain: DescriptorChain) throws(VirtqueueError) -> Bool {
     if nextAvailable == seenAvailable {
       seenAvailable = try availableIndex()
@@ -191,8 +191,8 @@ final class Virtqueue {
     guard publishedUsed != signalledUsed else { return false }
     let old = signalledUsed
     signalledUsed = publishedUsed
-    // The driver publishes its wish and then looks at the index; we publish the index and then look at the wish. A full barrier on
-    // both sides makes sure that at least one of the two sees the other.
+    // The driver publishes its wish and then looks at the index; we publish the index and then look at the wish. A full
+    // barrier on both sides makes sure that at least one of the two sees the other.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     guard usesEventIndex else {
       return available.load(at: SplitRingLayout.flagsOffset) & SplitRingLayout.noInterruptFlag == 0
@@ -211,8 +211,8 @@ final class Virtqueue {
     }
   }
 
-  /// Asks the driver to ring the doorbell for its next request. True when requests came in meanwhile: take them now, no doorbell
-  /// will ring for them.
+  /// Asks the driver to ring the doorbell for its next request. True when requests came in meanwhile: take them now, no
+  /// doorbell will ring for them.
   func enableNotifications() throws(VirtqueueError) -> Bool {
     if usesEventIndex {
       used.storeReleasing(nextAvailable, at: layout.availableEventOffset)

@@ -1,5 +1,5 @@
-/// What a driver did wrong with a virtqueue. The device that meets one stops, says so in its status (DEVICE_NEEDS_RESET), and
-/// leaves guest memory alone until it is reset. Values are what the guest wrote.
+/// What a driver did wrong with a virtqueue. The device that meets one stops, says so in its status
+/// (DEVICE_NEEDS_RESET), and leaves guest memory alone until it is reset. Values are what the guest wrote.
 public enum VirtqueueError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A part of a split virtqueue.
   public enum Part: String, Sendable {

@@ -60,8 +60,8 @@ public struct MachineConfiguration: Sendable {
   public var timeLimit: UInt64?
   /// Signals of the process that end the machine.
   public var signals: [Int32]
-  /// Gives the map of the code of a program, by the name in its environment's record, or of the kernel's where the name is nil; asked when
-  /// something has crashed, on a vCPU's thread.
+  /// Gives the map of the code of a program, by the name in its environment's record, or of the kernel's where the name
+  /// is nil; asked when something has crashed, on a vCPU's thread.
   public var codeMap: @Sendable (_ program: String?) -> CodeMap? = { _ in nil }
   /// The KVM device.
   public var kvmPath = "/dev/kvm"

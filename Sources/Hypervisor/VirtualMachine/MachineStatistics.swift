@@ -56,10 +56,11 @@ public final class MachineStatistics: Sendable {
     times = InlineArray { _ in Atomic(0) }
   }
 
-  /// When this process was created, to a few microseconds, if the only thread that ever ran in it asks before it first sleeps.
+  /// When this process was created, to a few microseconds, if the only thread that ever ran in it asks before it first
+  /// sleeps.
   ///
-  /// The kernel gives the start time in ticks of 10 ms only. But a process that has not slept was either running or waiting for a
-  /// processor since it was created, and the kernel counts both in nanoseconds.
+  /// The kernel gives the start time in ticks of 10 ms only. But a process that has not slept was either running or
+  /// waiting for a processor since it was created, and the kernel counts both in nanoseconds.
   public static func processStart() -> UInt64 {
     let fields = HostProcessor.smallFile("/proc/self/schedstat").split(separator: " ")
     var cpu = timespec()

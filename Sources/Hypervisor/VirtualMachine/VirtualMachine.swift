@@ -171,8 +171,8 @@ public final class VirtualMachine {
     return outcome
   }
 
-  /// The last line on the guest's console, without control characters and cut where it is long; nil where nothing was written, or there is
-  /// no console. Any thread.
+  /// The last line on the guest's console, without control characters and cut where it is long; nil where nothing was
+  /// written, or there is no console. Any thread.
   public var lastConsoleLine: String? { console.lastLine }
 
   /// The first line that our kernel wrote in its own name, which it does where something is wrong; nil where there was

@@ -1,5 +1,5 @@
-/// Writes boot archives: ustar archives (POSIX.1-2017, pax, "ustar Interchange Format") whose files start on page boundaries, so that the
-/// kernel can map programs where they lie. Any tar program reads them.
+/// Writes boot archives: ustar archives (POSIX.1-2017, pax, "ustar Interchange Format") whose files start on page
+/// boundaries, so that the kernel can map programs where they lie. Any tar program reads them.
 public struct BootArchive {
   /// Bytes in a block of the archive.
   public static let blockSize = 512
@@ -13,7 +13,8 @@ public struct BootArchive {
   /// An empty archive.
   public init() { bytes = [] }
 
-  /// Appends a file of `name`, at most `nameLimit` bytes without slashes, after a padding entry where its contents need one.
+  /// Appends a file of `name`, at most `nameLimit` bytes without slashes, after a padding entry where its contents need
+  /// one.
   public mutating func append(_ name: String, _ contents: [UInt8]) {
     let gap = (Self.pageSize - (bytes.count + Self.blockSize) % Self.pageSize) % Self.pageSize
     if gap >= Self.blockSize {
@@ -36,8 +37,8 @@ public struct BootArchive {
     places(byteCount: archive.count) { Array(archive[$0]) }.map { ($0.name, Array(archive[$0.range])) }
   }
 
-  /// Names and places of the files, without padding, in an archive of `byteCount` bytes, of which `read` gives those that are needed; stops at
-  /// what is no header.
+  /// Names and places of the files, without padding, in an archive of `byteCount` bytes, of which `read` gives those
+  /// that are needed; stops at what is no header.
   public static func places(byteCount: Int, read: (Range<Int>) -> [UInt8]) -> [(name: String, range: Range<Int>)] {
     var files: [(name: String, range: Range<Int>)] = []
     var offset = 0

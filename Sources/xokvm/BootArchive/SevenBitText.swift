@@ -1,8 +1,9 @@
-/// Bytes as text of a Swift string literal, seven bits in a character: static strings hold UTF-8, and what decodes an image when the command
-/// starts has to be quick.
+/// Bytes as text of a Swift string literal, seven bits in a character: static strings hold UTF-8, and what decodes an
+/// image when the command starts has to be quick.
 ///
-/// Seven bytes, the first in the least significant place, make eight characters, the first of the least significant seven bits; each is
-/// XORed with `mask`, so that zeroes are printable. The first eight bytes of the contents are their count.
+/// Seven bytes, the first in the least significant place, make eight characters, the first of the least significant
+/// seven bits; each is XORed with `mask`, so that zeroes are printable. The first eight bytes of the contents are their
+/// count.
 public enum SevenBitText {
   private static let mask: UInt64 = 0x3030_3030_3030_3030
 
@@ -44,7 +45,8 @@ public enum SevenBitText {
 
   /// Groups of eight characters as seven bytes each.
   private static func decode(_ text: UnsafeRawBufferPointer, _ groups: Range<Int>) -> [UInt8] {
-    // Safe: a group is eight characters of the text, and each store begins seven bytes behind the last one, in room for eight more.
+    // Safe: a group is eight characters of the text, and each store begins seven bytes behind the last one, in room for
+    // eight more.
     unsafe [UInt8](unsafeUninitializedCapacity: groups.count * 7 + 8) { target, count in
       for (index, group) in groups.enumerated() {
         var word = unsafe text.loadUnaligned(fromByteOffset: group * 8, as: UInt64.self) ^ mask

@@ -1,14 +1,17 @@
 import Foundation
 import PackagePlugin
 
-/// Compiles the guest: the exokernel and the programs are built for a machine without an operating system and carried inside Swift source.
+/// Compiles the guest: the exokernel and the programs are built for a machine without an operating system and carried
+/// inside Swift source.
 ///
-/// Applied to `GuestImages` it builds the kernel and the programs in Sources/GuestLibOS/Apps; applied to a test target, the programs in its
-/// folder Guests, whose folder Support is a module that they import as GuestSupport. Objects and interfaces lie in one folder beside all
-/// targets' outputs, so that the library operating system is compiled once for all of them, and for debug and release builds.
+/// Applied to `GuestImages` it builds the kernel and the programs in Sources/GuestLibOS/Apps; applied to a test target,
+/// the programs in its folder Guests, whose folder Support is a module that they import as GuestSupport. Objects and
+/// interfaces lie in one folder beside all targets' outputs, so that the library operating system is compiled once for
+/// all of them, and for debug and release builds.
 ///
-/// The builder is compiled by a command of its own, not as a tool that the plug-in depends on: the package manager builds such tools twice,
-/// with two records of what is up to date, so that a second build with nothing changed would link them, and run them, again.
+/// The builder is compiled by a command of its own, not as a tool that the plug-in depends on: the package manager
+/// builds such tools twice, with two records of what is up to date, so that a second build with nothing changed would
+/// link them, and run them, again.
 @main struct BuildGuestImages: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) async throws -> [Command] {
     let sources = context.package.directoryURL.appending(path: "Sources")
@@ -37,8 +40,8 @@ private struct Images {
   let context: PluginContext
   let work: URL
 
-  /// Compiles the builder. What the command makes for the package manager is a file of Swift without a declaration: an output that is not
-  /// Swift would be copied beside the product as a resource.
+  /// Compiles the builder. What the command makes for the package manager is a file of Swift without a declaration: an
+  /// output that is not Swift would be copied beside the product as a resource.
   func builderCommand(_ folders: [URL]) throws -> Command {
     let sources = folders.flatMap(files)
     return .buildCommand(

@@ -11,8 +11,8 @@ struct CodeMaps: Sendable {
 
   init(kernelFile: String?) { self.kernelFile = kernelFile }
 
-  /// The map of the program with that name, of which a record holds the first 16 bytes, or of the kernel where it is nil. Nil where nothing is
-  /// known, or the file is not there any more.
+  /// The map of the program with that name, of which a record holds the first 16 bytes, or of the kernel where it is
+  /// nil. Nil where nothing is known, or the file is not there any more.
   subscript(program: String?) -> CodeMap? {
     guard let program else {
       return kernelFile.map(map(of:)) ?? GuestImages.codeMap(of: "kernel").flatMap { CodeMap(encoded: $0) }

@@ -70,7 +70,8 @@ struct FuzzCommand: ParsableCommand {
         + Self.missing(totals.kinds))
   }
 
-  /// What the programs tell, all together. They are the guest's numbers, and a call may have changed them: no sum of them is a trap.
+  /// What the programs tell, all together. They are the guest's numbers, and a call may have changed them: no sum of
+  /// them is a trap.
   static func totals(_ lines: [String]) -> (calls: UInt64, accepted: UInt64, kinds: Set<Int>) {
     (1...programs).compactMap { report(of: $0, lines) }.reduce((calls: 0, accepted: 0, kinds: [])) {
       ($0.calls &+ $1.calls, $0.accepted &+ $1.accepted, $0.kinds.union($1.kinds))

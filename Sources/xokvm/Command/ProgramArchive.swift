@@ -8,8 +8,8 @@ import Hypervisor
   import Musl
 #endif
 
-/// The boot archive for a list of programs, bundled ones and files of the host. It carries no others: the kernel would have to look past them, and
-/// each of their pages would be copied.
+/// The boot archive for a list of programs, bundled ones and files of the host. It carries no others: the kernel would
+/// have to look past them, and each of their pages would be copied.
 struct ProgramArchive {
   /// The archive.
   let image: ImageSource
@@ -72,12 +72,14 @@ struct ProgramArchive {
     return FileFormat.name(of: Array(contents.prefix(FileFormat.prefixByteCount))).map { "\($0), " } ?? ""
   }
 
-  /// Whether `contents` start as a 64-bit little-endian executable for x86-64 that is not to be relocated; the kernel checks the rest.
+  /// Whether `contents` start as a 64-bit little-endian executable for x86-64 that is not to be relocated; the kernel
+  /// checks the rest.
   private static func isProgram(_ contents: [UInt8]) -> Bool {
     contents.count >= 64 && contents[0..<6] == [0x7f, 0x45, 0x4c, 0x46, 2, 1] && contents[16..<20] == [2, 0, 62, 0]
   }
 
-  /// The file's name without its directory and `.elf`, in bytes that the kernel's command line can hold, unlike `names`.
+  /// The file's name without its directory and `.elf`, in bytes that the kernel's command line can hold, unlike
+  /// `names`.
   private static func uniqueName(_ path: String, among names: [String]) -> String {
     var base = String(path.split(separator: "/").last ?? "program")
     if base.hasSuffix(".elf"), base.utf8.count > 4 { base.removeLast(4) }

@@ -41,8 +41,8 @@ import Logging
     endProcess(.success)
   }
 
-  /// Puts something in the place of closed standard descriptors that ends for a reader and fails for a writer, so that no file that is
-  /// opened later gets their numbers, and with them what is meant for the console or the user.
+  /// Puts something in the place of closed standard descriptors that ends for a reader and fails for a writer, so that
+  /// no file that is opened later gets their numbers, and with them what is meant for the console or the user.
   private static func holdStandardDescriptors() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
       // The lowest free number is taken, which is this one. Safe: a constant string.

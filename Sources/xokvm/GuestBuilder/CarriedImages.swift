@@ -4,10 +4,12 @@
 #endif
 import Foundation
 
-/// The images that the command or its tests carry, as Swift source that holds them in static strings, as `SevenBitText` writes them.
+/// The images that the command or its tests carry, as Swift source that holds them in static strings, as `SevenBitText`
+/// writes them.
 ///
-/// `kernel` makes `kernelImage` and, in a file beside it, `kernelMaps`, an archive of its code map; `programs` makes an archive of the programs and one of their
-/// maps; `guests` an archive of the programs in a folder of tests, with the module that they share.
+/// `kernel` makes `kernelImage` and, in a file beside it, `kernelMaps`, an archive of its code map; `programs` makes an
+/// archive of the programs and one of their maps; `guests` an archive of the programs in a folder of tests, with the
+/// module that they share.
 struct CarriedImages {
   private let kind: String
   private let output: URL
@@ -28,7 +30,8 @@ struct CarriedImages {
     guests = arguments.count > 8 ? relativePath(arguments[8]) : ""
   }
 
-  /// Builds, and writes what has changed: a file with the same contents keeps its time, so that nothing is compiled again for it.
+  /// Builds, and writes what has changed: a file with the same contents keeps its time, so that nothing is compiled
+  /// again for it.
   func build() throws {
     var images: GuestRecipes
     var maps: [(name: String, file: String)] = []

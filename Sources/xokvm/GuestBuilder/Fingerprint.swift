@@ -2,8 +2,8 @@ import Foundation
 
 /// What a step's result depends on, as one number: 128 bits of FNV-1a over words, in two lanes of different primes.
 ///
-/// Two states of the inputs that differ have different fingerprints but for an accident of one in 2^64 and less; nobody attacks it, for
-/// whoever can write a source file can also write what is built from it.
+/// Two states of the inputs that differ have different fingerprints but for an accident of one in 2^64 and less; nobody
+/// attacks it, for whoever can write a source file can also write what is built from it.
 struct Fingerprint {
   private var low: UInt64 = 0xcbf2_9ce4_8422_2325
   private var high: UInt64 = 0x6c62_272e_07bb_0142

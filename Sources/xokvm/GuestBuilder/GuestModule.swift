@@ -30,7 +30,8 @@ struct GuestModule {
     GuestModule(name: "Service", path: "Sources/GuestLibOS/Service"),
   ]
 
-  /// The programs that the command carries: each folder in Sources/GuestLibOS/Apps is one, named as the folder in small letters.
+  /// The programs that the command carries: each folder in Sources/GuestLibOS/Apps is one, named as the folder in small
+  /// letters.
   static func programs() throws -> [GuestModule] {
     let apps = "Sources/GuestLibOS/Apps"
     return try FileManager.default.contentsOfDirectory(atPath: apps).sorted()

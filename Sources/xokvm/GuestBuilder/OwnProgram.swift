@@ -30,7 +30,8 @@ struct OwnProgram {
       throw GuestBuildError.unreadable(
         "\(GuestRecipes.programScript); call this in the folder of xokvm's Package.swift")
     }
-    // SCRATCH/TRIPLE/CONFIGURATION/GuestBuilder, beside which the plug-in's outputs are: what is compiled is shared with them.
+    // SCRATCH/TRIPLE/CONFIGURATION/GuestBuilder, beside which the plug-in's outputs are: what is compiled is shared
+    // with them.
     let products = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     let outputs = products.appending(path: "../../plugins/outputs").standardizedFileURL.path
     guard FileManager.default.fileExists(atPath: outputs) else {

@@ -1,6 +1,7 @@
 import Foundation
 
-/// The steps that make images out of modules of one ring; objects, interfaces and records are in one folder of that ring's own.
+/// The steps that make images out of modules of one ring; objects, interfaces and records are in one folder of that
+/// ring's own.
 struct Recipe {
   let tools: Toolchain
   let work: String

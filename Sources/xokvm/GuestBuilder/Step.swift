@@ -1,8 +1,10 @@
 import Foundation
 
-/// A call of a tool that makes files out of files. It runs only where its inputs, its arguments or the tool have changed since it last ran.
+/// A call of a tool that makes files out of files. It runs only where its inputs, its arguments or the tool have
+/// changed since it last ran.
 ///
-/// Paths are relative to the package's folder or the work folder's, so that a copy of both elsewhere has nothing to run.
+/// Paths are relative to the package's folder or the work folder's, so that a copy of both elsewhere has nothing to
+/// run.
 struct Step {
   /// What it is called in reports, and the name of its record in the work folder.
   let name: String
@@ -30,7 +32,8 @@ struct Step {
     return all.text
   }
 
-  /// A tool is known by path, size and time of change: reading a compiler of 200 MB each time would take longer than what it compiles.
+  /// A tool is known by path, size and time of change: reading a compiler of 200 MB each time would take longer than
+  /// what it compiles.
   private static func identity(of tool: String) throws -> String {
     guard let attributes = try? FileManager.default.attributesOfItem(atPath: tool),
       let size = attributes[.size] as? UInt64, let changed = attributes[.modificationDate] as? Date

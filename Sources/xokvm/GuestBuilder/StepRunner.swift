@@ -1,9 +1,11 @@
 import Foundation
 
-/// Runs steps side by side, as many as there are processors, each behind those it needs; leaves out those whose result stands.
+/// Runs steps side by side, as many as there are processors, each behind those it needs; leaves out those whose result
+/// stands.
 ///
-/// Several builders may work in one folder at once (the images of the command and those of the tests share their libraries): a step's lock
-/// file is held from the look at its record until the record is written, so each step runs once, and the other builder finds it done.
+/// Several builders may work in one folder at once (the images of the command and those of the tests share their
+/// libraries): a step's lock file is held from the look at its record until the record is written, so each step runs
+/// once, and the other builder finds it done.
 final class StepRunner {
   private let work: String
   /// Names of the steps that ran, in the order in which they ended.
@@ -58,7 +60,8 @@ final class StepRunner {
     {
       return false
     }
-    // The compiler leaves an object file as it is where it thinks that nothing has changed, which is for this record to say.
+    // The compiler leaves an object file as it is where it thinks that nothing has changed, which is for this record to
+    // say.
     for file in step.outputs + [record] { try? FileManager.default.removeItem(atPath: file) }
     let process = Process()
     process.executableURL = URL(filePath: step.tool)

@@ -31,8 +31,8 @@ enum GuestFlags {
     "-Xcc", "-mno-red-zone", "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-implicit-float", "-Xcc",
     "-mcmodel=kernel",
     "-no-allocations",
-    // Two conditions stay two branches: joining them saves mispredictions on hosts with native ring 0, which a path this
-    // short does not have, and costs instructions, which is what counts where ring 0 is emulated.
+    // Two conditions stay two branches: joining them saves mispredictions on hosts with native ring 0, which a path
+    // this short does not have, and costs instructions, which is what counts where ring 0 is emulated.
     "-Xllvm", "-x86-br-merging-base-cost=-1", "-Xllvm", "-bonus-inst-threshold=0",
     // Loops keep the one counter that they are written with.
     "-Xllvm", "-disable-lsr",

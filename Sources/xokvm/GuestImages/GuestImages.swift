@@ -13,8 +13,8 @@ public enum GuestImages {
     BootArchive.places(byteCount: byteCount(of: programsImage)) { decoded(programsImage, $0) }
   }
 
-  /// The code map of a program of that archive, or of the kernel, as `CodeMap.encoded`; nil where there is none of that name. Read where
-  /// something has crashed, and not before.
+  /// The code map of a program of that archive, or of the kernel, as `CodeMap.encoded`; nil where there is none of that
+  /// name. Read where something has crashed, and not before.
   public static func codeMap(of name: String) -> [UInt8]? {
     let archive = name == "kernel" ? decoded(kernelMaps) : decoded(programsMaps)
     return BootArchive.files(in: archive).first { $0.name == name }?.contents

@@ -2,8 +2,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Takes frames from an environment that has mapped each of them twice, which does not save it; a frame that this program has mapped as well
-/// is not taken.
+/// Takes frames from an environment that has mapped each of them twice, which does not save it; a frame that this
+/// program has mapped as well is not taken.
 @c(program_main)
 public func programMain() -> Int32 {
   verdict("taken from both places", or: "not taken as asked", after: press)

@@ -3,8 +3,9 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Two of these run: the first one, with the capability for everything, shares a frame with the second one, and takes the capability for it
-/// back from everybody. Each tells the other how far it is by filling a slot, which the books show.
+/// Two of these run: the first one, with the capability for everything, shares a frame with the second one, and takes
+/// the capability for it back from everybody. Each tells the other how far it is by filling a slot, which the books
+/// show.
 @c(program_main)
 public func programMain() -> Int32 {
   do throws(CallError) {

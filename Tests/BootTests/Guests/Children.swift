@@ -3,8 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Makes, starts and destroys a thousand environments, and looks whether the books are as before: most of them share this program's page
-/// table, every tenth has one of its own. The argument says how many hundreds of cycles.
+/// Makes, starts and destroys a thousand environments, and looks whether the books are as before: most of them share
+/// this program's page table, every tenth has one of its own. The argument says how many hundreds of cycles.
 @c(program_main)
 public func programMain() -> Int32 {
   // Not `Environment.arguments`, which takes the heap, which every copy would have to copy.

@@ -3,7 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// A server with a page table of its own, called by protected control transfer: by this program, and by one that it does not accept.
+/// A server with a page table of its own, called by protected control transfer: by this program, and by one that it
+/// does not accept.
 @c(program_main)
 public func programMain() -> Int32 {
   do throws(CallError) {
@@ -84,7 +85,8 @@ private func serve(_ maker: UInt64, _ page: UInt64) -> Int32 {
   } catch { return 1 }
 }
 
-/// Transfers, and waits for the answer. On two processors, the server may be on its way to sleep when it is called again.
+/// Transfers, and waits for the answer. On two processors, the server may be on its way to sleep when it is called
+/// again.
 private func call(_ server: ChildEnvironment, _ message: inout Message) throws(CallError) -> UInt64 {
   var answer: UInt64 = 0
   try whenFree { () throws(CallError) in

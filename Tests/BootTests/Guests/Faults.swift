@@ -11,8 +11,8 @@ nonisolated(unsafe) private var brought: UInt64 = 0
 nonisolated(unsafe) private var written: UInt64 = 0
 nonisolated(unsafe) private var foreign: UInt64 = 0
 
-/// Serves its own page faults: brings pages on demand, read-only, and lets them be written when somebody does. Kernel calls about addresses
-/// that have no page table, or that no environment has, are refused and are no faults.
+/// Serves its own page faults: brings pages on demand, read-only, and lets them be written when somebody does. Kernel
+/// calls about addresses that have no page table, or that no environment has, are refused and are no faults.
 @c(program_main)
 public func programMain() -> Int32 {
   verdict("faults are served", or: "faults are lost") { () throws(CallError) in

@@ -1,8 +1,8 @@
 import CInstructions
 import LibOS
 
-/// Jumps to the kernel's entry for SYSCALL, whose address is its first argument, in decimal. Second argument `flags`: with flags that allow
-/// port access, which it then tries; `return`: with a return address that is none.
+/// Jumps to the kernel's entry for SYSCALL, whose address is its first argument, in decimal. Second argument `flags`:
+/// with flags that allow port access, which it then tries; `return`: with a return address that is none.
 @c(program_main)
 public func programMain() -> Int32 {
   var entry: UInt64 = 0

@@ -3,7 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Frames of 2 MiB: allocated until there are none, mapped, given back, and clean when they come again; also as small ones.
+/// Frames of 2 MiB: allocated until there are none, mapped, given back, and clean when they come again; also as small
+/// ones.
 @c(program_main)
 public func programMain() -> Int32 {
   verdict("large pages are as asked", or: "large pages are wrong", after: useLarge)

@@ -2,8 +2,8 @@ import CInstructions
 import ExokernelABI
 import LibOS
 
-/// Executes SYSCALL in a 32-bit code segment, which leads some processors to another entry, and has code at address 0, where that must not
-/// be: it writes a port that ends the machine.
+/// Executes SYSCALL in a 32-bit code segment, which leads some processors to another entry, and has code at address 0,
+/// where that must not be: it writes a port that ends the machine.
 @c(program_main)
 public func programMain() -> Int32 {
   Console.line("about to call in 32-bit mode")

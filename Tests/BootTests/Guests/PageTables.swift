@@ -8,8 +8,8 @@ private let base: UInt64 = 0x5000_0000_0000
 private let accessed: UInt64 = 0x20
 private let dirty: UInt64 = 0x40
 
-/// Runs of pages, bits of the program's own, accessed and dirty bits, and rights that a frame's owner withholds: all as the books and the
-/// page tables show, which are read without a call.
+/// Runs of pages, bits of the program's own, accessed and dirty bits, and rights that a frame's owner withholds: all as
+/// the books and the page tables show, which are read without a call.
 @c(program_main)
 public func programMain() -> Int32 {
   guard PageSpace.mapFresh(at: base + 448 * 4096, count: 64), PageSpace.mapFresh(at: base + 512 * 4096, count: 1) else {

@@ -3,8 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Makes environments that raise exceptions and have no environment page where the processor puts them, or a page of this one's that they may
-/// only read. They end, and that page is as before.
+/// Makes environments that raise exceptions and have no environment page where the processor puts them, or a page of
+/// this one's that they may only read. They end, and that page is as before.
 @c(program_main)
 public func programMain() -> Int32 {
   guard let pages = PageSpace.mapAnywhere(count: 2), let code = Books.frameNumber(of: pages),
@@ -34,7 +34,8 @@ public func programMain() -> Int32 {
   return 0
 }
 
-/// An environment whose page is not where exceptions go, with a page of code, and perhaps one of `page` there for reading.
+/// An environment whose page is not where exceptions go, with a page of code, and perhaps one of `page` there for
+/// reading.
 private func make(code: UInt64, page: UInt64?) throws(CallError) -> UInt64 {
   var block = CreationBlock()
   block.pageAddress = 0x5a_0000

@@ -7,9 +7,10 @@ private let pages = 80
 private let frames = 64
 private let rounds = 10
 
-/// Goes through more pages than it has frames, round after round, and looks at every word. The argument says who decides which page leaves:
-/// `l`, least recently used, or `s`, the program's own policy for what it does. With `h`, least recently used, it looks at the first page
-/// again after each other one. Every third page is written in each round.
+/// Goes through more pages than it has frames, round after round, and looks at every word. The argument says who
+/// decides which page leaves: `l`, least recently used, or `s`, the program's own policy for what it does. With `h`,
+/// least recently used, it looks at the first page again after each other one. Every third page is written in each
+/// round.
 @c(program_main)
 public func programMain() -> Int32 {
   let argument = libos_load8(UInt(AddressMap.environmentPage &+ EnvironmentPage.argumentsOffset))

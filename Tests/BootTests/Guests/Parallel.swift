@@ -3,7 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Two processors: environments that run at the same time, wake each other, and lose translations when a page is taken from both.
+/// Two processors: environments that run at the same time, wake each other, and lose translations when a page is taken
+/// from both.
 @c(program_main)
 public func programMain() -> Int32 {
   guard Books.header.processorCount == 2 else { return fail("two processors", UInt64(Books.header.processorCount)) }
@@ -17,8 +18,8 @@ public func programMain() -> Int32 {
   return verdict("two processors are two", or: "two processors are not two")
 }
 
-/// An environment on the other processor and we hand a number back and forth without giving a processor up: one processor would take a slice
-/// for each time.
+/// An environment on the other processor and we hand a number back and forth without giving a processor up: one
+/// processor would take a slice for each time.
 private func playsInParallel(_ page: UInt64) throws(CallError) {
   let partner = try ChildEnvironment.companion(argument: page) { ball, _ in
     var number: UInt64 = 1
@@ -80,8 +81,8 @@ private func wakesAcross(_ page: UInt64) throws(CallError) {
   guard sleeper.wait() else { throw .busy }
 }
 
-/// An environment on the other processor writes a page again and again. When the page has been protected, or is mapped no more, nothing is
-/// written from then on, and the writer has faulted.
+/// An environment on the other processor writes a page again and again. When the page has been protected, or is mapped
+/// no more, nothing is written from then on, and the writer has faulted.
 private func losesTranslation(_ pages: UInt64, protects: Bool) throws(CallError) -> Bool {
   let page = pages &+ 4096
   guard let frame = Books.frameNumber(of: page) else { return false }

@@ -3,8 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Sleeps for words of its memory, of the books, and for the clock, and looks which term woke it. With the argument `idle` it only sleeps,
-/// for two seconds.
+/// Sleeps for words of its memory, of the books, and for the clock, and looks which term woke it. With the argument
+/// `idle` it only sleeps, for two seconds.
 @c(program_main)
 public func programMain() -> Int32 {
   guard let pages = PageSpace.mapAnywhere(count: 2) else { return fail("memory") }

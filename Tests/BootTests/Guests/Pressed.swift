@@ -7,8 +7,8 @@ import LibOS
 private let base: UInt64 = 0x5000_0000_0000
 private let pageCount: UInt64 = 24
 
-/// Holds frames, slices and a filter, and is asked for them. With the argument `gives` it gives back what it values least; else it gives
-/// nothing, learns what it has lost, and goes on.
+/// Holds frames, slices and a filter, and is asked for them. With the argument `gives` it gives back what it values
+/// least; else it gives nothing, learns what it has lost, and goes on.
 @c(program_main)
 public func programMain() -> Int32 {
   let gives = Environment.arguments().count > 0

@@ -2,8 +2,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// The first program: with its capability for everything it asks each of the others for frames, slices and filters, one after the other, and
-/// says how many each has given, and how many were taken from it.
+/// The first program: with its capability for everything it asks each of the others for frames, slices and filters, one
+/// after the other, and says how many each has given, and how many were taken from it.
 @c(program_main)
 public func programMain() -> Int32 {
   for victim in 1...2 as ClosedRange<UInt64> {

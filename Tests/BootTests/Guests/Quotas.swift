@@ -2,8 +2,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Takes everything that it may have, beside others that do the same: what each gets is its share, not less and not more. Then everything
-/// goes back.
+/// Takes everything that it may have, beside others that do the same: what each gets is its share, not less and not
+/// more. Then everything goes back.
 @c(program_main)
 public func programMain() -> Int32 {
   var before: [Quota] = []

@@ -3,7 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// The first of these makes a region of a frame's middle, and lets the second one write and the third one read it. Neither trusts another.
+/// The first of these makes a region of a frame's middle, and lets the second one write and the third one read it.
+/// Neither trusts another.
 @c(program_main)
 public func programMain() -> Int32 {
   verdict("regions have bounds", or: "regions have no bounds") { () throws(CallError) in

@@ -4,8 +4,9 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Two environments that share a processor keep numbers in all of their x87 and vector registers over many slices. The arguments say how many
-/// slices at least; `upper` asks for the upper halves of vector registers that a third environment may have left behind.
+/// Two environments that share a processor keep numbers in all of their x87 and vector registers over many slices. The
+/// arguments say how many slices at least; `upper` asks for the upper halves of vector registers that a third
+/// environment may have left behind.
 @c(program_main)
 public func programMain() -> Int32 {
   do throws(CallError) {

@@ -3,8 +3,9 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Sends two thousand messages through a ring in a frame that it shares with an environment of another page table, which sends them back
-/// through another ring, changed. The frames have a guard of their own, and the other one gets a capability for that name alone.
+/// Sends two thousand messages through a ring in a frame that it shares with an environment of another page table,
+/// which sends them back through another ring, changed. The frames have a guard of their own, and the other one gets a
+/// capability for that name alone.
 @c(program_main)
 public func programMain() -> Int32 {
   do throws(CallError) {

@@ -3,8 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Three environments share a processor for some seconds; one of them stays in a critical section past the end of each of its slices. Then it
-/// never leaves the section, and is ended.
+/// Three environments share a processor for some seconds; one of them stays in a critical section past the end of each
+/// of its slices. Then it never leaves the section, and is ended.
 @c(program_main)
 public func programMain() -> Int32 {
   guard let pages = PageSpace.mapAnywhere(count: 1) else { return fail("memory") }
@@ -43,8 +43,8 @@ public func programMain() -> Int32 {
   return 0
 }
 
-/// Words: the time each of three environments has had, slices overrun, 1 where the lingerer goes too far, when the present slice began, and
-/// whose it is, and when that one looked at the clock last.
+/// Words: the time each of three environments has had, slices overrun, 1 where the lingerer goes too far, when the
+/// present slice began, and whose it is, and when that one looked at the clock last.
 private nonisolated(unsafe) var results: UInt64 = 0
 
 private func time(of index: UInt64) -> UInt64 { unsafe libos_load64(UInt(results &+ index &* 8)) }
@@ -71,8 +71,8 @@ private func noteBeginning(_ number: UInt64, _ words: UInt) {
   let before = UInt(libos_load64(words &+ 48)) &* 8
   let look = libos_load64(words &+ 56)
   if look != 0 {
-    // The change from one to the other is the kernel's time, and nobody's. What is far longer is the host's, which it took from whoever had
-    // the processor.
+    // The change from one to the other is the kernel's time, and nobody's. What is far longer is the host's, which it
+    // took from whoever had the processor.
     let gap = now &- look
     let taken = gap > switching ? gap &- switching : 0
     libos_store64(words &+ before, libos_load64(words &+ before) &+ look &- libos_load64(words &+ 40) &+ taken)

@@ -3,7 +3,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Takes positions of the slice vector, gives them away and back, is refused what it may not do, and is told when its slices begin.
+/// Takes positions of the slice vector, gives them away and back, is refused what it may not do, and is told when its
+/// slices begin.
 @c(program_main)
 public func programMain() -> Int32 {
   do throws(CallError) {
@@ -56,7 +57,8 @@ public func programMain() -> Int32 {
 
     // The beginning of each slice is told; that of a yield that nobody else uses as well.
     try SliceBeginning.setHandler { unsafe beginnings &+= 1 }
-    // Where a slice ends by its time, and nobody else wants the processor, the next one begins without a word: tried again then.
+    // Where a slice ends by its time, and nobody else wants the processor, the next one begins without a word: tried
+    // again then.
     var isTold = false
     for _ in 0..<20 where !isTold {
       let before = Books.environment(Environment.number)?.slicesRun ?? 0

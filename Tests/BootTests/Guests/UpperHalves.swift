@@ -4,7 +4,8 @@ import ExokernelABI
 import GuestSupport
 import LibOS
 
-/// Looks for what another environment, with which it shares the processor, has in the upper halves of its vector registers.
+/// Looks for what another environment, with which it shares the processor, has in the upper halves of its vector
+/// registers.
 @c(program_main)
 public func programMain() -> Int32 {
   guard libos_vector_registers() & 4 != 0 else {

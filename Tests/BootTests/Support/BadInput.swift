@@ -3,7 +3,8 @@ import GuestImages
 import KernelFixtures
 import Testing
 
-/// A wrong use or input of the command, and how the command must end: one line that says what is wrong, and this status.
+/// A wrong use or input of the command, and how the command must end: one line that says what is wrong, and this
+/// status.
 struct BadInput: CustomTestStringConvertible, Sendable {
   let testDescription: String
   let status: Int32

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Many HTTP clients at once, each on a connection of its own that stays open as long as the server lets it: plain sockets that wait for
-/// nothing, and one poll for all.
+/// Many HTTP clients at once, each on a connection of its own that stays open as long as the server lets it: plain
+/// sockets that wait for nothing, and one poll for all.
 final class ClientCrowd {
   /// What went wrong, by kind.
   struct Errors: CustomStringConvertible {

@@ -8,7 +8,8 @@ struct CommandResult {
 
   /// Lines of the output.
   var lines: [String] { output.split(whereSeparator: \.isNewline).map(String.init) }
-  /// The lines that programs and the kernel have written: without those, indented, that tell where in the source a crash was.
+  /// The lines that programs and the kernel have written: without those, indented, that tell where in the source a
+  /// crash was.
   var guestLines: [String] { lines.filter { !$0.hasPrefix("  ") } }
   /// Everything it wrote, for the messages of failed expectations.
   var all: String { "status \(status)\n\(output)\(errors)" }
@@ -36,7 +37,8 @@ enum Command {
     return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
   }
 
-  /// True inside of a processor that is emulated, where everything takes many times longer, and single steps thousands of times.
+  /// True inside of a processor that is emulated, where everything takes many times longer, and single steps thousands
+  /// of times.
   static var isSlowHost: Bool { ProcessInfo.processInfo.environment["XOKVM_SLOW_HOST"] != nil }
 
   static var hasKVM: Bool { access("/dev/kvm", R_OK | W_OK) == 0 }
@@ -141,8 +143,8 @@ final class RunningCommand {
     return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
-  /// From now on its first thread, which serves the devices, is the last to get a processor that others want; false where the host
-  /// refuses that.
+  /// From now on its first thread, which serves the devices, is the last to get a processor that others want; false
+  /// where the host refuses that.
   func yieldToOthers() -> Bool { setpriority(.init(PRIO_PROCESS.rawValue), UInt32(process.processIdentifier), 19) == 0 }
 
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }

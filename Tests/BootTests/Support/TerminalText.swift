@@ -1,6 +1,7 @@
 import Foundation
 
-/// What a terminal of 200 lines shows after a program's output: the control functions that programs of ours may use, and no others.
+/// What a terminal of 200 lines shows after a program's output: the control functions that programs of ours may use,
+/// and no others.
 struct TerminalText {
   /// The lines, without spaces at their ends.
   var lines: [String] { cells.map { String($0).replacing(#/ +$/#, with: "") } }

@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Overrun slices are paid for")
 struct SharesTests {
-  /// Runs `ticks` slices of two environments; the first one stays `overrun` time units past each of its slices, in a critical section.
-  /// Tells the time that each had.
+  /// Runs `ticks` slices of two environments; the first one stays `overrun` time units past each of its slices, in a
+  /// critical section. Tells the time that each had.
   private func simulate(overrun: UInt64, rounds: Int) -> [UInt64] {
     let world = World(programs: 2)
     let kernel = world.kernel

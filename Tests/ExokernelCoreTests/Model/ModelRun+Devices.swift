@@ -118,7 +118,8 @@ extension ModelRun {
     if chance(6) { _ = kernel.receiveRest() }
   }
 
-  /// An environment writes into memory that is its own, rings and environment page included. What the test itself reads there is left.
+  /// An environment writes into memory that is its own, rings and environment page included. What the test itself reads
+  /// there is left.
   func scribble() {
     if chance(4) {
       let page = world.pageAddress(kernel.current)

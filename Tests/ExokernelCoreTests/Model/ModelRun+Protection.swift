@@ -189,7 +189,8 @@ extension ModelRun {
     }
   }
 
-  /// Those that were destroyed from another processor have ended where the kernel says so, and have to where they run nowhere else.
+  /// Those that were destroyed from another processor have ended where the kernel says so, and have to where they run
+  /// nowhere else.
   func noteDoomed() {
     for index in 0..<64 where model.environments[index].isDoomed {
       let record = kernel.environments[UInt32(index)]

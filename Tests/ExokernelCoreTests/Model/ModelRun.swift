@@ -33,7 +33,8 @@ final class ModelRun {
     total = world.kernel.header.value.frameCount - world.kernel.header.value.firstFrame
     model = OwnershipModel(frameCount: world.kernel.header.value.frameCount)
     for index in 0..<2 { model.loaded(index, world) }
-    // Large frames are asked for while there are some, and the console is drawn upon while somebody may: later that is seldom.
+    // Large frames are asked for while there are some, and the console is drawn upon while somebody may: later that is
+    // seldom.
     world.run(0)
     consoleDraw()
     for _ in 0..<4000 where acceptedCalls[Int(CallNumber.largeFree.rawValue)] < 3 { largeCall() }

@@ -4,8 +4,9 @@ import Testing
 
 @testable import ExokernelCore
 
-/// Random calls with random arguments in random order, by environments and devices that mean no good, against a naive model of ownership
-/// and against the scan of everything that `Audit` makes. `XOKVM_MODEL_CALLS` sets the number of calls, `XOKVM_MODEL_SEED` repeats a run.
+/// Random calls with random arguments in random order, by environments and devices that mean no good, against a naive
+/// model of ownership and against the scan of everything that `Audit` makes. `XOKVM_MODEL_CALLS` sets the number of
+/// calls, `XOKVM_MODEL_SEED` repeats a run.
 @Suite("Any sequence of calls")
 struct ModelTests {
   @Test(

@@ -2,8 +2,8 @@ import ExokernelABI
 
 @testable import ExokernelCore
 
-/// A naive model of who owns what and who may do what: it hears of every call that the kernel accepted, believes nothing that it would
-/// not have allowed itself, and shares no code with the kernel.
+/// A naive model of who owns what and who may do what: it hears of every call that the kernel accepted, believes
+/// nothing that it would not have allowed itself, and shares no code with the kernel.
 struct OwnershipModel {
   /// A name, with what it allows where it is a capability's.
   struct Name: Equatable {

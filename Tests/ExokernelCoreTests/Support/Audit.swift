@@ -3,8 +3,8 @@ import Testing
 
 @testable import ExokernelCore
 
-/// Compares the books with a scan of everything that they are about: lists, page tables, rings, bindings. Written without the kernel's own
-/// functions, so that both would have to be wrong in the same way.
+/// Compares the books with a scan of everything that they are about: lists, page tables, rings, bindings. Written
+/// without the kernel's own functions, so that both would have to be wrong in the same way.
 struct Audit {
   let world: World
   var faults: [String] = []
@@ -147,7 +147,8 @@ struct Audit {
     return free
   }
 
-  /// Walks the two lists of free large frames: those that are clean, and those that are not yet; nil where one is broken.
+  /// Walks the two lists of free large frames: those that are clean, and those that are not yet; nil where one is
+  /// broken.
   private mutating func checkFreeLarge(_ holder: inout [Int16]) -> UInt32? {
     var free: UInt32 = 0
     for (head, cleaned) in [(header.largeHead, UInt32(512)), (own.largeDirty, own.largeCleaned)] {

@@ -12,8 +12,8 @@ struct FoundMappings {
 
 // Page tables.
 extension Audit {
-  /// References are what a walk over all page tables finds; no page table is mapped; tables have one parent, root tables as many references
-  /// as environments use them.
+  /// References are what a walk over all page tables finds; no page table is mapped; tables have one parent, root
+  /// tables as many references as environments use them.
   mutating func checkMappings() {
     let zeroes = [UInt32](repeating: 0, count: Int(header.frameCount))
     var found = FoundMappings(references: zeroes, parents: zeroes)
@@ -73,7 +73,8 @@ extension Audit {
     }
   }
 
-  /// Frames of the boot archive are mapped by programs that were loaded. What an ended one mapped is not looked for where it shared nothing.
+  /// Frames of the boot archive are mapped by programs that were loaded. What an ended one mapped is not looked for
+  /// where it shared nothing.
   private mutating func checkBootFrames(_ found: FoundMappings) {
     let hasEnded = all.contains { environments[$0].generation > (isAlive($0) ? 1 : 0) }
     for frame in 0..<Int(header.firstFrame) {

@@ -3,8 +3,8 @@ import Glibc
 
 @testable import ExokernelCore
 
-/// A machine for the kernel's logic: host memory as physical memory, devices as objects, several processors of which one executes, and a
-/// record of what the kernel did to them.
+/// A machine for the kernel's logic: host memory as physical memory, devices as objects, several processors of which
+/// one executes, and a record of what the kernel did to them.
 final class FakeMachine: Hardware {
   /// Where things are in physical memory. Everything below `firstFree` is the kernel's and the boot archive's.
   enum Place {
@@ -161,7 +161,8 @@ extension FakeMachine {
     return memory(at: table + (address >> 12 & 511) * 8).assumingMemoryBound(to: UInt64.self)
   }
 
-  /// The environment that runs on the executing processor touches a page: the processor keeps the translation until it is told otherwise.
+  /// The environment that runs on the executing processor touches a page: the processor keeps the translation until it
+  /// is told otherwise.
   func touch(_ address: UInt64) {
     guard address < AddressMap.largePages, let place = walk(processors[Int(processor)].root, address),
       place.pointee & 1 != 0

@@ -4,7 +4,8 @@ import VirtioLayout
 
 @testable import Hypervisor
 
-/// A guest for network tests: the TCP/IP module on the other side of a fake card, with a program that reacts to its connections.
+/// A guest for network tests: the TCP/IP module on the other side of a fake card, with a program that reacts to its
+/// connections.
 ///
 /// Everything runs on the loop's thread. Frames pass through queues, as the two stacks must not call into each other.
 final class GuestSide: @unchecked Sendable {

@@ -224,7 +224,8 @@ struct TapDeviceTests {
 
   @Test("a large TCP segment is cut by the host, and its checksum completed")
   func segmentation() throws {
-    // The host's answer to a segment for a closed port is a reset whose acknowledgement counts the payload: all of it arrived.
+    // The host's answer to a segment for a closed port is a reset whose acknowledgement counts the payload: all of it
+    // arrived.
     let fixture = try TapFixture()
     defer { fixture.remove() }
     try fixture.running.sync { fixture.backend.start(receiver: fixture.card, features: fixture.backend.offloads) }
@@ -266,7 +267,8 @@ struct TapDeviceTests {
     header.checksumOffset = 16
     let frame = Array(reply[6..<12]) + TestFrames.guestMAC + [8, 0] + ip + tcp + payload
     #expect(try fixture.running.sync { fixture.backend.transmit(frame, header: header) } == .done)
-    // Resets come one per segment as the host sees it, or one for all if it never cuts it; the highest counts the whole payload.
+    // Resets come one per segment as the host sees it, or one for all if it never cuts it; the highest counts the whole
+    // payload.
     let isAcknowledged = try fixture.running.wait {
       fixture.card.received.contains { packet in
         let frame = packet.frame

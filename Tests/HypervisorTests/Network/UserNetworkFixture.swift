@@ -6,8 +6,8 @@ import VirtioLayout
 
 @testable import Hypervisor
 
-/// A client of the host: a blocking TCP socket connected to a published port. With a time limit such a socket's calls end with EINTR where the
-/// process was stopped or frozen for a while.
+/// A client of the host: a blocking TCP socket connected to a published port. With a time limit such a socket's calls
+/// end with EINTR where the process was stopped or frozen for a while.
 final class HostClient: Sendable {
   let fd: Int32
 

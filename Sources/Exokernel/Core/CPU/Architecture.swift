@@ -1,5 +1,5 @@
-// Numbers of the x86-64 architecture that the ways into ring 0 and out of it use (Intel SDM volumes 1, 3 and 4). Assembly
-// files have those that they need in x86.inc, by the same names; `AssemblyConstantTests` compares them.
+// Numbers of the x86-64 architecture that the ways into ring 0 and out of it use (Intel SDM volumes 1, 3 and 4).
+// Assembly files have those that they need in x86.inc, by the same names; `AssemblyConstantTests` compares them.
 
 /// Bits of a page fault's error code.
 public enum PageFaultCode {
@@ -41,8 +41,8 @@ public enum ProcessorFlags {
   public static let resume: UInt64 = 0x1_0000
   /// What an environment goes on with that called.
   public static let user: UInt64 = always | interrupt
-  /// What may be whatever an environment says: results of arithmetic, interrupts, alignment checks, CPUID. Not the others: no
-  /// I/O privilege, trap, direction, nested task, virtual interrupts.
+  /// What may be whatever an environment says: results of arithmetic, interrupts, alignment checks, CPUID. Not the
+  /// others: no I/O privilege, trap, direction, nested task, virtual interrupts.
   public static let userChoice: UInt64 = 0x24_0ad5
   /// What a gate clears, of what ring 3 may have set.
   public static let clearedByGates: UInt64 = trap | nestedTask | resume

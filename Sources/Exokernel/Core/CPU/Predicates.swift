@@ -10,8 +10,8 @@ import ExokernelABI
   public var low: UInt64
   /// The largest value less the smallest: so one comparison does for both.
   public var span: UInt64
-  /// Where to go on: number of the comparison that begins the next term in the low half; the term's number, counted from 1, in the high half
-  /// where this one ends it.
+  /// Where to go on: number of the comparison that begins the next term in the low half; the term's number, counted
+  /// from 1, in the high half where this one ends it.
   public var next: UInt64
 }
 
@@ -114,7 +114,8 @@ extension Kernel {
     }
   }
 
-  /// `CallNumber.sleepUntil`: false where the predicate holds already, or there is none, and the environment goes on at once.
+  /// `CallNumber.sleepUntil`: false where the predicate holds already, or there is none, and the environment goes on at
+  /// once.
   public func sleepUntil() -> Bool {
     let environment = current
     guard predicates[environment].count != 0, !predicateHolds(environment) else { return false }
@@ -122,7 +123,8 @@ extension Kernel {
     return true
   }
 
-  /// The first time after `now` at which the clock makes a comparison of an environment's predicate hold; 0 where there is none.
+  /// The first time after `now` at which the clock makes a comparison of an environment's predicate hold; 0 where there
+  /// is none.
   func nextDeadline(of environment: UInt32, after now: UInt64) -> UInt64 {
     let binding = predicates.cell(at: environment)
     var earliest: UInt64 = 0

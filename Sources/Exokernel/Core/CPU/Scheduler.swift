@@ -28,10 +28,10 @@ extension Kernel {
     unsafe Cell(hardware.privateBase + PrivateLayout.nobodysNode)
   }
 
-  /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of the
-  /// next position is runnable, runs nowhere, and owes less than a slice. Otherwise nil, and then nothing was changed:
-  /// `nextTurn` and `enter` decide. They do the same step by step: change both ways. `TwinTests` runs them on the
-  /// same states. Only where `needsChores` is 0, and after `giveUp`, which has settled the end of the slice before.
+  /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of
+  /// the next position is runnable, runs nowhere, and owes less than a slice. Otherwise nil, and then nothing was
+  /// changed: `nextTurn` and `enter` decide. They do the same step by step: change both ways. `TwinTests` runs them on
+  /// the same states. Only where `needsChores` is 0, and after `giveUp`, which has settled the end of the slice before.
   @inline(__always) public func startNextSlice(at now: UInt64) -> Cell<EnvironmentRecord>? {
     let processor = self.processor
     // Safe: nodes lead to nodes, and to records, or to those that are nobody's.
@@ -74,9 +74,9 @@ extension Kernel {
     }
   }
 
-  /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the vector's
-  /// length. An owner that owes a whole slice pays with its position. The usual case, with `enter`, is `startNextSlice`:
-  /// change both ways.
+  /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the
+  /// vector's length. An owner that owes a whole slice pays with its position. The usual case, with `enter`, is
+  /// `startNextSlice`: change both ways.
   public func nextTurn() -> Turn? {
     // Positions after the current one first: they come to the low end of the word.
     let start = processor.value.slice &+ 1
@@ -169,7 +169,8 @@ extension Kernel {
       asked &= asked &- 1
       if earliest == 0 || deadline < earliest { earliest = deadline }
     }
-    // Who runs on another processor can write what somebody waits for here, without a call. Where nobody runs, a look follows when somebody does.
+    // Who runs on another processor can write what somebody waits for here, without a call. Where nobody runs, a look
+    // follows when somebody does.
     processor.value.isIdle = watchesMemory ? 2 : 1
     if watchesMemory, othersRun() {
       let look = now &+ header.value.sliceLength

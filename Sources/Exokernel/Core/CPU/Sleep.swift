@@ -45,7 +45,8 @@ extension Kernel {
     }
   }
 
-  /// Why the caller may not give its slice to the environment that `handle` names, the record being `receiver`; nil where it may.
+  /// Why the caller may not give its slice to the environment that `handle` names, the record being `receiver`; nil
+  /// where it may.
   @inline(__always) public func yieldRefusal(environment handle: UInt64, _ receiver: Cell<EnvironmentRecord>)
     -> CallError?
   {
@@ -62,8 +63,8 @@ extension Kernel {
     switchTo(receiver)
   }
 
-  /// Where the environment of `record`, which was switched to, goes on that had given up the processor, and what it finds in rdx: where it would have gone on if it had not bound
-  /// an entry for that.
+  /// Where the environment of `record`, which was switched to, goes on that had given up the processor, and what it
+  /// finds in rdx: where it would have gone on if it had not bound an entry for that.
   @inline(__always) public func resumption(of record: Cell<EnvironmentRecord>) -> (
     entry: UInt64, stack: UInt64, saved: UInt64
   ) {

@@ -12,12 +12,12 @@ public enum SliceEnd: Sendable {
 
 /// The end of a slice, and giving the processor up.
 extension Kernel {
-  /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others counts, too, so it is no
-  /// small number; what the environment overran, it pays in any case.
+  /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others
+  /// counts, too, so it is no small number; what the environment overran, it pays in any case.
   public static var overrunLimit: UInt16 { 32 }
 
-  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`. The usual case, an epilogue upcall
-  /// that nothing defers, is served by `entry_timer` in entries.S, which makes the same checks: change both.
+  /// The timer fired, at time-stamp `now`, while an environment ran at `instruction`. The usual case, an epilogue
+  /// upcall that nothing defers, is served by `entry_timer` in entries.S, which makes the same checks: change both.
   /// `TimerEntryTests` runs them on the same states.
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
@@ -34,8 +34,8 @@ extension Kernel {
   }
 
   /// The timer fired while an epilogue is outstanding. Where the environment whose slice ended still runs, that is one
-  /// overrun more: at `overrunLimit` the environment is ended, and a deferred upcall is tried again. Where it has passed
-  /// the processor on meanwhile, it is billed, and the environment that runs now gets the upcall.
+  /// overrun more: at `overrunLimit` the environment is ended, and a deferred upcall is tried again. Where it has
+  /// passed the processor on meanwhile, it is billed, and the environment that runs now gets the upcall.
   private func overran(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
     guard processor.value.overrunPayer == processor.value.record else {
@@ -71,8 +71,8 @@ extension Kernel {
     return .epilogue(entry: entry)
   }
 
-  /// The running environment gives up the processor at time-stamp `now`, stays runnable, and goes on at `instruction` with
-  /// `stack` when its turn comes. The time that it ran past the end of its slice becomes its debt.
+  /// The running environment gives up the processor at time-stamp `now`, stays runnable, and goes on at `instruction`
+  /// with `stack` when its turn comes. The time that it ran past the end of its slice becomes its debt.
   @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64, now: UInt64) {
     leave(instruction: instruction, stack: stack)
     let processor = self.processor

@@ -1,6 +1,7 @@
 import ExokernelABI
 
-// Positions of slice vectors: processor << 8 | position. Each carries the guard of the capability under which it was taken.
+// Positions of slice vectors: processor << 8 | position. Each carries the guard of the capability under which it was
+// taken.
 extension Kernel {
   /// Checks `CallNumber.sliceAllocate`.
   func decodeSliceAllocate(slot: UInt64, position: UInt64) throws(CallError) -> (position: UInt64, guardName: UInt64) {
@@ -62,7 +63,8 @@ extension Kernel {
     return UInt32(truncatingIfNeeded: position &>> 8 &* BooksLayout.slices &+ position & 0xff)
   }
 
-  /// True where an environment has a position besides the one at `index` of the table. What it gave to those that it made is none.
+  /// True where an environment has a position besides the one at `index` of the table. What it gave to those that it
+  /// made is none.
   func hasSlice(_ environment: UInt32, besides index: UInt32) -> Bool {
     for other in 0..<header.value.processorCount &* UInt32(BooksLayout.slices)
     where other != index && slices[other].ownerPlusOne == environment &+ 1 {
@@ -124,8 +126,9 @@ extension Kernel {
     relink(position & 63, of: processor)
   }
 
-  /// A position was taken or freed: links those before it, back to the nearest one that has an owner, with what follows them now. Each
-  /// position, taken or not, is linked with the next one that has an owner. Bounded by the vector's length.
+  /// A position was taken or freed: links those before it, back to the nearest one that has an owner, with what follows
+  /// them now. Each position, taken or not, is linked with the next one that has an owner. Bounded by the vector's
+  /// length.
   private func relink(_ position: UInt64, of processor: UInt32) {
     let taken = self.processor(processor).value.slicesTaken
     processors[processor].slicesTaken = taken

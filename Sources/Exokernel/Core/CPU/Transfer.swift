@@ -20,7 +20,8 @@ public enum TransferMode: Sendable {
   case final
 }
 
-/// Protected control transfer (Aegis): a change of environment, and nothing else. Registers that a call preserves are the message.
+/// Protected control transfer (Aegis): a change of environment, and nothing else. Registers that a call preserves are
+/// the message.
 extension Kernel {
   /// Checks `CallNumber.transferBind`. Any name may be accepted, also one that no guard can have.
   func decodeTransferBind(entry: UInt64, stack: UInt64, name: UInt64, length: UInt64) throws(CallError) -> (
@@ -43,9 +44,9 @@ extension Kernel {
   /// A name that no guard starts with: after an unused byte, 0xff, none is used.
   static var nobody: Capability { Capability(name: 0xff00 &<< 48, length: 8, rights: .none) }
 
-  /// Why the caller may not transfer to the environment that `handle` names, the record being `callee`; nil where it may.
-  /// The callee sleeps, or waits for this caller: nobody is torn out of what it does. `callSleeper` and `answer` make the
-  /// same checks in their usual cases: change all.
+  /// Why the caller may not transfer to the environment that `handle` names, the record being `callee`; nil where it
+  /// may. The callee sleeps, or waits for this caller: nobody is torn out of what it does. `callSleeper` and `answer`
+  /// make the same checks in their usual cases: change all.
   @inline(__always) public func transferRefusal(
     slot: UInt64, environment handle: UInt64, _ callee: Cell<EnvironmentRecord>
   )
@@ -73,8 +74,8 @@ extension Kernel {
     environments.cell(at: UInt32(truncatingIfNeeded: handle) & (UInt32(BooksLayout.environments) &- 1))
   }
 
-  /// `CallNumber.transfer`, `call` and `answer`, after `transferRefusal` has found nothing: the caller, which goes on at
-  /// `instruction` with `stack`, does what `mode` says, and the callee runs. The usual cases are `callSleeper` and
+  /// `CallNumber.transfer`, `call` and `answer`, after `transferRefusal` has found nothing: the caller, which goes on
+  /// at `instruction` with `stack`, does what `mode` says, and the callee runs. The usual cases are `callSleeper` and
   /// `answer`: change all.
   @inline(__always) public func transfer(
     to callee: Cell<EnvironmentRecord>, mode: TransferMode, instruction: UInt64, stack: UInt64

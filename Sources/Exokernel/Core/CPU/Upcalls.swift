@@ -35,8 +35,8 @@ extension Kernel {
     environments[current].revocationEntry = entries.revocation
   }
 
-  /// The usual page fault: returns the entry, or 0 where `pageFault` must decide, and then nothing was changed. Both make
-  /// the same two checks: change both. `TwinTests` runs them on the same states.
+  /// The usual page fault: returns the entry, or 0 where `pageFault` must decide, and then nothing was changed. Both
+  /// make the same two checks: change both. `TwinTests` runs them on the same states.
   @inline(__always) public func usualPageFault(instruction: UInt64, address: UInt64, code: UInt64) -> UInt64 {
     let record = currentRecord
     let entry = record.value.faultEntry
@@ -61,10 +61,10 @@ extension Kernel {
     return .upcall(entry: usualPageFault(instruction: instruction, address: address, code: code))
   }
 
-  /// Pushes the frame of an exception that the processor cannot bring to ring 3 by itself, where the processor pushes the
-  /// others': on the small stack in the environment page. Returns the stack pointer, or nil where the exception ends the
-  /// environment: a double fault; an exception in the gate page, which was delivering the one before; no page at the usual
-  /// address; no entry bound. Touches nothing but the environment's own page, so the lock is not needed.
+  /// Pushes the frame of an exception that the processor cannot bring to ring 3 by itself, where the processor pushes
+  /// the others': on the small stack in the environment page. Returns the stack pointer, or nil where the exception
+  /// ends the environment: a double fault; an exception in the gate page, which was delivering the one before; no page
+  /// at the usual address; no entry bound. Touches nothing but the environment's own page, so the lock is not needed.
   public func exceptionStack(for exception: ExceptionFrame) -> UInt64? {
     // A double fault is an exception that found no place there.
     guard exception.vector != Vector.doubleFault, exception.instruction &- AddressMap.gatePage >= AddressMap.pageSize,

@@ -26,14 +26,16 @@
     unsafe append(UnsafeRawPointer(text.utf8Start), count: UInt32(truncatingIfNeeded: text.utf8CodeUnitCount))
   }
 
-  /// Appends bytes that anybody wrote: control characters become question marks. Eight at a time where there is nothing to mend.
+  /// Appends bytes that anybody wrote: control characters become question marks. Eight at a time where there is nothing
+  /// to mend.
   mutating func append(_ bytes: UnsafeRawPointer, count number: UInt32) {
     var index: UInt32 = 0
     while index < number, count &+ 10 < Self.capacity {
       if index &+ 8 <= number {
         // Safe: `index + 8 <= number`.
         let word = unsafe bytes.loadUnaligned(fromByteOffset: Int(index), as: UInt64.self)
-        // Every byte is 0x20...0x7e exactly where subtracting 0x20, adding 1 and doing nothing leave its highest bit clear.
+        // Every byte is 0x20...0x7e exactly where subtracting 0x20, adding 1 and doing nothing leave its highest bit
+        // clear.
         if ((word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101) | word) & 0x8080_8080_8080_8080 == 0 {
           // Safe: `count + 10 < capacity`.
           unsafe base.storeBytes(of: word, toByteOffset: Int(count), as: UInt64.self)
@@ -50,8 +52,8 @@
     }
   }
 
-  /// Length of the UTF-8 character (RFC 3629) at `bytes`, of which `limit` exist; 0 for a control character, of either set, and for what
-  /// is no character.
+  /// Length of the UTF-8 character (RFC 3629) at `bytes`, of which `limit` exist; 0 for a control character, of either
+  /// set, and for what is no character.
   private func characterLength(_ bytes: UnsafeRawPointer, limit: UInt32) -> UInt32 {
     // Safe: no offset reaches `limit`, which is at least 1.
     let first = unsafe bytes.load(as: UInt8.self)
@@ -59,8 +61,8 @@
     guard first >= 0xc2, first < 0xf5 else { return 0 }
     let length: UInt32 = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
     guard length <= limit else { return 0 }
-    // The least second byte: above the second set of control characters, and no longer than needed; the greatest: no surrogate, no more
-    // than 21 bits.
+    // The least second byte: above the second set of control characters, and no longer than needed; the greatest: no
+    // surrogate, no more than 21 bits.
     let second = unsafe bytes.load(fromByteOffset: 1, as: UInt8.self)
     let least: UInt8 = first == 0xc2 || first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80
     let greatest: UInt8 = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf
@@ -71,7 +73,8 @@
     return length
   }
 
-  /// Appends the bytes of a word of printable characters, from the least significant one up to the highest that is not zero.
+  /// Appends the bytes of a word of printable characters, from the least significant one up to the highest that is not
+  /// zero.
   mutating func append(packed word: UInt64) {
     guard count < Self.capacity &- 10 else { return }
     // Safe: at least eight bytes are left.

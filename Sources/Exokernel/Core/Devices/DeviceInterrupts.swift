@@ -6,7 +6,8 @@ extension Kernel {
   static var packetsPerInterrupt: UInt32 { 16 }
 
   // Safe: the private layout gives the table its own range.
-  /// By interrupt line, what is on it: 0 nothing, `Self.diskLine` and up a disk, 1 and up an interface, `Self.sharedLine` several devices.
+  /// By interrupt line, what is on it: 0 nothing, `Self.diskLine` and up a disk, 1 and up an interface,
+  /// `Self.sharedLine` several devices.
   @inline(__always) private var lines: Table<UInt8> {
     unsafe Table(hardware.privateBase + PrivateLayout.lines, count: 64)
   }
@@ -53,7 +54,8 @@ extension Kernel {
     if receive(index, limit: Self.packetsPerInterrupt) { markMoreReceived(index) }
   }
 
-  /// Packets that an interrupt left for later, called between slices and before the CPU sleeps; true where some are left still.
+  /// Packets that an interrupt left for later, called between slices and before the CPU sleeps; true where some are
+  /// left still.
   public func receiveRest() -> Bool {
     let waiting = kernelPrivate.value.moreReceived
     guard waiting != 0 else { return false }

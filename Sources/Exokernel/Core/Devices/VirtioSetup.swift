@@ -75,7 +75,8 @@ extension Kernel {
     hardware.deviceStore(device &+ VirtioMMIO.Register.queueNotify, 0)
   }
 
-  /// What a packet's header may say (section 5.1.6.2): a checksum to complete, and segmentation, only where that was agreed on.
+  /// What a packet's header may say (section 5.1.6.2): a checksum to complete, and segmentation, only where that was
+  /// agreed on.
   private func headerMask(_ offload: UInt32) -> UInt64 {
     guard offload & 1 != 0 else { return 0 }
     return offload & 2 != 0 ? 0xffff_ffff_ffff_0101 : 0xffff_0000_0000_0001

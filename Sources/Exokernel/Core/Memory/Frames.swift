@@ -1,7 +1,7 @@
 import ExokernelABI
 
-// The fields of `FrameRecord` are written in this file only; `SourceRuleTests` looks after that. All of them are guarded by
-// the kernel's lock.
+// The fields of `FrameRecord` are written in this file only; `SourceRuleTests` looks after that. All of them are
+// guarded by the kernel's lock.
 extension FrameRecord {
   /// Counts a mapping, or an environment that uses the frame as its root table.
   @inline(__always) mutating func addReference() { references &+= 1 }
@@ -9,8 +9,8 @@ extension FrameRecord {
   /// Counts one less. The caller knows that there was one.
   @inline(__always) mutating func removeReference() { references &-= 1 }
 
-  /// Keeps the frame in place: a device works on it, or a binding looks at it. The caller has checked that there is room
-  /// to count.
+  /// Keeps the frame in place: a device works on it, or a binding looks at it. The caller has checked that there is
+  /// room to count.
   @inline(__always) mutating func pin() { pins &+= 1 }
 
   /// Takes back one `pin`.
@@ -48,8 +48,9 @@ extension FrameRecord {
   }
 }
 
-// Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never allocated) none.
-// Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from below, large ones from above.
+// Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never
+// allocated) none. Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from
+// below, large ones from above.
 extension Kernel {
   /// Takes a free frame for `identity.owner`, guarded by `guardName`. Zero-filled, and charged. The caller has checked
   /// the quota. Nil as for `findFrame`.
@@ -65,7 +66,8 @@ extension Kernel {
   func findFrame(_ wanted: UInt32?) -> UInt32? {
     if let wanted {
       guard wanted >= header.value.firstFrame, frames[wanted].kind == 0 else { return nil }
-      // A frame that was given back is on the free list; one at the frontier or above never was. What is left is a part of a large one.
+      // A frame that was given back is on the free list; one at the frontier or above never was. What is left is a part
+      // of a large one.
       if frames[wanted].dirty == 1 {
         unlinkFree(wanted)
       } else if frames[wanted].dirty != 0 || wanted >= header.value.largeFrontier {
@@ -82,7 +84,8 @@ extension Kernel {
     return found
   }
 
-  /// The frame at the frontier where nobody took it by name, which is almost always so, and always while the machine boots.
+  /// The frame at the frontier where nobody took it by name, which is almost always so, and always while the machine
+  /// boots.
   @inline(__always) func freshAtFrontier() -> UInt32? {
     let frame = header.value.frontier
     guard frame < header.value.largeFrontier else { return nil }
@@ -92,8 +95,8 @@ extension Kernel {
     return frame
   }
 
-  /// The first frame at the frontier that no named allocation took; moves the frontier past it. It passes a few taken ones to find a frame
-  /// that needs no clearing, and more of them where there is no other free frame.
+  /// The first frame at the frontier that no named allocation took; moves the frontier past it. It passes a few taken
+  /// ones to find a frame that needs no clearing, and more of them where there is no other free frame.
   private func frameAtFrontier() -> UInt32? {
     var frame = header.value.frontier
     for _ in 0..<(header.value.freeHead != 0 ? 8 : Self.frontierSteps) {
@@ -190,8 +193,8 @@ extension Kernel {
     if previous != 0 { frames[previous].next = next } else { header.value.freeHead = next }
   }
 
-  /// Nil where `frame` is memory of an environment and `capability` dominates its guard with `rights`; otherwise what the call is refused
-  /// with.
+  /// Nil where `frame` is memory of an environment and `capability` dominates its guard with `rights`; otherwise what
+  /// the call is refused with.
   @inline(__always) func permits(_ capability: Capability, _ rights: Rights, frame: UInt64, kind: FrameKind = .memory)
     -> CallError?
   {

@@ -8,8 +8,9 @@ struct LargeMapping {
   var entry: UInt64
 }
 
-// Large frames: 512 frames in a row on a boundary of 2 MiB, whose first record stands for all of them. They are taken from the end of
-// memory. One that comes back is cleared in small steps before anybody gets it: two megabytes are too much for one call.
+// Large frames: 512 frames in a row on a boundary of 2 MiB, whose first record stands for all of them. They are taken
+// from the end of memory. One that comes back is cleared in small steps before anybody gets it: two megabytes are too
+// much for one call.
 extension Kernel {
   /// Checks `CallNumber.largeAllocate`. The search for a cleared one is the last check.
   func decodeLargeAllocate(slot: UInt64) throws(CallError) -> FreshFrame {

@@ -26,8 +26,8 @@ struct PageRun {
   var target: UInt32
 }
 
-// Calls on page tables: runs of pages inside one table. Each page is checked and changed by itself; a run stops at the first that is
-// refused, and tells how many were done.
+// Calls on page tables: runs of pages inside one table. Each page is checked and changed by itself; a run stops at the
+// first that is refused, and tells how many were done.
 extension Kernel {
   /// Most pages of one call.
   static var runLimit: UInt64 { 64 }
@@ -100,8 +100,8 @@ extension Kernel {
     return unsafe mapMore(index, mapping.place.pointer, address: mapping.address, count: mapping.count)
   }
 
-  /// The rest of a run whose first frame was mapped at `place`. Frames like the first one are of the same kind, owner and guard, so they
-  /// need no other check.
+  /// The rest of a run whose first frame was mapped at `place`. Frames like the first one are of the same kind, owner
+  /// and guard, so they need no other check.
   private func mapMore(_ first: UInt32, _ place: UnsafeMutablePointer<UInt64>, address: UInt64, count: UInt64) -> UInt64
   {
     let toTableEnd = 512 &- (address &>> 12 & 511)
@@ -110,7 +110,8 @@ extension Kernel {
     if toTableEnd < limit { limit = toTableEnd }
     if toLastFrame < limit { limit = toLastFrame }
     guard limit > 1 else { return 1 }
-    // Safe: `limit` stays inside the page table and the frame table. The index counts up to zero, which one instruction sees.
+    // Safe: `limit` stays inside the page table and the frame table. The index counts up to zero, which one instruction
+    // sees.
     let record = unsafe frames.pointer(at: first)
     let name = unsafe record.pointee.guardName
     let word = unsafe record.pointee.identity.word
@@ -131,8 +132,8 @@ extension Kernel {
     return limit &- UInt64(bitPattern: Int64(-index))
   }
 
-  /// `CallNumber.frameUnmap`. One page of the caller's own page table is done here, everything else by `unmapRun`, which
-  /// makes the same checks: change both. `TwinTests` runs them on the same states.
+  /// `CallNumber.frameUnmap`. One page of the caller's own page table is done here, everything else by `unmapRun`,
+  /// which makes the same checks: change both. `TwinTests` runs them on the same states.
   @inline(__always) public func frameUnmap(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     guard isMappable(address), !isReserved(address) else { return refuse(.badAddress) }
     guard table == Handle.own, count <= 1 else { return unmapRun(address: address, count: count, table: table) }
@@ -150,8 +151,8 @@ extension Kernel {
     return CallResult(1)
   }
 
-  /// `CallNumber.frameUnmap` in general: a run, or another environment's page table. The caller has checked the address.
-  /// The usual case is in `frameUnmap`: change both.
+  /// `CallNumber.frameUnmap` in general: a run, or another environment's page table. The caller has checked the
+  /// address. The usual case is in `frameUnmap`: change both.
   @inline(never) func unmapRun(address: UInt64, count: UInt64, table: UInt64) -> CallResult {
     do throws(CallError) {
       return CallResult(performFrameUnmap(try decodeFrameUnmap(address: address, count: count, table: table)))

@@ -33,7 +33,8 @@ public enum PageEntry {
 }
 
 extension Kernel {
-  /// The table of an environment that holds the last-level entry of `address`, as a physical address; nil where a level is missing.
+  /// The table of an environment that holds the last-level entry of `address`, as a physical address; nil where a level
+  /// is missing.
   @inline(__always) func lastTable(root: UInt64, address: UInt64) -> UInt64? {
     var table = root
     var shift: UInt64 = 39
@@ -47,7 +48,8 @@ extension Kernel {
     return table
   }
 
-  /// The last-level entry of `address`, an ordinary page, in the page table of `environment`; nil where a table is missing.
+  /// The last-level entry of `address`, an ordinary page, in the page table of `environment`; nil where a table is
+  /// missing.
   @inline(__always) func entryPlace(_ environment: UInt32, _ address: UInt64) -> UnsafeMutablePointer<UInt64>? {
     guard environment == current else { return unsafe entryElsewhere(environment, address) }
     // Safe: the hardware vouches for the place.
@@ -70,12 +72,14 @@ extension Kernel {
     UInt64(environments[environment].rootTable) &<< 12
   }
 
-  /// True where the page table of `environment` is in force here: its own, or one that it shares with the environment that runs.
+  /// True where the page table of `environment` is in force here: its own, or one that it shares with the environment
+  /// that runs.
   @inline(__always) func isInForce(_ environment: UInt32) -> Bool {
     environment == current || rootTable(of: environment) == processor.value.activeRoot
   }
 
-  /// Forgets the translations of `count` pages from `address` on, on every processor where the page table of `environment` is in force.
+  /// Forgets the translations of `count` pages from `address` on, on every processor where the page table of
+  /// `environment` is in force.
   func forgetTranslations(_ environment: UInt32, _ address: UInt64, count: UInt64 = 1) {
     if isInForce(environment) { forgetHere(address, count: count) }
     if header.value.processorCount > 1 { forgetElsewhere(rootTable(of: environment)) }
@@ -117,7 +121,8 @@ extension Kernel {
     (address &>> 12 | address &<< 52) &>> 32 < AddressMap.largePages &>> 44
   }
 
-  /// True for an address below which the kernel's own tables lie. They have no empty entry, so that mapping a page there is refused anyway.
+  /// True for an address below which the kernel's own tables lie. They have no empty entry, so that mapping a page
+  /// there is refused anyway.
   @inline(__always) func isReserved(_ address: UInt64) -> Bool { address &>> 30 == AddressMap.reserved &>> 30 }
 
   /// The entry that maps `frame` with `rights`.

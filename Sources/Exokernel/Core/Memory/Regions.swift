@@ -6,8 +6,8 @@ struct RegionPart {
   var count: UInt32
 }
 
-/// Regions: parts of frames that environments share which do not trust each other. The kernel copies, so nobody maps the rest of the frame,
-/// and no access passes the region's end.
+/// Regions: parts of frames that environments share which do not trust each other. The kernel copies, so nobody maps
+/// the rest of the frame, and no access passes the region's end.
 extension Kernel {
   /// Checks `CallNumber.regionBind`: which record it becomes, and what is written there.
   func decodeRegionBind(_ call: RegionBindArguments) throws(CallError) -> (index: UInt32, record: RegionRecord) {

@@ -7,7 +7,8 @@ public struct Archive {
   /// Most headers that a search looks at.
   static var limit: Int { 512 }
 
-  /// Offset and size of the file `name`, given as a range of `names`; nil where there is none, or the archive is malformed before it.
+  /// Offset and size of the file `name`, given as a range of `names`; nil where there is none, or the archive is
+  /// malformed before it.
   func find(_ name: Range<UInt64>, of names: PhysicalBytes) -> Range<UInt64>? {
     var offset: UInt64 = 0
     for _ in 0..<Self.limit {
@@ -26,8 +27,8 @@ public struct Archive {
     return isWellFormed ? .notFound : .badArchive
   }
 
-  /// Whether headers lead from the first to one that a zero block or the archive's end follows; looks at `limit` of them. For whoever has
-  /// not found a file and wants to say why.
+  /// Whether headers lead from the first to one that a zero block or the archive's end follows; looks at `limit` of
+  /// them. For whoever has not found a file and wants to say why.
   var isWellFormed: Bool {
     var offset: UInt64 = 0
     for _ in 0..<Self.limit {
@@ -45,7 +46,8 @@ public struct Archive {
     return start & 0xffff == 0x8b1f || start == 0x587a_37fd || start == 0xfd2f_b528 || start & 0xff_ffff == 0x68_5a42
   }
 
-  /// Where the data of the file lies whose header is at `offset`; nil where there is no header, or the data pass the archive's end.
+  /// Where the data of the file lies whose header is at `offset`; nil where there is no header, or the data pass the
+  /// archive's end.
   private func data(ofHeaderAt offset: UInt64) -> Range<UInt64>? {
     guard offset &+ 512 <= bytes.count, bytes[offset] != 0,
       bytes.load(UInt64.self, at: offset &+ 257) & 0xff_ffff_ffff == Self.magic

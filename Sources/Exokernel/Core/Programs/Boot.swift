@@ -86,8 +86,8 @@ extension Kernel {
       boot.commandLine.lowerBound, count: boot.commandLine.upperBound &- boot.commandLine.lowerBound, in: hardware)
   }
 
-  /// Does what the command line says of the machine: brings up the disks and networks that it names, and sets the length of
-  /// slices.
+  /// Does what the command line says of the machine: brings up the disks and networks that it names, and sets the
+  /// length of slices.
   public func startDevices(_ boot: BootInformation) {
     var words = CommandLine(text(boot), .machine)
     while let word = words.next() {
@@ -100,9 +100,9 @@ extension Kernel {
     }
   }
 
-  /// Starts the programs that the command line names, and divides the machine among them. A program that cannot be started
-  /// is told on the console and makes the machine's status 66 (no input) or 65 (bad data); the others run. So is a command
-  /// line that names none: status 64 (wrong use).
+  /// Starts the programs that the command line names, and divides the machine among them. A program that cannot be
+  /// started is told on the console and makes the machine's status 66 (no input) or 65 (bad data); the others run. So
+  /// is a command line that names none: status 64 (wrong use).
   public func startPrograms(_ boot: BootInformation) {
     let text = text(boot)
     let archive = Archive(

@@ -1,4 +1,5 @@
-/// Bytes of physical memory that nobody changes during boot: the command line, the archive. Reads past the end give zero.
+/// Bytes of physical memory that nobody changes during boot: the command line, the archive. Reads past the end give
+/// zero.
 @safe struct PhysicalBytes {
   let address: UInt64
   let count: UInt64

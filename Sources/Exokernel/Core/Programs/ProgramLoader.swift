@@ -34,8 +34,8 @@ public enum LoadError: Error, Sendable {
   }
 }
 
-/// Makes an environment of an ELF program in the boot archive. Read-only pages are mapped where they lie in the archive, and shared by
-/// all environments of the program; writable ones are copied.
+/// Makes an environment of an ELF program in the boot archive. Read-only pages are mapped where they lie in the
+/// archive, and shared by all environments of the program; writable ones are copied.
 extension Kernel {
   /// Most pages that a segment may have.
   static var segmentLimit: UInt64 { 16384 }
@@ -176,7 +176,8 @@ extension Kernel {
   }
 }
 
-/// The address space that a program is loaded into. Pages come in runs, so the last table of the last page is remembered.
+/// The address space that a program is loaded into. Pages come in runs, so the last table of the last page is
+/// remembered.
 private struct AddressSpace {
   let environment: UInt32
   /// Guard of its frames.

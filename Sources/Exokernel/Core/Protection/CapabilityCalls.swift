@@ -6,7 +6,8 @@ struct FilledSlot {
   var capability: Capability
 }
 
-// Capabilities change hands: weaker ones are derived, receivers say from whom they take one, and a name can be taken from everybody.
+// Capabilities change hands: weaker ones are derived, receivers say from whom they take one, and a name can be taken
+// from everybody.
 extension Kernel {
   // Safe: the private layout gives the table its own range.
   /// Who may fill a slot: a handle, or `Handle.none`.

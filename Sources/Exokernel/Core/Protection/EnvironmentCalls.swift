@@ -136,7 +136,8 @@ extension Kernel {
     return index == current || processor != 0
   }
 
-  /// Ends the environments that somebody destroyed while another processor ran them: those that run here, or nowhere any more.
+  /// Ends the environments that somebody destroyed while another processor ran them: those that run here, or nowhere
+  /// any more.
   public func endDestroyed() {
     var rest = kernelPrivate.value.destroyed
     while rest != 0 {

@@ -2,8 +2,8 @@ import ExokernelABI
 
 // The end of an environment, asked for or not.
 extension Kernel {
-  /// `CallNumber.exit`, and every other end: the environment runs no more and holds nothing but frames that go back in small steps.
-  /// Bounded by the tables of slices, filters, extents, regions, environments and capabilities.
+  /// `CallNumber.exit`, and every other end: the environment runs no more and holds nothing but frames that go back in
+  /// small steps. Bounded by the tables of slices, filters, extents, regions, environments and capabilities.
   public func end(_ environment: UInt32, status: UInt32) {
     let handle = environments[environment].handle
     closeConsoleBudget(of: environment)
@@ -41,8 +41,8 @@ extension Kernel {
     startReaping(environment)
   }
 
-  /// Lets the frames of an ended environment go back. Where its page table is still another one's, that keeps its tables, and the frames that
-  /// it maps: they go back when they are mapped no more.
+  /// Lets the frames of an ended environment go back. Where its page table is still another one's, that keeps its
+  /// tables, and the frames that it maps: they go back when they are mapped no more.
   private func startReaping(_ environment: UInt32) {
     let root = environments[environment].rootTable
     let bit: UInt64 = 1 &<< UInt64(environment)

@@ -110,7 +110,8 @@ extension Kernel {
     return index
   }
 
-  /// Divides the machine evenly among the programs that were started at boot, so that none can take what the others were promised.
+  /// Divides the machine evenly among the programs that were started at boot, so that none can take what the others
+  /// were promised.
   func shareOut() {
     let count = header.value.liveEnvironments
     guard count > 1 else { return }

@@ -1,7 +1,7 @@
 import ExokernelABI
 
-// What an environment may own. `used` counts what it owns and what it has given to the environments that it made; so no sum of what
-// environments own is ever above what the first of them may own.
+// What an environment may own. `used` counts what it owns and what it has given to the environments that it made; so no
+// sum of what environments own is ever above what the first of them may own.
 extension Quotas {
   /// All that there is of each kind on any machine: as many as the books have records. Frames and positions of slice
   /// vectors depend on the machine, and are 0 here.

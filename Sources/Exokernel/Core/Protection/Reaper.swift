@@ -1,7 +1,7 @@
 import ExokernelABI
 
-// Taking back what ended environments owned. Frames that another environment still maps, or that a device still works on, stay with
-// the ended record until they are let go: a frame has a new owner only when nobody can reach it any more.
+// Taking back what ended environments owned. Frames that another environment still maps, or that a device still works
+// on, stay with the ended record until they are let go: a frame has a new owner only when nobody can reach it any more.
 extension Kernel {
   /// Entries of page tables that one step lets go of.
   private static var entriesPerStep: Int { 64 }
@@ -23,8 +23,8 @@ extension Kernel {
     return isPressing || isReaping || isCleaning
   }
 
-  /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at once. Each step is a
-  /// frame, or `entriesPerStep` entries of a page table.
+  /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at
+  /// once. Each step is a frame, or `entriesPerStep` entries of a page table.
   public func reap(limit: UInt32) -> Bool {
     guard kernelPrivate.value.reaping != 0 else { return false }
     for _ in 0..<limit {
@@ -56,7 +56,8 @@ extension Kernel {
     return progress != 0 && kernelPrivate.value.reaping != 0
   }
 
-  /// Lets go of the frames that the next few entries of an ended environment's page tables map: some may be another environment's.
+  /// Lets go of the frames that the next few entries of an ended environment's page tables map: some may be another
+  /// environment's.
   private func dropMappings(of environment: UInt32, _ bit: UInt64) {
     let address = kernelPrivate.value.reaper.address
     if address < AddressMap.userEnd {
@@ -68,8 +69,8 @@ extension Kernel {
     kernelPrivate.value.reaper.progress = 1
   }
 
-  /// Lets go of what the next few entries map that lead to `address` and lie behind it, in one table; returns the next address that may be
-  /// mapped.
+  /// Lets go of what the next few entries map that lead to `address` and lie behind it, in one table; returns the next
+  /// address that may be mapped.
   private func dropMappings(_ root: UInt64, _ address: UInt64) -> UInt64 {
     // The kernel's, in all page tables alike.
     if isReserved(address) { return (address &>> 30 &+ 1) &<< 30 }
@@ -102,7 +103,8 @@ extension Kernel {
   /// Takes back one frame of an ended environment's list, or steps over it; with the last one, its record is free.
   private func reapFrame(of environment: UInt32, _ bit: UInt64) {
     var frame = kernelPrivate.value.reaper.frame
-    // Somebody whose capability dominates the guard may have freed the frame between two steps: then the list starts over.
+    // Somebody whose capability dominates the guard may have freed the frame between two steps: then the list starts
+    // over.
     let isOwn =
       frame != 0 && frames[frame].kind != FrameKind.free.rawValue && UInt32(frames[frame].owner) == environment
     if !isOwn { frame = environments[environment].firstFrame }

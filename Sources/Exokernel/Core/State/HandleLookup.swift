@@ -1,7 +1,7 @@
 import ExokernelABI
 
-/// A record that programs name by a handle: its number in the table and a generation, so that a handle is never valid for
-/// the record's next use.
+/// A record that programs name by a handle: its number in the table and a generation, so that a handle is never valid
+/// for the record's next use.
 protocol HandledRecord: BitwiseCopyable {
   /// Number of times the record has been used; see `Handle`.
   var generation: UInt32 { get }

@@ -26,8 +26,8 @@ public protocol Hardware {
   var diskRings: UInt64 { get }
   /// Physical address of the interfaces' rings, `InterfaceDriver.ringsSize` each, prepared as Start/rings.S says.
   var networkRings: UInt64 { get }
-  /// Where the entry of the last level for `address`, an ordinary page of the running environment's, is in the page table in force; nil, or
-  /// a place from which `load(entry:)` loads all ones, where a table is missing.
+  /// Where the entry of the last level for `address`, an ordinary page of the running environment's, is in the page
+  /// table in force; nil, or a place from which `load(entry:)` loads all ones, where a table is missing.
   func entry(of address: UInt64) -> UnsafeMutablePointer<UInt64>?
   /// Loads from a place that `entry(of:)` has told.
   func load(entry place: UnsafeMutablePointer<UInt64>) -> UInt64
@@ -47,9 +47,11 @@ public protocol Hardware {
   func armDeadline(at deadline: UInt64)
   /// True where the timer compares time-stamps, so that setting it is one instruction.
   var hasDeadlineTimer: Bool { get }
-  /// Writes the `count` bytes behind the first four of `record` to the console; those four are free for the hardware's use.
+  /// Writes the `count` bytes behind the first four of `record` to the console; those four are free for the hardware's
+  /// use.
   func consoleWrite(_ record: UnsafeMutableRawPointer, count: UInt32)
-  /// Tells the VMM, where it listens, that `instruction` ends the environment whose record is at this physical address, or the kernel (0).
+  /// Tells the VMM, where it listens, that `instruction` ends the environment whose record is at this physical address,
+  /// or the kernel (0).
   func tellCrash(at instruction: UInt64, record: UInt64)
   /// Reads a register of a virtio device.
   func deviceLoad(_ physicalAddress: UInt64) -> UInt32

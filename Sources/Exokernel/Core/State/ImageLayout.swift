@@ -4,7 +4,8 @@ public enum ImageLayout {
   public static let base: UInt = 0xffff_ffff_8000_0000
   /// What may be written, page tables first.
   public static let data: UInt = 0xffff_ffff_8040_0000
-  /// The processors' stacks, `stackSize` bytes each, one after the other; the end of each is that processor's `ProcessorState`.
+  /// The processors' stacks, `stackSize` bytes each, one after the other; the end of each is that processor's
+  /// `ProcessorState`.
   public static let stacks: UInt = 0xffff_ffff_8080_0000
   /// Bytes of a stack, with the unmapped page below it.
   public static let stackSize: UInt = 0x4000

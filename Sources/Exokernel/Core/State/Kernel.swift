@@ -1,6 +1,7 @@
 import ExokernelABI
 
-/// The kernel's logic over its hardware. All state is in memory that the hardware provides, so this is no more than a way to reach it.
+/// The kernel's logic over its hardware. All state is in memory that the hardware provides, so this is no more than a
+/// way to reach it.
 public struct Kernel<Platform: Hardware> {
   /// The hardware.
   public let hardware: Platform

@@ -1,7 +1,7 @@
 /// Loads and stores of single values in physical memory, by way of the direct map.
 ///
-/// Addresses are the kernel's own: made of frame numbers that were checked, or of places in rings and books. Nothing that a program chose
-/// comes here unchecked.
+/// Addresses are the kernel's own: made of frame numbers that were checked, or of places in rings and books. Nothing
+/// that a program chose comes here unchecked.
 extension Kernel {
   // Safe: every address is inside a frame, a ring or the books, which lie in the direct map.
   /// Stores `value` at physical address `address`.

@@ -4,9 +4,11 @@ import ExokernelABI
 @frozen public struct PrivateState {
   /// Environments that ended and still own frames: bit n for record n.
   public var reaping: UInt64
-  /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another, or share a page table.
+  /// Environments that mapped a frame of another environment's, or had one of theirs mapped by another, or share a page
+  /// table.
   public var sharing: UInt64
-  /// Those of `reaping` whose page tables have let go of every frame that they mapped, or are still another environment's.
+  /// Those of `reaping` whose page tables have let go of every frame that they mapped, or are still another
+  /// environment's.
   public var unmapped: UInt64
   /// Those of `reaping` whose page tables other environments still share.
   public var sharesTable: UInt64
@@ -28,7 +30,8 @@ import ExokernelABI
   /// `moreReceived`, or `lacksDeadlineTimer` is 1. So one look is enough for those ways.
   /// Assembly files have it as PRIVATE_NEEDS_CHORES.
   public var needsChores: UInt64
-  /// 1 where the timer does not compare time-stamps: the shortest ways, which set it by one instruction, are never taken.
+  /// 1 where the timer does not compare time-stamps: the shortest ways, which set it by one instruction, are never
+  /// taken.
   public var lacksDeadlineTimer: UInt64
   /// 1 once the first program has its capability for everything.
   public var hasFirst: UInt32
@@ -36,8 +39,9 @@ import ExokernelABI
   public var hasBooted: UInt32
 }
 
-/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock, but for `slicesTaken`.
-/// Assembly files know where the fields are that they use, and `AssemblyConstantTests` that they do.
+/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock,
+/// but for `slicesTaken`. Assembly files know where the fields are that they use, and `AssemblyConstantTests` that they
+/// do.
 @frozen public struct ProcessorState {
   /// Position in the slice vector whose turn it is.
   public var slice: UInt32
@@ -76,7 +80,8 @@ import ExokernelABI
   public var epiloguePending: UInt16
   /// Slices in a row that the environment ran past its epilogue upcall.
   public var overrun: UInt16
-  /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a usual one.
+  /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a
+  /// usual one.
   public var isAlone: UInt32
   /// Where `epiloguePending` is not 0: where the record is of the environment whose slice ended. It pays for the time
   /// that anybody runs from then on. Nobody's record once it has ended.
@@ -106,7 +111,8 @@ import ExokernelABI
   public var record: UInt
   /// The position in the low half and its owner in the high one, as in `ProcessorRecord`.
   public var turn: UInt64
-  /// Where the node of the next position is that has an owner; of nobody's where there is none. Kept right for positions without an owner, too.
+  /// Where the node of the next position is that has an owner; of nobody's where there is none. Kept right for
+  /// positions without an owner, too.
   public var next: UInt
   /// Zero.
   public var reserved: UInt64

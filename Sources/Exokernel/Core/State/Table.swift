@@ -1,4 +1,5 @@
-/// Records at a fixed place in memory, checked on every access: an index past the end is a kernel bug and stops at its trap.
+/// Records at a fixed place in memory, checked on every access: an index past the end is a kernel bug and stops at its
+/// trap.
 @safe @frozen public struct Table<Record: BitwiseCopyable> {
   /// The first record.
   public let base: UnsafeMutablePointer<Record>

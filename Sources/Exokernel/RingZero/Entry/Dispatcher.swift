@@ -18,7 +18,8 @@ extension UserFrame {
 
 /// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
 enum Dispatcher {
-  /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and nothing is unusual.
+  /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and
+  /// nothing is unusual.
   @inline(__always) static func runNext(at now: UInt64) -> Int64 {
     guard kernel.kernelPrivate.value.needsChores == 0, let record = kernel.startNextSlice(at: now) else { run() }
     let saved = record.value.savedInstructionPointer
@@ -31,7 +32,8 @@ enum Dispatcher {
     var wasIdle = false
     while true {
       let isReceiving = kernel.receiveRest()
-      // Also before somebody runs: programs that give the processor up before each tick of the timer would keep the dead for ever.
+      // Also before somebody runs: programs that give the processor up before each tick of the timer would keep the
+      // dead for ever.
       let isBusy = kernel.hasChores && kernel.doChores()
       if let turn = kernel.nextTurn() {
         if wasIdle { kernel.leaveIdle() }
@@ -66,8 +68,8 @@ enum Dispatcher {
   }
 }
 
-/// Lets the interrupted environment go on at an entry of its own, in 64-bit mode whatever it was in: a 64-bit address in a 32-bit code
-/// segment would fault in ring 0.
+/// Lets the interrupted environment go on at an entry of its own, in 64-bit mode whatever it was in: a 64-bit address
+/// in a 32-bit code segment would fault in ring 0.
 @inline(__always) func enter(_ entry: UInt64, _ frame: UnsafeMutablePointer<TrapFrame>) {
   // Safe: the callers pass the frame that entries.S has pushed.
   unsafe frame.pointee.instruction = entry
@@ -80,13 +82,15 @@ func kernelTimer(_ frame: UnsafeMutablePointer<TrapFrame>) {
   // From ring 0 the timer interrupts the idle loop, which looks by itself.
   // Safe: entries.S passes the frame it has just pushed.
   guard unsafe frame.pointee.codeSegment & Selector.privilege != 0 else { return }
-  // It may be a late one of the slice before, which is not the running environment's; or an early one of this slice, and then it is the only one.
+  // It may be a late one of the slice before, which is not the running environment's; or an early one of this slice,
+  // and then it is the only one.
   guard LocalAPIC.isDue(ring0_time_stamp()) else { return LocalAPIC.arm(at: kernel.processor.value.timer) }
   ring0_acquire()
   // Frames of the ended go back, and what was asked for in vain is taken, also where the processor is never idle.
   if kernel.kernelPrivate.value.needsChores != 0 { _ = kernel.doChores() }
   guard kernel.current != BooksLayout.noEnvironment else { Dispatcher.run() }
-  // The time of now: waiting for the lock and the chores may have taken a slice, and a timer that is set to the past lets nobody run.
+  // The time of now: waiting for the lock and the chores may have taken a slice, and a timer that is set to the past
+  // lets nobody run.
   switch unsafe kernel.sliceEnded(at: frame.pointee.instruction, now: ring0_time_stamp()) {
   case .goOn: break
   case .epilogue(let entry): unsafe enter(entry, frame)
@@ -103,7 +107,8 @@ func kernelDeviceInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   LocalAPIC.acknowledge()
 }
 
-/// Another processor asks: to forget translations, to look for something to run, or to end the environment that runs here.
+/// Another processor asks: to forget translations, to look for something to run, or to end the environment that runs
+/// here.
 @c(kernel_processor_interrupt)
 func kernelProcessorInterrupt(_ frame: UnsafeMutablePointer<TrapFrame>) {
   LocalAPIC.acknowledge()

@@ -23,8 +23,9 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
   unsafe faultInKernelAddress(frame, address)
 }
 
-/// A page fault with the kernel's rights. Loads of page-table entries may meet a missing table, and go on with an entry of all ones. And a
-/// processor that wants to put an exception of ring 3 onto its stack in the environment page may find none.
+/// A page fault with the kernel's rights. Loads of page-table entries may meet a missing table, and go on with an entry
+/// of all ones. And a processor that wants to put an exception of ring 3 onto its stack in the environment page may
+/// find none.
 private func faultInKernel(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
   // Safe: as in `kernelPageFault`; the linker's symbols enclose pairs of addresses.
   let instruction = unsafe frame.pointee.instruction
@@ -45,7 +46,8 @@ private func faultInKernel(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: 
   unsafe Panic.fault(frame, address)
 }
 
-/// Ring 3 executes at an address of the kernel's: SYSCALL brought it there without changing the privilege level, or it jumped there.
+/// Ring 3 executes at an address of the kernel's: SYSCALL brought it there without changing the privilege level, or it
+/// jumped there.
 private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
   // Safe: as in `kernelPageFault`.
   let instruction = unsafe frame.pointee.instruction
@@ -65,7 +67,8 @@ private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ ad
   }
 }
 
-/// An exception that ring 3 does not take by itself. Those of the environments go back to them, as if the processor had brought them there.
+/// An exception that ring 3 does not take by itself. Those of the environments go back to them, as if the processor had
+/// brought them there.
 @c(kernel_exception)
 func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafePointer<UInt64>) {
   // Safe: entries.S passes the frame it has just pushed.
@@ -97,12 +100,13 @@ func kernelException(_ frame: UnsafeMutablePointer<TrapFrame>, _ others: UnsafeP
 /// The bytes of IRETQ.
 private var interruptReturn: UInt16 { 0xcf48 }
 
-/// A return to ring 3 that found no stack segment, which is mended, and tried again. Some processors (QEMU's) empty it on the way through a
-/// gate to a stack of its own, even from ring 3 to ring 3, where none may return without one; others leave it alone. The gate page fills it
-/// again, but the kernel may be entered before that, or be left by what such an entry has put at the top of the stack.
+/// A return to ring 3 that found no stack segment, which is mended, and tried again. Some processors (QEMU's) empty it
+/// on the way through a gate to a stack of its own, even from ring 3 to ring 3, where none may return without one;
+/// others leave it alone. The gate page fills it again, but the kernel may be entered before that, or be left by what
+/// such an entry has put at the top of the stack.
 private func mendReturn(_ frame: UnsafeMutablePointer<TrapFrame>) -> Bool {
-  // Safe: entries.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and where it is an IRETQ, the
-  // stack pointer is that of a frame for it.
+  // Safe: entries.S passes the frame it has just pushed. The instruction is the kernel's own, which is mapped, and
+  // where it is an IRETQ, the stack pointer is that of a frame for it.
   guard unsafe frame.pointee.vector == Vector.protection,
     unsafe frame.pointee.codeSegment & Selector.privilege == 0,
     unsafe UnsafeRawPointer(bitPattern: UInt(frame.pointee.instruction)).unsafelyUnwrapped

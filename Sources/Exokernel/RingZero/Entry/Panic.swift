@@ -4,7 +4,8 @@ import ExokernelCore
 
 /// The kernel's own end: an epitaph on the console, then the machine ends with status 70.
 enum Panic {
-  /// Ends the machine with `status`: by our port, by QEMU's, by the keyboard controller's reset line, by standing still.
+  /// Ends the machine with `status`: by our port, by QEMU's, by the keyboard controller's reset line, by standing
+  /// still.
   static func endMachine(_ status: UInt32) -> Never {
     let value = UInt8(truncatingIfNeeded: status)
     ring0_out8(MachinePort.exit, value)

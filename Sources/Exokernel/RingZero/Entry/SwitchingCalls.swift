@@ -2,8 +2,8 @@ import CRingZero
 import ExokernelABI
 import ExokernelCore
 
-// The call table's entries that are written by hand, for they are more than the kernel's function of the same name: calls
-// that give the processor up, end their caller, or go on as another environment; and the call that does nothing.
+// The call table's entries that are written by hand, for they are more than the kernel's function of the same name:
+// calls that give the processor up, end their caller, or go on as another environment; and the call that does nothing.
 
 @c(call_null) func callNull() -> Int64 { 0 }
 

@@ -1,5 +1,5 @@
-# Every way into ring 0 but the processors' first steps. Interrupts are off in the kernel; there is one stack for each processor, and one
-# lock.
+# Every way into ring 0 but the processors' first steps. Interrupts are off in the kernel; there is one stack for each
+# processor, and one lock.
 #include "abi.inc"
 #include "layout.inc"
 #include "lock.inc"
@@ -89,8 +89,8 @@ leave_unlocked:
 unknown_call:
   mov $-1, %rax
   jmp leave_unlocked
-# A transfer leaves with the registers as they are: those that a call preserves are the message, and in the others is nothing that the books
-# do not tell everybody.
+# A transfer leaves with the registers as they are: those that a call preserves are the message, and in the others is
+# nothing that the books do not tell everybody.
 .globl call_transfer, call_call, call_answer
 call_transfer:
   movq $leave_transfer, (%rsp)
@@ -106,9 +106,9 @@ leave_transfer:
   iretq
 .cfi_endproc
 
-# SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it knows its stack. The
-# stack segment at the very top is always the same, so it is written once, at boot; where an interrupt has left none, `mendReturn` says what
-# happens.
+# SYSCALL: the CPU gives no stack and no frame; make the same one. Each processor has an entry of its own, so that it
+# knows its stack. The stack segment at the very top is always the same, so it is written once, at boot; where an
+# interrupt has left none, `mendReturn` says what happens.
 .macro push_syscall_frame code_segment
   mov %rsp, STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - FRAME_SIZE + FRAME_STACK
   mov $(STACKS + (processor + 1) * STACK_SIZE - STATE_SIZE - FRAME_SIZE + FRAME_STACK), %rsp
@@ -128,8 +128,8 @@ entry_syscall:
   .set processor, processor + 1
 .endr
 
-# A page fault at entry_syscall, from ring 3: a CPU whose SYSCALL does not change the privilege level. The registers are as SYSCALL leaves
-# them.
+# A page fault at entry_syscall, from ring 3: a CPU whose SYSCALL does not change the privilege level. The registers are
+# as SYSCALL leaves them.
 .globl resume_as_syscall
 resume_as_syscall:                        # rdi: TrapFrame, whose upper part is where UserFrame is
   mov %rdi, %rsp
@@ -147,9 +147,9 @@ resume_as_syscall:                        # rdi: TrapFrame, whose upper part is 
   jne entry_call_alone
   jmp serve_call
 
-# SYSCALL of 32-bit code, on processors that have it. Some KVMs arrive with the upper half of the address cut off, at the copy of the kernel's
-# text that tables.S maps there: so every address here is absolute. Other processors raise #UD, and that is what is told. Which processor
-# it is, its number says, for the stack pointer is the environment's.
+# SYSCALL of 32-bit code, on processors that have it. Some KVMs arrive with the upper half of the address cut off, at
+# the copy of the kernel's text that tables.S maps there: so every address here is absolute. Other processors raise #UD,
+# and that is what is told. Which processor it is, its number says, for the stack pointer is the environment's.
 .balign 64
 .globl entry_syscall_32
 entry_syscall_32:
@@ -164,8 +164,8 @@ entry_syscall_32:
   .set processor, processor + 1
 .endr
 
-# Calls on a machine with one processor, where nobody else can be in the kernel: without the lock. SYSCALL comes to the first, and goes on in
-# the second; `ring0_stop_locking` puts that into the interrupt table.
+# Calls on a machine with one processor, where nobody else can be in the kernel: without the lock. SYSCALL comes to the
+# first, and goes on in the second; `ring0_stop_locking` puts that into the interrupt table.
 .balign 64
 .globl entry_syscall_alone
 entry_syscall_alone:
@@ -182,7 +182,7 @@ entry_call_alone:
   iretq
 .cfi_endproc
 
-# ---------------------------------------------------------------- faults, timer, devices: everything the environment had comes back
+# ---------------------------------------------------------------- faults, timer, devices: all registers come back
 .org vectors + ENTRY_PAGE_FAULT
 .globl entry_page_fault
 entry_page_fault:                         # the usual upcall touches nothing that is shared, so it needs no lock
@@ -194,8 +194,8 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   .cfi_endproc
   resume_interrupted
 
-# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time is
-# over; nothing else to do; somebody else has positions; the environment takes the upcall. It touches nothing that is
+# The end of a slice. The usual case is served here: 64-bit code of ring 3, outside the gate page's window, whose time
+# is over; nothing else to do; somebody else has positions; the environment takes the upcall. It touches nothing that is
 # shared, so it needs no lock. `kernel_timer` serves every other case by `sliceEnded` and `epilogue`
 # (Core/CPU/SliceEnds.swift), which make the same checks one by one: change both. `TimerEntryTests` executes these
 # instructions and `sliceEnded` on the same states.
@@ -279,7 +279,8 @@ entry_device:
   give_lock
   resume_waiting
 
-# Another processor wants something of this one. It may hold the lock and wait for us, so this is no place to wait for the lock.
+# Another processor wants something of this one. It may hold the lock and wait for us, so this is no place to wait for
+# the lock.
 .balign 64
 .globl entry_processor_interrupt
 entry_processor_interrupt:
@@ -292,8 +293,8 @@ entry_processor_interrupt:
   .cfi_endproc
   resume_waiting
 
-# An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page for the stack of its
-# exceptions, the processor's own stack is empty: there the kernel knows which processor it is.
+# An exception whose own delivery failed arrives on the emergency stack. Where it is ring 3's, which may have no page
+# for the stack of its exceptions, the processor's own stack is empty: there the kernel knows which processor it is.
 entry_double_fault:
   testb $PRIVILEGE, 8 + FRAME_CODE_SEGMENT(%rsp)  # behind the error code
   jz 1f

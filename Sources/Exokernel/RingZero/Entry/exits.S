@@ -7,7 +7,8 @@
 
 .section .text.exits, "ax", @progbits
 # ---------------------------------------------------------------- into an environment that called to be here
-# By way of the gate page, whose instructions empty the registers in ring 3: what is in them is the kernel's and another environment's.
+# By way of the gate page, whose instructions empty the registers in ring 3: what is in them is the kernel's and another
+# environment's.
 .globl ring0_resume
 ring0_resume:                           # rdi: instruction pointer, rsi: stack pointer, rdx: saved instruction pointer
   or $(STACK_SIZE - 1), %rsp
@@ -22,8 +23,9 @@ ring0_resume:                           # rdi: instruction pointer, rsi: stack p
   iretq
 
 # ---------------------------------------------------------------- nobody can run
-# Whatever interrupts ring 0 interrupts these two instructions, and goes on behind them. STI should hold interrupts off until HLT has begun,
-# but QEMU's SVM forgets that over a VM exit: an interrupt that is served before HLT would be slept through.
+# Whatever interrupts ring 0 interrupts these two instructions, and goes on behind them. STI should hold interrupts off
+# until HLT has begun, but QEMU's SVM forgets that over a VM exit: an interrupt that is served before HLT would be slept
+# through.
 .globl ring0_wait_for_interrupt, waited
 ring0_wait_for_interrupt:
   sti
@@ -33,8 +35,8 @@ waited:
   ret
 
 # ---------------------------------------------------------------- which instruction enters the kernel here?
-# ring0_probe(offset): runs a part of the gate page once in ring 3. ring0_probe(PROBE_SYSCALL) -> 0 SYSCALL, 1 int $4: executes SYSCALL
-# and sees where it arrives. ring0_probe(PROBE_VECTORS) -> what ring 3 finds switched on, see gates.S.
+# ring0_probe(offset): runs a part of the gate page once in ring 3. ring0_probe(PROBE_SYSCALL) -> 0 SYSCALL, 1 int $4:
+# executes SYSCALL and sees where it arrives. ring0_probe(PROBE_VECTORS) -> what ring 3 finds switched on, see gates.S.
 .globl ring0_probe
 ring0_probe:
   push_callee_saved

@@ -1,5 +1,5 @@
-# The gate pages: the ways into the kernel, and the instructions of ring 3 that the kernel goes back by. `AddressMap.gatePage` shows one of
-# them.
+# The gate pages: the ways into the kernel, and the instructions of ring 3 that the kernel goes back by.
+# `AddressMap.gatePage` shows one of them.
 #include "abi.inc"
 #include "layout.inc"
 #include "registers.inc"
@@ -15,10 +15,10 @@
   pop_caller_saved_but_rax
   ret
 .endm
-# How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers are still the
-# kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off while the instruction pointer is
-# in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all exceptions masked; where ring 3 has AVX, or AVX-512,
-# their registers are emptied as well.
+# How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers
+# are still the kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off
+# while the instruction pointer is in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all
+# exceptions masked; where ring 3 has AVX, or AVX-512, their registers are emptied as well.
 .macro resuming_gate has_avx
   .if \has_avx
   mov %rdx, %r8
@@ -38,12 +38,12 @@
   .short 0x37f                                                        # x87 control word
   .fill 22, 1, 0
   .long 0x1f80                                                        # MXCSR
-  .fill 484 + 64, 1, 0                                                # and, for XRSTOR, a header that says: nothing but first values
+  .fill 484 + 64, 1, 0                                                # for XRSTOR, a header: all in its first state
 .endm
-# Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each processor. They go on
-# at the entry that the libOS has put into the page, on the stack that they interrupted, below its red zone. There: `ExceptionFrame`, made of
-# vector, error code, and the processor's frame. Exceptions that only the kernel can take join them behind the stubs
-# (`AddressMap.exceptionGate`), with the same frame in the same place.
+# Exceptions that come here from ring 3 without the kernel, on a small stack inside the environment page, one for each
+# processor. They go on at the entry that the libOS has put into the page, on the stack that they interrupted, below its
+# red zone. There: `ExceptionFrame`, made of vector, error code, and the processor's frame. Exceptions that only the
+# kernel can take join them behind the stubs (`AddressMap.exceptionGate`), with the same frame in the same place.
 .macro exception_gates gate
   .set vector, 0
   .rept 20
@@ -59,7 +59,7 @@
 20:
   push %rax
   push %rcx
-  mov $USER_DATA, %ecx                                                # some processors have emptied it, see `mendReturn`
+  mov $USER_DATA, %ecx                                                # see `mendReturn`: it may be empty
   mov %ecx, %ss
   mov %rsp, %rax
   cmpq $0, ENVIRONMENT_PAGE + PAGE_EXCEPTION_ENTRY
@@ -93,8 +93,9 @@
   call \gate
   .cfi_endproc
 .endm
-# What the boot runs once in ring 3, in the first page: SYSCALL, to see where it arrives; and a look at what is switched on for ring 3 besides
-# SSE, which is not what the kernel would see where ring 0 is emulated. The exception that follows brings eax.
+# What the boot runs once in ring 3, in the first page: SYSCALL, to see where it arrives; and a look at what is switched
+# on for ring 3 besides SSE, which is not what the kernel would see where ring 0 is emulated. The exception that follows
+# brings eax.
 .macro probes
   syscall
   ud2

@@ -18,8 +18,8 @@ ring0_stop_locking:
   lea entry_call_alone(%rip), %rax
   mov %ax, interrupt_table + 4 * 16       # the rest of the address is that of every entry
   ret
-# r11d: our ticket. Who holds the lock may wait for us to forget our translations, or may have been stopped by the host: then the monitor is
-# told now and then that we only wait. Preserves everything but r11 and the flags.
+# r11d: our ticket. Who holds the lock may wait for us to forget our translations, or may have been stopped by the host:
+# then the monitor is told now and then that we only wait. Preserves everything but r11 and the flags.
 .globl wait_for_lock
 wait_for_lock:
   push %rax

@@ -4,13 +4,15 @@ import ExokernelCore
 
 /// The local APIC in x2APIC mode, and the one I/O APIC (Intel SDM volume 3, chapter 11; 82093AA data sheet).
 enum LocalAPIC {
-  /// True where the timer compares with the time-stamp counter; elsewhere it counts down nanoseconds, as KVM's does at divisor 1.
+  /// True where the timer compares with the time-stamp counter; elsewhere it counts down nanoseconds, as KVM's does at
+  /// divisor 1.
   nonisolated(unsafe) private static var comparesTimeStamps = false
   // Safe: written at boot only.
   static var hasDeadline: Bool { unsafe comparesTimeStamps }
 
-  /// True where the timer's interrupt is the one that was set last. Without this, who gives the processor up just before the end of its
-  /// slice would end the next one's, too. What comes earlier than this processor's `timer` was on its way when the timer was set anew.
+  /// True where the timer's interrupt is the one that was set last. Without this, who gives the processor up just
+  /// before the end of its slice would end the next one's, too. What comes earlier than this processor's `timer` was on
+  /// its way when the timer was set anew.
   @inline(__always) static func isDue(_ now: UInt64) -> Bool { now >= kernel.processor.value.timer }
 
   /// Sends an interrupt to another processor: `command` as in the low half of the interrupt command register.
@@ -34,7 +36,8 @@ enum LocalAPIC {
     let base = ring0_read_msr(ModelSpecificRegister.apicBase)
     ring0_write_msr(ModelSpecificRegister.apicBase, base | enabled)
     ring0_write_msr(ModelSpecificRegister.spuriousVector, switchedOn | Vector.spurious)
-    // LINT0 brings the interrupts of the two 8259s, which nobody has programmed: every device's line comes through the I/O APIC instead.
+    // LINT0 brings the interrupts of the two 8259s, which nobody has programmed: every device's line comes through the
+    // I/O APIC instead.
     ring0_write_msr(ModelSpecificRegister.localInterrupt0, masked)
     // Safe: written here only, before interrupts come.
     unsafe comparesTimeStamps = Processor.features & Processor.deadlineTimer != 0
@@ -54,7 +57,8 @@ enum LocalAPIC {
     ring0_write_msr(ModelSpecificRegister.timeStampDeadline, end)
   }
 
-  /// The same for a timer that counts nanoseconds, not exactly as the time-stamp counter does: it may be a sixteenth early.
+  /// The same for a timer that counts nanoseconds, not exactly as the time-stamp counter does: it may be a sixteenth
+  /// early.
   @inline(never) private static func count(to end: UInt64) {
     let now = ring0_time_stamp()
     let delta = end > now ? end &- now : 1

@@ -21,7 +21,8 @@ enum Processor {
   /// Feature bits of leaf 1, ecx.
   static var features: UInt32 { identification(1)[2] }
 
-  /// Lets ring 3 use AVX and AVX-512, where there are any: programs save these registers themselves, and the gate page empties them.
+  /// Lets ring 3 use AVX and AVX-512, where there are any: programs save these registers themselves, and the gate page
+  /// empties them.
   static func enableVectors() {
     guard features & xsave != 0 else { return }
     ring0_enable_vectors(identification(13)[0] & 0xe7)
@@ -35,7 +36,8 @@ enum ParavirtualClock {
     guard registers[1] == 0x4b4d_564b, registers[2] == 0x564b_4d56 else { return nil }  // "KVMKVMKVM"
     registers = Processor.identification(0x4000_0001)
     guard registers[0] & 8 != 0 else { return nil }
-    // The structure is 32 bytes, 4-aligned; it goes to the unused end of the private state, and is switched off after one reading.
+    // The structure is 32 bytes, 4-aligned; it goes to the unused end of the private state, and is switched off after
+    // one reading.
     let place = RingZeroHardware().physical(ring0_private_state_address()) &+ 0x1efc0
     ring0_write_msr(ModelSpecificRegister.kvmSystemTime, place | 1)
     let memory = unsafe RingZeroHardware().memory(at: place)

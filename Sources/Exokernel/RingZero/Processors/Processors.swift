@@ -16,7 +16,8 @@ enum Processors {
     ImageLayout.stacks &+ (UInt(index) &+ 1) &* ImageLayout.stackSize &- UInt(ProcessorState.size)
   }
 
-  /// What a processor's state must hold before the first entry: its number, and the stack segment at the end of its stack.
+  /// What a processor's state must hold before the first entry: its number, and the stack segment at the end of its
+  /// stack.
   static func prepare(_ index: UInt32) {
     let state = unsafe UnsafeMutableRawPointer(bitPattern: base(of: index)).unsafelyUnwrapped
     // Safe: both are inside the processor's own stack, which nobody uses yet.
@@ -70,8 +71,8 @@ enum Processors {
     return false
   }
 
-  /// Makes another processor forget its translations, and waits until it has. It may be waiting for the lock that we hold, or run an
-  /// environment: it looks in both cases, so the wait is as long as the way out of its kernel.
+  /// Makes another processor forget its translations, and waits until it has. It may be waiting for the lock that we
+  /// hold, or run an environment: it looks in both cases, so the wait is as long as the way out of its kernel.
   static func flush(_ index: UInt32) {
     let flag = unsafe flushFlag(of: base(of: index))
     unsafe ring0_store_flag(flag, 1)

@@ -2,8 +2,8 @@ import CRingZero
 import ExokernelABI
 import ExokernelCore
 
-/// Steps of the boot that the machine may not be fit for. Each ends the machine with a line that says what is wrong and what
-/// to do, or returns what the boot goes on with.
+/// Steps of the boot that the machine may not be fit for. Each ends the machine with a line that says what is wrong and
+/// what to do, or returns what the boot goes on with.
 enum BootChecks {
   /// Memory that is left for programs, in bytes, at the least.
   private static var leastMemory: UInt64 { 4 << 20 }

@@ -3,8 +3,8 @@ import ExokernelABI
 import ExokernelCore
 
 /// The boot, in order, called once by pvh_entry in start.S, which has made: long mode, the link-time tables, a stack.
-/// `startInfo` is the physical address that the loader left in ebx. What can fail ends the machine with a line that says
-/// why: see BootChecks.swift.
+/// `startInfo` is the physical address that the loader left in ebx. What can fail ends the machine with a line that
+/// says why: see BootChecks.swift.
 @c(kernel_main)
 public func kernelMain(_ startInfo: UInt64) -> Never {
   ConsolePort.open()  // first: whatever fails below says so there

@@ -19,7 +19,8 @@ enum KernelGate {
     open()
     if kind == 0 || hasVectors {
       let table = unsafe UnsafeMutablePointer<UInt64>(bitPattern: ring0_exposed_table_address()).unsafelyUnwrapped
-      // Safe: the first entry of the exposed table is the gate page's. The gate pages lie in a row, in the order of gates.S.
+      // Safe: the first entry of the exposed table is the gate page's. The gate pages lie in a row, in the order of
+      // gates.S.
       let number: UInt64 = (kind == 0 ? 2 : 0) &+ (hasVectors ? 1 : 0)
       let page = RingZeroHardware().physical(ring0_gate_interrupt_address()) &+ number &* AddressMap.pageSize
       unsafe table.pointee = page | PageEntry.present | PageEntry.user
@@ -30,8 +31,8 @@ enum KernelGate {
 }
 
 extension KernelGate {
-  /// Calls take no lock from now on: there is one processor, and no other was ever asked to start. Where SYSCALL does not change the
-  /// privilege level, it stays where its page fault is known.
+  /// Calls take no lock from now on: there is one processor, and no other was ever asked to start. Where SYSCALL does
+  /// not change the privilege level, it stays where its page fault is known.
   static func openWithoutLock() {
     ring0_stop_locking()
     guard kernel.header.value.entryKind == 0 else { return }
@@ -44,7 +45,8 @@ extension KernelGate {
     ring0_write_msr(ModelSpecificRegister.syscallSegments, segments)
     ring0_write_msr(ModelSpecificRegister.syscallFlagMask, mask)
     ring0_write_msr(ModelSpecificRegister.syscallEntry, UInt64(ring0_entry_syscall_address()) &+ offset)
-    // Where 32-bit code's SYSCALL arrives, on processors that have it: it must not be address 0, which an environment may map.
+    // Where 32-bit code's SYSCALL arrives, on processors that have it: it must not be address 0, which an environment
+    // may map.
     ring0_write_msr(ModelSpecificRegister.syscallEntry32, UInt64(ring0_entry_syscall_32_address()) &+ offset)
   }
 }

@@ -24,7 +24,8 @@ enum StartInfo {
 
     var archive: Range<UInt64> = 0..<0
     var floor = RingZeroHardware().physical(ring0_kernel_image_end_address())
-    // Memory given out lies on one side of each module, the larger one. The first module is the archive, the others are not ours to change.
+    // Memory given out lies on one side of each module, the larger one. The first module is the archive, the others are
+    // not ours to change.
     let end = memoryEnd
     let count = moduleList < AddressMap.directMapSize &- moduleLimit &* 32 ? UInt64(modules) : 0
     for index in 0..<(count < moduleLimit ? count : moduleLimit) {
@@ -47,7 +48,8 @@ enum StartInfo {
     let ends = [address &+ 56, listEnd, textEnd, mapEnd] as InlineArray<4, UInt64>
     for index in ends.indices where ends[index] > floor && ends[index] < memoryEnd { floor = ends[index] }
     let table = (floor &+ 0x1f_ffff) & ~0x1f_ffff
-    // Every frame of the machine has a record, those of the modules, too: programs' pages are mapped where they lie there.
+    // Every frame of the machine has a record, those of the modules, too: programs' pages are mapped where they lie
+    // there.
     let limit = end < AddressMap.directMapSize ? end : AddressMap.directMapSize
     // Environments see the table by large pages: what else is in the last one would be seen by all, so nobody gets it.
     let tableEnd = (table &+ (limit &>> 12) &* 32 &+ 0x1f_ffff) & ~0x1f_ffff

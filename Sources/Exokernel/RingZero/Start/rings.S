@@ -30,8 +30,9 @@ disk_rings:
 .endr
 
 # ---------------------------------------------------------------- network interfaces: 16 KiB each
-# Receive, 64 descriptors. 0: descriptors; 1024: available ring, all buffers in it; 1280: used ring.
-# Send, 256 descriptors. 2048: used ring; 4608: available ring; 8192: descriptors, chained as a free list. 12288: 256 headers of 16 bytes.
+# Receive, 64 descriptors. 0: descriptors; 1024: available ring, all buffers in it; 1280: used ring. Send, 256
+# descriptors. 2048: used ring; 4608: available ring; 8192: descriptors, chained as a free list. 12288: 256 headers of
+# 16 bytes.
 .globl network_rings
 network_rings:
 .set interface, 0

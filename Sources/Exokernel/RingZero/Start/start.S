@@ -54,7 +54,7 @@ high_half:
   call kernel_main
   ud2
 
-# ---------------------------------------------------------------- another processor: real mode at `TRAMPOLINE`, where this is copied to
+# ---------------------------------------------------------------- another processor: real mode, copied to `TRAMPOLINE`
 .balign 16
 .globl trampoline_start
 trampoline_start:

@@ -14,13 +14,13 @@ boot_root:
   .quad 0
   .quad direct_pointers - KERNEL_BASE + (PRESENT | WRITE)             # 256: direct map
   .fill 252, 8, 0
-  .quad 0                                                             # 509: in environments' tables, the recursive entry of the kernel's
+  .quad 0                                                             # 509: environments' kernelRecursiveSlot
   .quad 0
   .quad kernel_pointers - KERNEL_BASE + (PRESENT | WRITE)             # 511: kernel image
-identity_pointers:                                                    # only until the jump to the kernel's own addresses
+identity_pointers:                                                    # until the jump to the kernel's own addresses
   .quad identity_directory - KERNEL_BASE + (PRESENT | WRITE)
   .quad 0
-  .quad truncated_directory - KERNEL_BASE + (PRESENT | WRITE)         # 2 GiB: every environment gets this entry, see entry_syscall_32
+  .quad truncated_directory - KERNEL_BASE + (PRESENT | WRITE)         # 2 GiB: for entry_syscall_32
   .fill 509, 8, 0
 .globl identity_directory
 identity_directory:
@@ -109,8 +109,9 @@ interrupt_table:
   .rept 256
     .if vector == VECTOR_DIVISION_ERROR || vector == VECTOR_BREAKPOINT || vector == VECTOR_FLOATING_POINT || \
       vector == VECTOR_ALIGNMENT || vector == VECTOR_VECTOR_FLOATING_POINT
-    # Straight to ring 3, by trap gates, for an interrupt gate would leave ring 3 with interrupts off; on a stack that is named in the task
-    # state, for the processor pushes with the kernel's rights, wherever ring 3 has pointed its own stack pointer to.
+    # Straight to ring 3, by trap gates, for an interrupt gate would leave ring 3 with interrupts off; on a stack that
+    # is named in the task state, for the processor pushes with the kernel's rights, wherever ring 3 has pointed its own
+    # stack pointer to.
     .word EXCEPTION_STUBS + vector * 16
     .word USER_CODE
     .byte 2
@@ -146,7 +147,8 @@ interrupt_table:
     .set vector, vector + 1
   .endr
 
-# The selectors are those of Linux, which some KVMs insist on: kernel 0x10 0x18, user32 0x23, user data 0x2b, user code 0x33.
+# The selectors are those of Linux, which some KVMs insist on: kernel 0x10 0x18, user32 0x23, user data 0x2b, user code
+# 0x33.
 .balign 16
 .globl descriptor_table
 descriptor_table:

@@ -5,7 +5,8 @@ import LibOS
 /// Draws the live books in the terminal until no other environment lives; where the console is none, prints them as
 /// lines. It reads the exposed pages only: the kernel is called to write what was drawn, and to sleep.
 ///
-/// The console as a whole is the first program's: it holds the root capability. Started as another one it ends with status 77.
+/// The console as a whole is the first program's: it holds the root capability. Started as another one it ends with
+/// status 77.
 @c(program_main)
 public func booksMain() -> Int32 {
   guard let limit = frameLimit(Environment.arguments()) else {
@@ -66,8 +67,8 @@ private func print(_ lines: [[UInt8]]) {
   }
 }
 
-/// Writes bytes as they are, as many at a time as the console buffer holds, cut before an escape sequence: another program's line may come
-/// between two pieces, and must not land inside of one.
+/// Writes bytes as they are, as many at a time as the console buffer holds, cut before an escape sequence: another
+/// program's line may come between two pieces, and must not land inside of one.
 private func draw(_ bytes: [UInt8]) throws(CallError) {
   var start = 0
   while start < bytes.count {

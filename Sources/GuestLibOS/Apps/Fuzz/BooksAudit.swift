@@ -1,7 +1,8 @@
 import ExokernelABI
 import LibOS
 
-/// Looks whether the books agree with themselves: each frame is free or on its owner's list and on no other, and the sums are right.
+/// Looks whether the books agree with themselves: each frame is free or on its owner's list and on no other, and the
+/// sums are right.
 struct BooksAudit {
   /// What is wrong, and with which frame, environment or number.
   struct Finding {
@@ -15,8 +16,8 @@ struct BooksAudit {
   /// Nil where there is no memory for it.
   init?() { seen = [UInt64](repeating: 0, count: Int(Books.header.frameCount) / 64 + 1) }
 
-  /// What is wrong now; nil where nothing is. Others run meanwhile, on this processor or on another one, so a look may meet the books in
-  /// change: what is wrong is so at every try.
+  /// What is wrong now; nil where nothing is. Others run meanwhile, on this processor or on another one, so a look may
+  /// meet the books in change: what is wrong is so at every try.
   mutating func look() -> Finding? {
     var finding: Finding?
     for _ in 0..<Self.tries {

@@ -2,7 +2,8 @@ import CLibOS
 import ExokernelABI
 import LibOS
 
-/// Makes random calls until there are enough, or until one of them ends it: the body of an environment that was made for that.
+/// Makes random calls until there are enough, or until one of them ends it: the body of an environment that was made
+/// for that.
 func makeRandomCalls(_ argument: UInt64, _ page: UInt64) -> Int32 {
   let shared = SharedPage(address: SharedPage.childAddress)
   guard let scratch = PageSpace.mapAnywhere(count: 8), let record = Books.environment(Environment.number),
@@ -34,8 +35,8 @@ struct Caller {
   var arguments: Arguments
   /// Calls that this environment has made.
   private var calls: UInt64 = 0
-  /// The number of calls after which it did something that lets its own memory change behind its back; from then on its findings are worth
-  /// nothing, but it goes on for a while.
+  /// The number of calls after which it did something that lets its own memory change behind its back; from then on its
+  /// findings are worth nothing, but it goes on for a while.
   private var recklessSince: UInt64?
 
   init(shared: SharedPage, arguments: Arguments) {
@@ -52,8 +53,8 @@ struct Caller {
     return calls < Self.limit
   }
 
-  /// Accepts the capabilities for devices, and gives up the right to take its maker's capability away, which would keep everybody from ending
-  /// it.
+  /// Accepts the capabilities for devices, and gives up the right to take its maker's capability away, which would keep
+  /// everybody from ending it.
   mutating func takeCapabilities(from maker: UInt64) -> Bool {
     let own = CapabilityName.environment(
       UInt32(truncatingIfNeeded: arguments.number), generation: arguments.record.generation)

@@ -1,9 +1,9 @@
 import ExokernelABI
 import LibOS
 
-/// `fuzz:SEED,CALLS` makes that many random calls in environments that it makes for this, one after the other: each goes on until a call ends
-/// it, or leaves it unable to run. `fuzz:watch,PROGRAMS` must be started first, before so many of them: it is the neighbour, looks at the
-/// books, and clears up behind them.
+/// `fuzz:SEED,CALLS` makes that many random calls in environments that it makes for this, one after the other: each
+/// goes on until a call ends it, or leaves it unable to run. `fuzz:watch,PROGRAMS` must be started first, before so
+/// many of them: it is the neighbour, looks at the books, and clears up behind them.
 @c(program_main)
 public func fuzzMain() -> Int32 {
   let first = argument(0)
@@ -15,7 +15,8 @@ public func fuzzMain() -> Int32 {
   return makeCalls(seed: seed, calls: second)
 }
 
-/// A number among the arguments, counted from 0; nil where it is none. Takes nothing from the heap, which each environment would have to copy.
+/// A number among the arguments, counted from 0; nil where it is none. Takes nothing from the heap, which each
+/// environment would have to copy.
 private func argument(_ position: Int) -> UInt64? {
   var value: UInt64?
   var comma = 0
@@ -132,7 +133,8 @@ private func makeChild(_ frame: UInt64) -> ChildEnvironment? {
   return nil
 }
 
-/// Gives an environment the capabilities that it accepts, and waits until it has ended; ends it where it makes no call any more.
+/// Gives an environment the capabilities that it accepts, and waits until it has ended; ends it where it makes no call
+/// any more.
 private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallError) {
   var seen = page[.calls]
   // Until its first call it needs turns of others, too, and a busy host takes its time.
@@ -168,8 +170,9 @@ private func follow(_ child: ChildEnvironment, _ page: SharedPage) throws(CallEr
   }
 }
 
-/// Whether an environment could have made a call since it had run so many slices: it had a whole one, or waits for something. The time alone
-/// does not tell: where the host is busy, slices pass in which nothing runs, and an environment costs more to make than to wait for.
+/// Whether an environment could have made a call since it had run so many slices: it had a whole one, or waits for
+/// something. The time alone does not tell: where the host is busy, slices pass in which nothing runs, and an
+/// environment costs more to make than to wait for.
 private func hadItsTime(_ child: ChildEnvironment, since slices: UInt64) -> Bool {
   guard let record = child.record, record.state == EnvironmentState.runnable.rawValue else { return true }
   return record.slicesRun &- slices > 2

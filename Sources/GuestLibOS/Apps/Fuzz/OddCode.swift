@@ -2,8 +2,8 @@ import CLibOS
 import ExokernelABI
 import LibOS
 
-/// Instructions that no library executes: interrupts of all numbers, system calls without the gate page, entries into the middle of it, random
-/// bytes. Exceptions that they raise lead back.
+/// Instructions that no library executes: interrupts of all numbers, system calls without the gate page, entries into
+/// the middle of it, random bytes. Exceptions that they raise lead back.
 ///
 /// Safety: none is needed. Whatever these instructions do to this environment, it is one that was made for it.
 enum OddCode {

@@ -2,7 +2,8 @@ import CLibOS
 import ExokernelABI
 import LibOS
 
-/// A page that a fuzz program shares with the environment that makes its calls, so that the next one goes on where that one ended.
+/// A page that a fuzz program shares with the environment that makes its calls, so that the next one goes on where that
+/// one ended.
 ///
 /// Safe: every address is inside a page that is mapped; who has unmapped it faults, and ends alone.
 struct SharedPage {

@@ -4,8 +4,8 @@ import LibOS
 
 private let memoryPages: UInt64 = 32
 
-/// The neighbour of the fuzz programs, environments 1 to `programs`: its memory, frames and capabilities stay as they are, it gets the
-/// processor, and the books agree with themselves. It ends last, and then everything is back.
+/// The neighbour of the fuzz programs, environments 1 to `programs`: its memory, frames and capabilities stay as they
+/// are, it gets the processor, and the books agree with themselves. It ends last, and then everything is back.
 func watch(programs: UInt64) -> Int32 {
   guard Environment.number == 0, programs <= 8, let memory = PageSpace.mapAnywhere(count: memoryPages),
     var audit = BooksAudit()
@@ -27,7 +27,8 @@ func watch(programs: UInt64) -> Int32 {
     }
     guard Books.environment(0)?.frames == frames else { return fail("the neighbour has other frames than before", 0) }
     guard capabilityHash == capabilities else { return fail("the neighbour has other capabilities than before", 0) }
-    // What is wrong stays wrong; what was in change does not, though the host may keep another processor from ending it for a while.
+    // What is wrong stays wrong; what was in change does not, though the host may keep another processor from ending it
+    // for a while.
     let finding = audit.look()
     bad = finding == nil ? 0 : bad + 1
     if bad == 10, let finding { return fail(finding.text, finding.value) }
@@ -71,8 +72,8 @@ private var capabilityHash: UInt64 {
   return hash
 }
 
-/// Ends what nobody else can end: environments whose maker holds no capability for them, because one of the fuzz programs' environments made
-/// them, and has ended.
+/// Ends what nobody else can end: environments whose maker holds no capability for them, because one of the fuzz
+/// programs' environments made them, and has ended.
 private func clearUp(behind programs: InlineArray<8, UInt64>) {
   for index in 1..<BooksLayout.environments {
     guard let record = Books.environment(index), record.state != EnvironmentState.free.rawValue,

@@ -1,8 +1,9 @@
 import ExokernelABI
 import LibOS
 
-/// The smallest program that shows an exokernel: it says what it holds, as the exposed books tell it, and shares the processor with whoever
-/// else runs. With the argument `fault` it ends as a program with a mistake does: by a store to an address where it has nothing.
+/// The smallest program that shows an exokernel: it says what it holds, as the exposed books tell it, and shares the
+/// processor with whoever else runs. With the argument `fault` it ends as a program with a mistake does: by a store to
+/// an address where it has nothing.
 @c(program_main)
 public func helloMain() -> Int32 {
   let me = Environment.number
@@ -70,8 +71,8 @@ private func printCapability(of environment: UInt64, _ slot: UInt64) {
   Console.put(capability.rights.contains(.allocate) ? "a" : "")
 }
 
-/// Computes until the slice in which it starts is over, and the processor has come back; at most for a tenth of a second, for it may be
-/// alone on the machine.
+/// Computes until the slice in which it starts is over, and the processor has come back; at most for a tenth of a
+/// second, for it may be alone on the machine.
 private func workThroughSlice() {
   let me = Environment.number
   let start = Books.environment(me)?.slicesRun ?? 0

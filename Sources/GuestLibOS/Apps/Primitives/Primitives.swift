@@ -5,9 +5,10 @@ import LibOS
 
 /// Exercises each of the kernel's operations alone, for `xokvm bench primitives`.
 ///
-/// Every phase starts with a null call whose mark names it, so that whoever steps through the kernel knows what it counts; and prints
-/// `measure NAME NANOSECONDS`. A second instance with the argument `partner` yields until the first has ended, to be switched to; a third one
-/// with the argument `server` answers control transfers. The first one's argument is the number of repetitions.
+/// Every phase starts with a null call whose mark names it, so that whoever steps through the kernel knows what it
+/// counts; and prints `measure NAME NANOSECONDS`. A second instance with the argument `partner` yields until the first
+/// has ended, to be switched to; a third one with the argument `server` answers control transfers. The first one's
+/// argument is the number of repetitions.
 @c(program_main)
 public func programMain() -> Int32 {
   let arguments = Environment.arguments()
@@ -273,7 +274,8 @@ private func measurePackets() throws(CallError) {
     sending &+= Clock.timeStamp &- before
     while unsafe !interface.receive({ _, _ in }) {}
   }
-  // The device answers while the sending call is still under way, so a packet's way back cannot be timed alone: the round trip is.
+  // The device answers while the sending call is still under way, so a packet's way back cannot be timed alone: the
+  // round trip is.
   report("packet-receive", start, rounds)
   report("packet-send", Clock.nanoseconds &- Clock.nanoseconds(of: sending), rounds)
 }

@@ -2,10 +2,11 @@ import FileSystems
 import Inspection
 import LibOS
 
-/// A file system of one file, `index.html`, which is another one whenever it is looked for: the page as the books are at that moment.
+/// A file system of one file, `index.html`, which is another one whenever it is looked for: the page as the books are
+/// at that moment.
 struct BooksFiles: ReadOnlyFileSystem, ~Copyable {
-  /// Pages that are kept for the connections that are being sent them; there are half as many connections, so that a page outlives its
-  /// connection's request unless other clients ask very often.
+  /// Pages that are kept for the connections that are being sent them; there are half as many connections, so that a
+  /// page outlives its connection's request unless other clients ask very often.
   static let mostPages = 32
 
   private struct Page {
@@ -16,8 +17,8 @@ struct BooksFiles: ReadOnlyFileSystem, ~Copyable {
   private var pages = [Page](repeating: Page(), count: mostPages)
   private var lastSerial: UInt64 = 0
 
-  /// Modification times that no header field can state (RFC 9110 section 5.6.7): so the page's entity tag is another one each time, and no
-  /// date says that a client's copy is still good.
+  /// Modification times that no header field can state (RFC 9110 section 5.6.7): so the page's entity tag is another
+  /// one each time, and no date says that a client's copy is still good.
   private static let firstTime: Int64 = 1 << 60
 
   mutating func poll() -> Bool { false }

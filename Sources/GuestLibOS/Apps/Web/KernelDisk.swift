@@ -53,7 +53,8 @@ struct CacheMemory {
     self.reserve = reserve
   }
 
-  /// The next pages; nil when there are none to spare. Looks at the books first and asks the kernel only for what it has.
+  /// The next pages; nil when there are none to spare. Looks at the books first and asks the kernel only for what it
+  /// has.
   mutating func take() -> [CacheFrame]? {
     guard count + Self.step <= Self.limit, let record = Books.environment(Environment.number) else { return nil }
     // Three quarters of what is free beyond the reserve stay free for others.

@@ -3,8 +3,8 @@ import FileSystems
 import LibOS
 import Service
 
-/// A web server as a library operating system: its own TCP/IP, its own file system on raw blocks, its own cache. From the
-/// kernel it has frames, an extent of a disk, and the packets that its filter asks for.
+/// A web server as a library operating system: its own TCP/IP, its own file system on raw blocks, its own cache. From
+/// the kernel it has frames, an extent of a disk, and the packets that its filter asks for.
 @c(program_main)
 public func webMain() -> Int32 {
   // Counted from 0 in the order of the command line.

@@ -1,6 +1,7 @@
 import ExokernelABI
 
-/// The books as one page of HTML that is also well-formed XML: no script, no other file, refreshed by the browser itself.
+/// The books as one page of HTML that is also well-formed XML: no script, no other file, refreshed by the browser
+/// itself.
 public enum BooksPage {
   /// Cells of the map that it draws, in a row.
   public static let mapColumns = 64

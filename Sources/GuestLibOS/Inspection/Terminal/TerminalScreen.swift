@@ -1,7 +1,8 @@
 /// The upper lines of a terminal, redrawn in place; what others write scrolls below them.
 ///
-/// Control functions of ECMA-48 and of the VT100, which every terminal emulator knows: cursor position, erase, SGR, save and restore the
-/// cursor, scrolling region. A line is sent when it changed, and all of them now and then, for other programs may have written into one.
+/// Control functions of ECMA-48 and of the VT100, which every terminal emulator knows: cursor position, erase, SGR,
+/// save and restore the cursor, scrolling region. A line is sent when it changed, and all of them now and then, for
+/// other programs may have written into one.
 public struct TerminalScreen {
   private var shown: [[UInt8]] = []
   private var updates = 0

@@ -6,7 +6,8 @@ public struct AddressWatch: Sendable {
     case acquired(IPv4Address)
     /// The interface has lost its address.
     case lost
-    /// For `AddressWatch.patience` there has been no address. Told once each time that there is none; the stack goes on asking.
+    /// For `AddressWatch.patience` there has been no address. Told once each time that there is none; the stack goes on
+    /// asking.
     case missing
   }
 

@@ -8,7 +8,8 @@ public struct DHCPLease: Equatable, Sendable {
   public var nameServer: IPv4Address?
 }
 
-/// The client's state machine (RFC 2131 section 4.4): a value that says what to send and what changed; it sends nothing.
+/// The client's state machine (RFC 2131 section 4.4): a value that says what to send and what changed; it sends
+/// nothing.
 ///
 /// Requests go out at once at start, without the random delay that the RFC proposes for rooms full of desktop machines.
 struct DHCPClient {

@@ -1,8 +1,10 @@
-/// The account of the memory that the byte queues of a stack hold, so that many connections together stay within a limit.
+/// The account of the memory that the byte queues of a stack hold, so that many connections together stay within a
+/// limit.
 ///
-/// The first piece of a queue is always granted: every connection gets on, if slowly. Beyond that a queue may hold at most a quarter of
-/// what is left of the limit (dynamic thresholds; Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998): a few busy
-/// connections get all they want, and those that come when much is taken still find some.
+/// The first piece of a queue is always granted: every connection gets on, if slowly. Beyond that a queue may hold at
+/// most a quarter of what is left of the limit (dynamic thresholds; Choudhury and Hahne, IEEE/ACM Transactions on
+/// Networking 6(2), 1998): a few busy connections get all they want, and those that come when much is taken still find
+/// some.
 final class BufferMemory {
   /// Bytes that all queues may hold together, the first piece of each not counted.
   let limit: Int

@@ -1,5 +1,5 @@
-/// Received frames that wait for the stack, in the order of their coming: for an owner whose link has room for few, and who must not lose
-/// those that come while it is sending. It holds memory only for frames that wait.
+/// Received frames that wait for the stack, in the order of their coming: for an owner whose link has room for few, and
+/// who must not lose those that come while it is sending. It holds memory only for frames that wait.
 public final class FrameQueue {
   private var ring = RingBuffer()
   /// For the words before the frames.
@@ -9,7 +9,8 @@ public final class FrameQueue {
   /// Longest frame taken, in bytes.
   public static var longestFrame: Int { 0xFFFF }
 
-  /// A queue for `byteCount` bytes (a power of two from 1,024 on, or the next above), 4 of which each frame takes beside its own.
+  /// A queue for `byteCount` bytes (a power of two from 1,024 on, or the next above), 4 of which each frame takes
+  /// beside its own.
   public init(byteCount: Int) { ring.open(minimum: byteCount) }
 
   /// Whether nothing waits.
@@ -29,8 +30,8 @@ public final class FrameQueue {
     return true
   }
 
-  /// Takes the first frame out into `buffer`, which has room for any frame that was put in; its length and what was said of its checksum,
-  /// or nil where nothing waits.
+  /// Takes the first frame out into `buffer`, which has room for any frame that was put in; its length and what was
+  /// said of its checksum, or nil where nothing waits.
   public func take(into buffer: UnsafeMutableRawBufferPointer) -> (count: Int, metadata: FrameMetadata)? {
     guard ring.count >= Self.prefix else { return nil }
     ring.copy(from: 0, count: Self.prefix, to: word, at: 0)

@@ -1,7 +1,8 @@
 /// A byte queue of fixed capacity that also takes bytes ahead of its end (out-of-order TCP data).
 ///
-/// Its memory comes in pieces when bytes come, and goes when they have gone: an empty queue holds none. All pieces are of one size, so
-/// that the heap of a long-lived program does not fall apart. Positions always wrap inside the capacity.
+/// Its memory comes in pieces when bytes come, and goes when they have gone: an empty queue holds none. All pieces are
+/// of one size, so that the heap of a long-lived program does not fall apart. Positions always wrap inside the
+/// capacity.
 @safe struct RingBuffer: ~Copyable {
   private typealias Piece = UnsafeMutableRawPointer
 
@@ -77,8 +78,8 @@
     return accepted
   }
 
-  /// Stores bytes `distance` bytes behind the end without queueing them; they must fit. False where there is no memory for them: then
-  /// they are not stored.
+  /// Stores bytes `distance` bytes behind the end without queueing them; they must fit. False where there is no memory
+  /// for them: then they are not stored.
   mutating func place(_ bytes: PacketBytes, distance: Int) -> Bool {
     precondition(distance >= 0 && bytes.count <= available - distance)
     guard provide(from: count + distance, length: bytes.count) == bytes.count else { return false }
@@ -144,7 +145,8 @@
 
   // MARK: - Pieces
 
-  /// Gets the pieces for `length` bytes `offset` bytes behind the first; returns for how many of them there are pieces, in one run.
+  /// Gets the pieces for `length` bytes `offset` bytes behind the first; returns for how many of them there are pieces,
+  /// in one run.
   private mutating func provide(from offset: Int, length: Int) -> Int {
     guard length > 0 else { return 0 }
     let table: UnsafeMutablePointer<Piece?>
@@ -192,8 +194,8 @@
     unsafe pieces = nil
   }
 
-  /// Calls `body` with the parts of memory that hold `length` bytes from `offset` behind the first on, in order, and with the number of
-  /// bytes before each. There must be pieces for all of them; the memory is valid during the call.
+  /// Calls `body` with the parts of memory that hold `length` bytes from `offset` behind the first on, in order, and
+  /// with the number of bytes before each. There must be pieces for all of them; the memory is valid during the call.
   @unsafe private func forEachRun(from offset: Int, length: Int, _ body: (Int, UnsafeMutableRawBufferPointer) -> Void) {
     guard let table = unsafe pieces else { return }
     var done = 0

@@ -1,5 +1,5 @@
-/// The congestion window: slow start, congestion avoidance, fast retransmit and recovery (RFC 5681, RFC 6582 "NewReno"),
-/// with windows counted in bytes (RFC 3465).
+/// The congestion window: slow start, congestion avoidance, fast retransmit and recovery (RFC 5681, RFC 6582
+/// "NewReno"), with windows counted in bytes (RFC 3465).
 struct CongestionControl {
   /// How many duplicates signal a loss.
   static let duplicateThreshold = 3

@@ -1,4 +1,5 @@
-/// The states of a TCP connection (RFC 9293 section 3.3.2). LISTEN is not among them: listeners are things of their own.
+/// The states of a TCP connection (RFC 9293 section 3.3.2). LISTEN is not among them: listeners are things of their
+/// own.
 public enum ConnectionState: Equatable, Sendable {
   /// A connection request was sent.
   case synSent
@@ -24,8 +25,8 @@ public enum ConnectionState: Equatable, Sendable {
 
 /// Names a TCP connection. A handle outlives its connection: then calls answer `unknownConnection`.
 public struct Connection: Equatable, Sendable {
-  /// Its place in the stack's table, below `StackConfiguration.maximumConnections`; no other handle that is not stale has it. For tables of
-  /// the owner's.
+  /// Its place in the stack's table, below `StackConfiguration.maximumConnections`; no other handle that is not stale
+  /// has it. For tables of the owner's.
   public let index: Int
   let generation: UInt32
 }

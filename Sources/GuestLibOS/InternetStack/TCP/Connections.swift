@@ -1,7 +1,7 @@
 /// The owner's calls on TCP connections.
 extension ProtocolEngine {
-  /// Begins to connect to `remote` from an ephemeral port. `status` tells when it is established or has failed; data may
-  /// be written at once and is sent when it is.
+  /// Begins to connect to `remote` from an ephemeral port. `status` tells when it is established or has failed; data
+  /// may be written at once and is sent when it is.
   public func connect(to remote: Endpoint, now: Instant) throws(NetworkError) -> Connection {
     if now > self.now { self.now = now }
     guard let address else { throw .notConfigured }
@@ -47,7 +47,8 @@ extension ProtocolEngine {
     if count > 0, !c.peerFinished, windowUpdateIsDue(c) { enqueueAcknowledgment(c) }
   }
 
-  /// Queues bytes to be sent and returns how many fitted (and found memory), which may be 0. They go out with the next `poll`.
+  /// Queues bytes to be sent and returns how many fitted (and found memory), which may be 0. They go out with the next
+  /// `poll`.
   public func write(_ connection: Connection, from bytes: UnsafeRawBufferPointer) throws(NetworkError) -> Int {
     let c = try usable(connection)
     guard isWritable(c) else { throw .closedForWriting }

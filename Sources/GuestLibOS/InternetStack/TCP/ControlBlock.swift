@@ -1,7 +1,8 @@
 /// All that is known of one TCP connection (RFC 9293 section 3.3.1, "transmission control block").
 ///
-/// The ring buffers are opened when the connection is established (or requested by us), and closed as soon as nothing more goes
-/// through them. They hold memory only for bytes that wait, so that a half-open or an idle connection costs little.
+/// The ring buffers are opened when the connection is established (or requested by us), and closed as soon as nothing
+/// more goes through them. They hold memory only for bytes that wait, so that a half-open or an idle connection costs
+/// little.
 final class ControlBlock {
   let index: Int
   let generation: UInt32

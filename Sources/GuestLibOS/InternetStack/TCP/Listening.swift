@@ -98,8 +98,8 @@ extension ProtocolEngine {
     close(c, failure: .timedOut)
   }
 
-  /// Frees the slot of a released connection that is only waited out: of that which has been in TIME-WAIT longest, or else in FIN-WAIT-2,
-  /// where all of ours is delivered and a peer that never ends its side would keep the slot.
+  /// Frees the slot of a released connection that is only waited out: of that which has been in TIME-WAIT longest, or
+  /// else in FIN-WAIT-2, where all of ours is delivered and a peer that never ends its side would keep the slot.
   func recycleReleased() {
     var oldest: ControlBlock?
     for slot in tcp.slots {

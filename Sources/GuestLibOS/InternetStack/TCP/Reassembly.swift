@@ -1,5 +1,6 @@
 /// Which parts of the receive window behind the next expected byte have arrived; the bytes themselves lie in the
-/// receive buffer already. At most `limit` separate parts are remembered; room for all of them is allocated with the first.
+/// receive buffer already. At most `limit` separate parts are remembered; room for all of them is allocated with the
+/// first.
 struct Reassembly {
   static let limit = 32
 

@@ -6,8 +6,8 @@ extension ProtocolEngine {
   /// Our MSS: what fits a packet of the link without IP and TCP options (RFC 9293 section 3.7.1).
   var ownSegmentSize: Int { maximumTransmissionUnit - IPv4Header.length - Segment.headerLength }
 
-  /// The window to announce, in bytes: room for which there is memory. The right edge never moves left, and moves right only if that is
-  /// worth a segment (receiver's silly window avoidance, RFC 9293 section 3.8.6.2.2).
+  /// The window to announce, in bytes: room for which there is memory. The right edge never moves left, and moves right
+  /// only if that is worth a segment (receiver's silly window avoidance, RFC 9293 section 3.8.6.2.2).
   private func windowToAnnounce(_ c: ControlBlock) -> Int {
     let announced = max(0, c.advertisedEdge - c.nextExpected)
     let room = c.receiveBuffer.room

@@ -80,8 +80,8 @@ public enum Books {
     }
   }
 
-  /// Where the entry for `address` at the level of `shift` is mapped: once through the recursive entry for the last level, four times for
-  /// the root.
+  /// Where the entry for `address` at the level of `shift` is mapped: once through the recursive entry for the last
+  /// level, four times for the root.
   private static func tableAddress(_ address: UInt64, _ shift: UInt64) -> UInt64 {
     var base = AddressMap.selfMap
     var position: UInt64 = 30

@@ -1,7 +1,8 @@
 import CLibOS
 import ExokernelABI
 
-/// Words of `EnvironmentPage` that the library reads and writes, by their offset: Embedded Swift has no key paths. abi.inc has the others.
+/// Words of `EnvironmentPage` that the library reads and writes, by their offset: Embedded Swift has no key paths.
+/// abi.inc has the others.
 ///
 /// Every access is a load or store of its own, for the kernel is on the other side.
 enum EnvironmentWord: UInt64 {

@@ -20,8 +20,8 @@ public enum KernelCall {
     CallResult(rawValue: libos_call(number.rawValue, a, b, c, d, e))
   }
 
-  /// Calls until the kernel has found free frames or says that there are none: each `again` brought it nearer to that, as do the ends of
-  /// slices where frames are still being cleared.
+  /// Calls until the kernel has found free frames or says that there are none: each `again` brought it nearer to that,
+  /// as do the ends of slices where frames are still being cleared.
   static func untilFound(_ call: () -> CallResult) throws(CallError) -> UInt64 {
     while true {
       do throws(CallError) { return try call().value() } catch {
@@ -56,8 +56,8 @@ public enum KernelCall {
   /// Sleeps until the predicate holds that was bound last; at once where it holds, or none is bound.
   public static func sleepUntilPredicate() { libos_sleep_until() }
 
-  /// Transfers control to another environment with six words of message, which are those of whoever transfers back afterwards; returns that
-  /// one's handle. `Handle.none` where the other one ended instead.
+  /// Transfers control to another environment with six words of message, which are those of whoever transfers back
+  /// afterwards; returns that one's handle. `Handle.none` where the other one ended instead.
   public static func transfer(
     to environment: UInt64, capability slot: UInt64, mode: TransferMode, message: inout InlineArray<6, UInt64>
   ) throws(CallError) -> UInt64 {

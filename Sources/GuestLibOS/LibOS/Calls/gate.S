@@ -24,8 +24,8 @@ libos_call_preserving:
   mov $GATE_PAGE + GATE_PRESERVING, %r11
   jmp *%r11
 
-# void libos_yield(void), int64_t libos_yield_to(environment), void libos_sleep_until(void), void libos_sleep(events, deadline): the kernel
-# keeps instruction and stack pointer, nothing else.
+# void libos_yield(void), int64_t libos_yield_to(environment), void libos_sleep_until(void), void libos_sleep(events,
+# deadline): the kernel keeps instruction and stack pointer, nothing else.
 .globl libos_yield
 libos_yield:
   mov $CALL_YIELD, %eax

@@ -1,8 +1,8 @@
 import CLibOS
 import ExokernelABI
 
-/// The console, a line at a time: bytes go into the console buffer of the environment page, a newline hands them to the kernel.
-/// Swift's `print` comes here too.
+/// The console, a line at a time: bytes go into the console buffer of the environment page, a newline hands them to the
+/// kernel. Swift's `print` comes here too.
 public enum Console {
   nonisolated(unsafe) private static var count: UInt64 = 0
 
@@ -57,8 +57,8 @@ public enum Console {
     flush()
   }
 
-  /// Puts bytes into the console buffer for `KernelCall.consoleDraw`, from its start, as many of them as it holds. What was put of a line is
-  /// lost.
+  /// Puts bytes into the console buffer for `KernelCall.consoleDraw`, from its start, as many of them as it holds. What
+  /// was put of a line is lost.
   public static func fill(_ bytes: ArraySlice<UInt8>) {
     unsafe count = 0
     var address = UInt(AddressMap.environmentPage &+ EnvironmentPage.consoleOffset)

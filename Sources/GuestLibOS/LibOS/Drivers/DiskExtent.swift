@@ -1,7 +1,8 @@
 import CLibOS
 import ExokernelABI
 
-/// A range of a disk that this program has bound: reads and writes move whole blocks between it and the program's own pages.
+/// A range of a disk that this program has bound: reads and writes move whole blocks between it and the program's own
+/// pages.
 ///
 /// Completions are bytes in the environment page, so asking for them costs no call.
 public struct DiskExtent: ~Copyable {
@@ -25,8 +26,8 @@ public struct DiskExtent: ~Copyable {
     blockCount = count
   }
 
-  /// Starts moving `count` (1...8) blocks from `block` on into, or out of, the page at `address`; returns the request's tag. Throws
-  /// `deviceFull` where neither tag nor room is left: try again after a completion.
+  /// Starts moving `count` (1...8) blocks from `block` on into, or out of, the page at `address`; returns the request's
+  /// tag. Throws `deviceFull` where neither tag nor room is left: try again after a completion.
   public mutating func submit(block: UInt64, count: UInt64, page address: UInt64, isWrite: Bool = false)
     throws(CallError) -> Int
   {

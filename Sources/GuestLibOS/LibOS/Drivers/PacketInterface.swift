@@ -12,8 +12,8 @@ public enum ReceivedChecksum: Sendable {
   case notComputed
 }
 
-/// A network interface as a program sees it: a ring of its own pages into which its packet filter's packets go, and pages out of which it
-/// sends.
+/// A network interface as a program sees it: a ring of its own pages into which its packet filter's packets go, and
+/// pages out of which it sends.
 ///
 /// Safety: all memory is pages that `PageSpace` mapped for this value and nobody else; ring indexes are masked.
 public struct PacketInterface: ~Copyable {
@@ -91,7 +91,8 @@ public struct PacketInterface: ~Copyable {
     return true
   }
 
-  /// Sends one Ethernet frame, copied; `header` says what the device does to it. False where the device is full: nothing was sent.
+  /// Sends one Ethernet frame, copied; `header` says what the device does to it. False where the device is full:
+  /// nothing was sent.
   public mutating func send(_ frame: UnsafeRawBufferPointer, header: SendBlock) -> Bool {
     guard frame.count > 0, frame.count <= Self.sendLimit else { return false }
     let pages = (frame.count + 4095) / 4096
@@ -125,7 +126,8 @@ public struct PacketInterface: ~Copyable {
     }
   }
 
-  /// True where the device has let go of the buffer that starts at page `first`. The books tell: no call, unless it has not.
+  /// True where the device has let go of the buffer that starts at page `first`. The books tell: no call, unless it has
+  /// not.
   private func isFree(_ first: Int) -> Bool {
     if Books.frame(UInt64(sendFrames[first]))?.pins == 0 { return true }
     // A send of no pieces takes over what the device has sent.

@@ -3,10 +3,11 @@ import ExokernelABI
 
 /// An environment that this program has made. It is a value: nothing ends because the value does.
 ///
-/// There are two kinds. A *companion* shares this program's page table: it sees all of its memory, has a stack and an environment page in a
-/// block of its own, and runs beside the program, on another processor even. What the library keeps once for each page table (the console's
-/// line, the heap, user threads) is the program's: a companion leaves it alone. A *copy* has a page table of its own, with the program's
-/// memory as it was when it was made; to it, the whole library is its own.
+/// There are two kinds. A *companion* shares this program's page table: it sees all of its memory, has a stack and an
+/// environment page in a block of its own, and runs beside the program, on another processor even. What the library
+/// keeps once for each page table (the console's line, the heap, user threads) is the program's: a companion leaves it
+/// alone. A *copy* has a page table of its own, with the program's memory as it was when it was made; to it, the whole
+/// library is its own.
 public struct ChildEnvironment: Sendable {
   /// What it does: called with the argument and the address of its environment page; returns its exit status.
   public typealias Body = @convention(c) (_ argument: UInt64, _ page: UInt64) -> Int32
@@ -84,7 +85,8 @@ public struct ChildEnvironment: Sendable {
     return record.state != EnvironmentState.ended.rawValue
   }
 
-  /// Waits until it has ended, and everything has gone back where `isGone` says so; false where that takes longer than `milliseconds`.
+  /// Waits until it has ended, and everything has gone back where `isGone` says so; false where that takes longer than
+  /// `milliseconds`.
   public func wait(untilGone isGone: Bool = true, milliseconds: UInt64 = 5000) -> Bool {
     let deadline = Clock.timeStamp(after: milliseconds &* 1_000_000)
     while isGone ? record != nil : isLive {

@@ -1,11 +1,11 @@
 import CLibOS
 import ExokernelABI
 
-// Environments with a page table of their own. Read-only pages are the same frames in all copies: the boot archive's, in which they lie,
-// cannot be mapped by a program, so each is copied once. Writable pages are copied for each.
+// Environments with a page table of their own. Read-only pages are the same frames in all copies: the boot archive's,
+// in which they lie, cannot be mapped by a program, so each is copied once. Writable pages are copied for each.
 extension ChildEnvironment {
-  /// Makes a copy of this program, with a page table of its own, that begins at `body`. `spare` is what it may own besides the frames that
-  /// its memory takes. The capability for it comes into `slot`, an empty one by default.
+  /// Makes a copy of this program, with a page table of its own, that begins at `body`. `spare` is what it may own
+  /// besides the frames that its memory takes. The capability for it comes into `slot`, an empty one by default.
   public static func copy(
     spare: Quotas = Quotas(frames: 8, slices: 1), slot: UInt64? = nil, argument: UInt64 = 0, _ body: Body
   ) throws(CallError) -> ChildEnvironment {
@@ -14,7 +14,8 @@ extension ChildEnvironment {
     _ = try TextFrames.place(of: AddressMap.programBase)
     var block = CreationBlock()
     block.quotas = spare
-    // The root table, the environment page, the stack, and the tables of the lowest 512 GiB: the first level's one by one.
+    // The root table, the environment page, the stack, and the tables of the lowest 512 GiB: the first level's one by
+    // one.
     let tables = 2 &+ ProgramCopy.regions
     block.quotas[.frames] = spare[.frames] &+ 3 &+ UInt32(truncatingIfNeeded: tables &+ ProgramCopy.copiedPages)
     let handle = try KernelCall.createEnvironment(block, into: slot)
@@ -61,7 +62,8 @@ private struct ProgramCopy {
     return count
   }
 
-  /// Regions of 2 MiB that the copied ranges touch, each of which takes a table; stack and environment page lie in the program's.
+  /// Regions of 2 MiB that the copied ranges touch, each of which takes a table; stack and environment page lie in the
+  /// program's.
   static var regions: UInt64 {
     var count: UInt64 = 0
     for index in 0..<3 where !ranges[index].isEmpty {
@@ -121,7 +123,8 @@ private struct ProgramCopy {
     }
   }
 
-  /// Maps a copy of a read-only page, which is made once. It stays this program's frame, and nobody can map it for writing any more.
+  /// Maps a copy of a read-only page, which is made once. It stays this program's frame, and nobody can map it for
+  /// writing any more.
   private func share(_ page: UInt64) throws(CallError) {
     let place = try TextFrames.place(of: page)
     // In a copy, the numbers are those of its maker's frames.

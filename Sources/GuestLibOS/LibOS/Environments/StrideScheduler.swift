@@ -1,9 +1,11 @@
 import ExokernelABI
 
-/// Stride scheduling (Waldspurger and Weihl, 1995) as a library: a program that holds positions of a slice vector gives its slices, one after
-/// the other, to its clients in proportion to their tickets, by directed yields. The kernel knows nothing of it.
+/// Stride scheduling (Waldspurger and Weihl, 1995) as a library: a program that holds positions of a slice vector gives
+/// its slices, one after the other, to its clients in proportion to their tickets, by directed yields. The kernel knows
+/// nothing of it.
 ///
-/// Clients hold a position of their own, too, without which they could not end. What they run in it counts: the books tell.
+/// Clients hold a position of their own, too, without which they could not end. What they run in it counts: the books
+/// tell.
 public struct StrideScheduler {
   /// Most clients.
   public static var limit: Int { 8 }
@@ -39,7 +41,8 @@ public struct StrideScheduler {
     return lowest
   }
 
-  /// Gives the rest of this slice to the client whose turn it is; false where no client can run. Returns in the next slice of ours.
+  /// Gives the rest of this slice to the client whose turn it is; false where no client can run. Returns in the next
+  /// slice of ours.
   public mutating func giveSlice() -> Bool {
     for index in 0..<count {
       // A client that has ended runs no more, and neither does its number.

@@ -1,8 +1,8 @@
 import CLibOS
 import ExokernelABI
 
-/// What this program, or a companion, sleeps for: words of its pages, of the books, and the clock, compared with numbers. The kernel keeps
-/// one predicate for each environment: what was bound last.
+/// What this program, or a companion, sleeps for: words of its pages, of the books, and the clock, compared with
+/// numbers. The kernel keeps one predicate for each environment: what was bound last.
 ///
 /// Terms are counted from 1 in the order in which they were added; a term holds where all of its comparisons do.
 public struct WakeupPredicate {
@@ -10,11 +10,12 @@ public struct WakeupPredicate {
   private var count: UInt64 = 0
   private var terms: UInt64 = 0
 
-  /// An empty predicate, whose comparisons are written into the page at `address`: one of this program's, which is needed until the predicate
-  /// is bound.
+  /// An empty predicate, whose comparisons are written into the page at `address`: one of this program's, which is
+  /// needed until the predicate is bound.
   public init(page address: UInt64) { page = address }
 
-  /// Adds a comparison to the last term, where `isMore` says so, or as a new term; returns the term's number, or nil where there is no room.
+  /// Adds a comparison to the last term, where `isMore` says so, or as a new term; returns the term's number, or nil
+  /// where there is no room.
   public mutating func add(_ comparison: Comparison, isMore: Bool = false) -> UInt64? {
     guard count < Comparison.maximum else { return nil }
     let place = UInt(page &+ count &* UInt64(MemoryLayout<Comparison>.stride))
@@ -67,7 +68,8 @@ public struct WakeupPredicate {
     try KernelCall.bindPredicate(frame: frame, offset: page & 0xfff, count: count)
   }
 
-  /// Sleeps until the predicate holds that was bound last; returns the term that did, as the environment page at `page` tells it.
+  /// Sleeps until the predicate holds that was bound last; returns the term that did, as the environment page at `page`
+  /// tells it.
   public static func sleep(page: UInt64 = AddressMap.environmentPage) -> UInt64 {
     KernelCall.sleepUntilPredicate()
     return EnvironmentWord.matchedTerm.load(from: page)

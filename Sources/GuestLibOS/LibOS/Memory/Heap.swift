@@ -1,7 +1,7 @@
 import ExokernelABI
 
-/// The heap behind Swift's allocations. Spans of 64 KiB, aligned to their size; the first 64 bytes of a span say what it holds: small
-/// objects of one size, or one large object that may continue over the following spans.
+/// The heap behind Swift's allocations. Spans of 64 KiB, aligned to their size; the first 64 bytes of a span say what
+/// it holds: small objects of one size, or one large object that may continue over the following spans.
 enum Heap {
   private struct Span {
     /// Size of its objects, 0 for a large object.
@@ -22,8 +22,8 @@ enum Heap {
   /// Bytes handed out at present.
   nonisolated(unsafe) private(set) static var bytesInUse: UInt64 = 0
 
-  // Safety of this whole type: a program has one thread of the processor and upcalls do not allocate, so nothing runs beside it; every
-  // address comes from spans that `grow` mapped.
+  // Safety of this whole type: a program has one thread of the processor and upcalls do not allocate, so nothing runs
+  // beside it; every address comes from spans that `grow` mapped.
 
   static func allocate(_ size: UInt64, alignment: UInt64) -> UInt64 {
     let wanted = size < alignment ? alignment : size < 16 ? 16 : size

@@ -40,7 +40,8 @@ public enum PageSpace {
     return true
   }
 
-  /// Maps `count` fresh pages at addresses of nobody's; returns the first, or nil where frames or addresses are used up.
+  /// Maps `count` fresh pages at addresses of nobody's; returns the first, or nil where frames or addresses are used
+  /// up.
   public static func mapAnywhere(count: UInt64) -> UInt64? {
     // Safe: a program has one thread of the processor, and upcalls do not come here.
     let start = unsafe reserveBase &+ reserved
@@ -49,8 +50,8 @@ public enum PageSpace {
     return mapFresh(at: start, count: count) ? start : nil
   }
 
-  /// Sets addresses for `count` pages aside that stay unmapped, with the page tables for them; returns the first, or nil where addresses or
-  /// frames are used up.
+  /// Sets addresses for `count` pages aside that stay unmapped, with the page tables for them; returns the first, or
+  /// nil where addresses or frames are used up.
   public static func reserve(count: UInt64) -> UInt64? {
     // Safe: as in `mapAnywhere`.
     let start = unsafe reserveBase &+ reserved

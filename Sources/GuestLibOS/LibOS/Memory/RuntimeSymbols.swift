@@ -1,4 +1,5 @@
-// What Embedded Swift expects of its platform; memory.S gives the functions their C names. On the host the platform is there already.
+// What Embedded Swift expects of its platform; memory.S gives the functions their C names. On the host the platform is
+// there already.
 #if hasFeature(Embedded)
   import CLibOS
 

@@ -1,8 +1,8 @@
 import CLibOS
 import ExokernelABI
 
-/// A ring of messages in one page that two environments share: one puts in, the other takes out. Neither believes the other more than that:
-/// a wrong count makes wrong messages, never an access outside the page.
+/// A ring of messages in one page that two environments share: one puts in, the other takes out. Neither believes the
+/// other more than that: a wrong count makes wrong messages, never an access outside the page.
 ///
 /// Safety: the page is mapped by whoever makes the value; indexes are masked.
 public struct MessageRing: Sendable {

@@ -4,15 +4,17 @@ import ExokernelABI
 /// Six words: what a protected control transfer carries, and a slot of a `MessageRing`.
 public typealias Message = InlineArray<6, UInt64>
 
-/// Answering protected control transfers: each arrives on the same stack, is served to its end, and answered by a transfer back.
+/// Answering protected control transfers: each arrives on the same stack, is served to its end, and answered by a
+/// transfer back.
 ///
 /// Safety: one thread of the processor, and one transfer at a time: while one is served, the kernel refuses others.
 public enum TransferServer {
   nonisolated(unsafe) private static var handler: ((UInt64, inout Message) -> Bool)?
 
-  /// Serves transfers from environments whose guards start with the first `length` bytes of `name` (0: from everybody) for ever. `handler`
-  /// gets the caller's handle, which nobody can forge, and the message, which it changes into the answer; it returns false where there is
-  /// none, as for an asynchronous transfer. `stackPages` fresh pages are its stack. Throws where the kernel or memory refuses.
+  /// Serves transfers from environments whose guards start with the first `length` bytes of `name` (0: from everybody)
+  /// for ever. `handler` gets the caller's handle, which nobody can forge, and the message, which it changes into the
+  /// answer; it returns false where there is none, as for an asynchronous transfer. `stackPages` fresh pages are its
+  /// stack. Throws where the kernel or memory refuses.
   public static func serve(
     from name: UInt64, length: UInt64, stackPages: UInt64 = 4, _ handler: @escaping (UInt64, inout Message) -> Bool
   ) throws(CallError) -> Never {

@@ -13,8 +13,9 @@
 .endm
 
 .section .text.transfers, "ax", @progbits
-# int64_t libos_transfer(slot, environment, mode, message): goes on as another environment, with the six words of `message` in the registers
-# that calls preserve, and comes back with those of whoever transfers here. Returns that one's handle, or an error.
+# int64_t libos_transfer(slot, environment, mode, message): goes on as another environment, with the six words of
+# `message` in the registers that calls preserve, and comes back with those of whoever transfers here. Returns that
+# one's handle, or an error.
 .globl libos_transfer
 libos_transfer:
   push_callee_saved
@@ -35,8 +36,8 @@ libos_transfer:
   pop_callee_saved
   ret
 
-# Where transfers arrive: the message comes onto the stack that was bound, and `libos_transfer_server` is called with the caller's handle and
-# it.
+# Where transfers arrive: the message comes onto the stack that was bound, and `libos_transfer_server` is called with
+# the caller's handle and it.
 .globl libos_transfer_entry
 libos_transfer_entry:
   sub $48, %rsp

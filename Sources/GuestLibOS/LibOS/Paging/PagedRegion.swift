@@ -3,12 +3,13 @@ import ExokernelABI
 
 /// Pages that are more than the frames behind them: the rest is on a disk. Who leaves for whom, `Policy` says.
 ///
-/// The region lives from page faults that its owner hands to `serve`, by `PageFaults.handler`. What the page tables know is not kept twice:
-/// whether a page was touched or written say the accessed and dirty bits, which are read without a call, and an entry that maps nothing says
-/// where in the swap extent the page is. A page that was never written takes no place there, and comes back as zeros.
+/// The region lives from page faults that its owner hands to `serve`, by `PageFaults.handler`. What the page tables
+/// know is not kept twice: whether a page was touched or written say the accessed and dirty bits, which are read
+/// without a call, and an entry that maps nothing says where in the swap extent the page is. A page that was never
+/// written takes no place there, and comes back as zeros.
 ///
-/// Safety: one thread of the processor, and the memory behind the addresses is reached only by loads and stores. Companions that share the page
-/// table must leave the region alone, and a copy of the program does not get it.
+/// Safety: one thread of the processor, and the memory behind the addresses is reached only by loads and stores.
+/// Companions that share the page table must leave the region alone, and a copy of the program does not get it.
 public final class PagedRegion<Policy: PagingPolicy> {
   /// Its first address.
   public let address: UInt64
@@ -37,8 +38,8 @@ public final class PagedRegion<Policy: PagingPolicy> {
     var isDirty = false
   }
 
-  /// A region of `pages` pages, all zero, behind which are `frames` frames and `disk`, which must have room for all of them. Throws what the
-  /// kernel refuses frames with, and `exhausted` where addresses or blocks do not suffice.
+  /// A region of `pages` pages, all zero, behind which are `frames` frames and `disk`, which must have room for all of
+  /// them. Throws what the kernel refuses frames with, and `exhausted` where addresses or blocks do not suffice.
   public init(pages: Int, frames: Int, policy: Policy, disk: consuming DiskExtent) throws(CallError) {
     guard pages > 0, frames > 0, disk.blockCount / Self.blocksPerPage >= UInt64(pages),
       let address = PageSpace.reserve(count: UInt64(pages))
@@ -55,8 +56,8 @@ public final class PagedRegion<Policy: PagingPolicy> {
     }
   }
 
-  /// Whether a fault at `address` was one of this region's, and is served: the page is there now. False as well where the disk fails, for
-  /// then there is no page.
+  /// Whether a fault at `address` was one of this region's, and is served: the page is there now. False as well where
+  /// the disk fails, for then there is no page.
   public func serve(_ address: UInt64, _ code: PageFaultCode) -> Bool {
     guard address >= self.address, address < self.address &+ UInt64(pages) &* AddressMap.pageSize, !code.isViolation
     else { return false }
@@ -83,7 +84,8 @@ public final class PagedRegion<Policy: PagingPolicy> {
 
   private func addressOf(_ page: Int) -> UInt64 { address &+ UInt64(page) &* AddressMap.pageSize }
 
-  /// Tells the policy which pages were touched since the last fault, and clears their bits. Both bits go at once, so the dirty one is noted.
+  /// Tells the policy which pages were touched since the last fault, and clears their bits. Both bits go at once, so
+  /// the dirty one is noted.
   private func tellTouches() throws(CallError) {
     for place in 0..<usedPlaces {
       let page = addressOf(places[place].page)
@@ -144,8 +146,8 @@ public final class PagedRegion<Policy: PagingPolicy> {
   }
 }
 
-/// What stands in the page-table entry of a page that is not mapped: 0 where it was never written, otherwise the number of its place in the
-/// swap extent, counted from 1, times 2.
+/// What stands in the page-table entry of a page that is not mapped: 0 where it was never written, otherwise the number
+/// of its place in the swap extent, counted from 1, times 2.
 private enum SwapEntry {
   /// The place's first block.
   static func block(_ entry: UInt64) -> UInt64 { ((entry &>> 1) &- 1) &* 8 }

@@ -1,11 +1,11 @@
-/// Decides which page of a `PagedRegion` leaves its frame when another one is to come. The kernel has no say in it, and no other program is
-/// touched by it.
+/// Decides which page of a `PagedRegion` leaves its frame when another one is to come. The kernel has no say in it, and
+/// no other program is touched by it.
 ///
-/// A policy is told of places, numbered from 0 up to the number of frames: each holds one page of the region. It is asked inside a page fault,
-/// so it must not allocate.
+/// A policy is told of places, numbered from 0 up to the number of frames: each holds one page of the region. It is
+/// asked inside a page fault, so it must not allocate.
 public protocol PagingPolicy {
-  /// Whether `touched` is to be called: that costs a look at the page-table entry of every resident page at each fault, and a kernel call for
-  /// each that was touched.
+  /// Whether `touched` is to be called: that costs a look at the page-table entry of every resident page at each fault,
+  /// and a kernel call for each that was touched.
   static var readsAccessedBits: Bool { get }
   /// Page `page` has come into `place`, which was empty or has just lost its page.
   mutating func brought(page: Int, into place: Int)
@@ -15,8 +15,9 @@ public protocol PagingPolicy {
   mutating func victim(for page: Int) -> Int
 }
 
-/// Least recently used: the page leaves that was not touched for the longest time, counted in faults of the region. It is exact as far as the
-/// accessed bits tell: of pages that were last touched between the same two faults, the one in the lower place leaves.
+/// Least recently used: the page leaves that was not touched for the longest time, counted in faults of the region. It
+/// is exact as far as the accessed bits tell: of pages that were last touched between the same two faults, the one in
+/// the lower place leaves.
 public struct LeastRecentlyUsed: PagingPolicy {
   private var lastUse: [UInt64]
   private var now: UInt64 = 0
@@ -44,10 +45,10 @@ public struct LeastRecentlyUsed: PagingPolicy {
   }
 }
 
-/// The policy of a program that goes through its pages from the first to the last, again and again: the page leaves whose turn comes last,
-/// which is the resident one that is closest behind the page that is needed. For this order of accesses no policy has fewer faults (Belady,
-/// 1966, "A study of replacement algorithms for a virtual-storage computer"), where one that looks at the past alone evicts each page just
-/// before it is needed.
+/// The policy of a program that goes through its pages from the first to the last, again and again: the page leaves
+/// whose turn comes last, which is the resident one that is closest behind the page that is needed. For this order of
+/// accesses no policy has fewer faults (Belady, 1966, "A study of replacement algorithms for a virtual-storage
+/// computer"), where one that looks at the past alone evicts each page just before it is needed.
 public struct SequentialLoop: PagingPolicy {
   private var pageIn: [Int]
   private let pages: Int

@@ -17,8 +17,8 @@ _start:
   call libos_start
   ud2
 
-# Which registers there are besides those that FXSAVE saves: AVX and what came after it, where the processor has them and somebody has
-# switched them on (CPUID.1:ECX.OSXSAVE). Until this is known, none of them is in use.
+# Which registers there are besides those that FXSAVE saves: AVX and what came after it, where the processor has them
+# and somebody has switched them on (CPUID.1:ECX.OSXSAVE). Until this is known, none of them is in use.
 find_vectors:
   push %rbx
   mov $1, %eax
@@ -39,9 +39,9 @@ find_vectors:
 1:pop %rbx
   ret
 
-# Where an environment begins that a program has made: its stack holds the body, int32_t (*)(argument, page), and the argument. The first has
-# a page table of its own, with a copy of the program. The second shares its maker's: its stack lies in an aligned block of 64 KiB, whose last
-# page is the environment page.
+# Where an environment begins that a program has made: its stack holds the body, int32_t (*)(argument, page), and the
+# argument. The first has a page table of its own, with a copy of the program. The second shares its maker's: its stack
+# lies in an aligned block of 64 KiB, whose last page is the environment page.
 .section .text.child, "ax", @progbits
 .globl libos_child_entry
 libos_child_entry:

@@ -3,8 +3,8 @@ import ExokernelABI
 
 /// User threads: several stacks in one environment, switched by the program itself. The kernel does not know of them.
 ///
-/// Cooperative: a thread runs until it calls `yield` or returns. The environment itself is preempted at slice ends by the epilogue
-/// upcall, which saves whichever thread runs.
+/// Cooperative: a thread runs until it calls `yield` or returns. The environment itself is preempted at slice ends by
+/// the epilogue upcall, which saves whichever thread runs.
 ///
 /// Safety: one thread of the processor; upcalls never come here, so the tables need no lock.
 public enum Threads {

@@ -1,10 +1,12 @@
 import CLibOS
 import ExokernelABI
 
-/// Code that is not to be interrupted by the end of a slice: a counter in the environment page, which the kernel looks at. No call is made,
-/// unless the slice ended inside. What an environment runs past the end of its slice it owes, and past a limit it is ended.
+/// Code that is not to be interrupted by the end of a slice: a counter in the environment page, which the kernel looks
+/// at. No call is made, unless the slice ended inside. What an environment runs past the end of its slice it owes, and
+/// past a limit it is ended.
 public enum CriticalSection {
-  /// Runs `body` as a part of the critical section of the environment whose page is at `page`: this one's. Sections nest.
+  /// Runs `body` as a part of the critical section of the environment whose page is at `page`: this one's. Sections
+  /// nest.
   @inline(__always)
   public static func run(page: UInt64 = AddressMap.environmentPage, _ body: () -> Void) {
     enter(page: page)

@@ -15,11 +15,11 @@ public struct PageFaultCode: Sendable {
 
 /// Page faults: the program decides what a page is and where it comes from.
 ///
-/// Safety: one thread of the processor; a handler runs on the fault stack of 8 KiB and must not fault itself. It may call the kernel, also
-/// to sleep; it must not allocate, for the fault may come out of the heap.
+/// Safety: one thread of the processor; a handler runs on the fault stack of 8 KiB and must not fault itself. It may
+/// call the kernel, also to sleep; it must not allocate, for the fault may come out of the heap.
 public enum PageFaults {
-  /// Serves a fault at an address, which may lie anywhere in a page: true where the instruction may be tried again, false where this is no
-  /// page of the handler's. Then the stack grows, or the environment ends.
+  /// Serves a fault at an address, which may lie anywhere in a page: true where the instruction may be tried again,
+  /// false where this is no page of the handler's. Then the stack grows, or the environment ends.
   public static var handler: ((UInt64, PageFaultCode) -> Bool)? {
     get { unsafe served }
     set { unsafe served = newValue }
@@ -30,7 +30,8 @@ public enum PageFaults {
 }
 
 #if hasFeature(Embedded)
-  /// Serves a page fault at `address`. Called by upcalls.S with all registers saved; `code` is the processor's error code.
+  /// Serves a page fault at `address`. Called by upcalls.S with all registers saved; `code` is the processor's error
+  /// code.
   @c(libos_fault)
   public func libosFault(_ address: UInt64, _ code: UInt64, _ instruction: UInt64) {
     if let handler = PageFaults.handler, handler(address, PageFaultCode(rawValue: code)) { return }

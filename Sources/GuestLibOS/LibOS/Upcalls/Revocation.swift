@@ -13,11 +13,11 @@ public struct RevocationRequest: Sendable {
 
 /// Requests to give resources back, and what was taken by force.
 ///
-/// Safety: one thread of the processor. The handler comes between any call that gives the processor up, or any end of a slice, and what
-/// follows: it must not allocate.
+/// Safety: one thread of the processor. The handler comes between any call that gives the processor up, or any end of a
+/// slice, and what follows: it must not allocate.
 public enum Revocation {
-  /// Told of each request, at the beginning of the next slice: gives back what it chooses, now or before the deadline. Without a handler the
-  /// kernel takes.
+  /// Told of each request, at the beginning of the next slice: gives back what it chooses, now or before the deadline.
+  /// Without a handler the kernel takes.
   public static var handler: ((RevocationRequest) -> Void)? { unsafe served }
   nonisolated(unsafe) private static var served: ((RevocationRequest) -> Void)?
 
@@ -43,8 +43,8 @@ public enum Revocation {
     return Repossession(resource: libos_load64(place), address: libos_load64(place &+ 8))
   }
 
-  /// The last request, as the kernel has written it into the environment page, with a count of 0 once it is met; nil where that makes no
-  /// sense. Who has no handler may look here.
+  /// The last request, as the kernel has written it into the environment page, with a count of 0 once it is met; nil
+  /// where that makes no sense. Who has no handler may look here.
   public static var request: RevocationRequest? {
     guard let kind = ResourceKind(rawValue: EnvironmentWord.revocationKind.load()) else { return nil }
     return RevocationRequest(

@@ -7,8 +7,8 @@ import ExokernelABI
 public enum SliceBeginning {
   nonisolated(unsafe) fileprivate static var served: (() -> Void)?
 
-  /// Calls `handler` whenever this program gets the processor back. It runs on the program's stack, must be quick, and may neither allocate nor
-  /// make calls that give the processor up.
+  /// Calls `handler` whenever this program gets the processor back. It runs on the program's stack, must be quick, and
+  /// may neither allocate nor make calls that give the processor up.
   public static func setHandler(_ handler: @escaping () -> Void) throws(CallError) {
     unsafe served = handler
     try KernelCall.changeUpcalls { $0.prologueEntry = UInt64(libos_prologue_entry_address()) }

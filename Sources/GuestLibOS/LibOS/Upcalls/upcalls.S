@@ -11,7 +11,8 @@
   fxsave64 (%rsp)
 .endm
 
-# The processor is ours again: tell the program, then go on at rdx. Whoever gave the processor up keeps nothing in registers.
+# The processor is ours again: tell the program, then go on at rdx. Whoever gave the processor up keeps nothing in
+# registers.
 .globl libos_prologue_entry
 libos_prologue_entry:
   push %rbp
@@ -26,8 +27,8 @@ libos_prologue_entry:
   xor %eax, %eax
   jmp *%rdx
 
-# The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a leaf function's. Only
-# instructions that leave the flags alone come before the flags are saved.
+# The slice is over: save everything, give up the CPU, go on where we were. The 128 bytes below the stack pointer are a
+# leaf function's. Only instructions that leave the flags alone come before the flags are saved.
 .globl libos_companion_epilogue_entry
 libos_companion_epilogue_entry:
   lea -136(%rsp), %rsp
@@ -84,8 +85,8 @@ libos_epilogue_entry:
   pop %rax
   ret $128
 
-# The kernel puts the end of a slice off while a fault or an exception is on its way here: who has served one gives the CPU up then, with
-# all but the callee-saved registers saved.
+# The kernel puts the end of a slice off while a fault or an exception is on its way here: who has served one gives the
+# CPU up then, with all but the callee-saved registers saved.
 .macro yield_where_due
   cmpq $0, ENVIRONMENT_PAGE + PAGE_EPILOGUE_DUE
   je 1f
@@ -107,8 +108,8 @@ yield_due:
   jmp libos_yield
 1:ret
 
-# A page fault: serve it on a stack of its own, and go on without the kernel. There is one such stack, so a fault of the handler's own ends
-# the environment: it counts as pending until it is served.
+# A page fault: serve it on a stack of its own, and go on without the kernel. There is one such stack, so a fault of the
+# handler's own ends the environment: it counts as pending until it is served.
 .globl libos_fault_entry
 libos_fault_entry:
   mov %rsp, ENVIRONMENT_PAGE + PAGE_FAULT_STACK_POINTER
@@ -135,8 +136,8 @@ libos_fault_entry:
   leave_handler
   iretq
 
-# An exception: `ExceptionFrame` is at the stack pointer, below the red zone of what was interrupted. Serve it there, with the vector and
-# floating-point registers as every function expects them, and go on without the kernel.
+# An exception: `ExceptionFrame` is at the stack pointer, below the red zone of what was interrupted. Serve it there,
+# with the vector and floating-point registers as every function expects them, and go on without the kernel.
 .globl libos_exception_entry
 libos_exception_entry:
   push_caller_saved
@@ -162,8 +163,8 @@ libos_exception_entry:
 default_vector_control:
   .long 0x1f80
 
-# Somebody asks for resources: this environment had given the CPU up by a call, to whose return address rdx points, and whose other registers
-# nobody expects anything of.
+# Somebody asks for resources: this environment had given the CPU up by a call, to whose return address rdx points, and
+# whose other registers nobody expects anything of.
 .globl libos_revocation_entry
 libos_revocation_entry:
   push %rdx

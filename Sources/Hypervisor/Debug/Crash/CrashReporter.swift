@@ -2,17 +2,18 @@ import CKVM
 import CodeMap
 import ExokernelABI
 
-/// Tells where a machine's programs and its kernel crash: the kernel says in three ports that it has, and what follows is found in the guest's
-/// stacks and the maps of its code, which are read only then.
+/// Tells where a machine's programs and its kernel crash: the kernel says in three ports that it has, and what follows
+/// is found in the guest's stacks and the maps of its code, which are read only then.
 ///
-/// Used on the thread of the vCPU that has crashed, while that one is out of the guest. Others may run on: what is read is the stack of one
-/// processor and of the environment that runs there.
+/// Used on the thread of the vCPU that has crashed, while that one is out of the guest. Others may run on: what is read
+/// is the stack of one processor and of the environment that runs there.
 final class CrashReporter: Sendable {
   private let memory: GuestMemory
   private let maps: @Sendable (_ program: String?) -> CodeMap?
   private let print: @Sendable (String) -> Void
 
-  /// `maps` gives the map of a program's code, or of the kernel's where the name is nil; `print` writes onto the console.
+  /// `maps` gives the map of a program's code, or of the kernel's where the name is nil; `print` writes onto the
+  /// console.
   init(
     memory: GuestMemory, maps: @escaping @Sendable (_ program: String?) -> CodeMap?,
     print: @escaping @Sendable (String) -> Void
@@ -22,8 +23,8 @@ final class CrashReporter: Sendable {
     self.print = print
   }
 
-  /// The kernel has ended an environment, or itself, because of `instruction`; `record` is the physical address of the environment's record,
-  /// or 0 for the kernel.
+  /// The kernel has ended an environment, or itself, because of `instruction`; `record` is the physical address of the
+  /// environment's record, or 0 for the kernel.
   func report(instruction: UInt64, record: UInt64, _ processor: borrowing VirtualCPU) {
     guard let walk = walk(program: name(at: record), processor), let registers = try? processor.registers() else {
       return
@@ -32,7 +33,8 @@ final class CrashReporter: Sendable {
     if let first = frames.firstIndex(where: { $0.isExact && $0.instruction == instruction }) {
       print(CrashReport(frames: Array(frames[first...]), walk: walk).text)
     } else if instruction != 0 {
-      // Nobody has kept its registers: a library without call frames has been told of the fault, and has declined to serve it.
+      // Nobody has kept its registers: a library without call frames has been told of the fault, and has declined to
+      // serve it.
       var alone = FrameRegisters(registers)
       alone.values = Array(repeating: nil, count: alone.values.count)
       alone.values[FrameRegisters.instructionPointer] = instruction
@@ -42,7 +44,8 @@ final class CrashReporter: Sendable {
     }
   }
 
-  /// KVM, or the processor, could not go on at the instruction where the vCPU stands. `bytes` are the instruction's, where KVM told them.
+  /// KVM, or the processor, could not go on at the instruction where the vCPU stands. `bytes` are the instruction's,
+  /// where KVM told them.
   func reportEnd(instruction bytes: [UInt8], _ processor: borrowing VirtualCPU) {
     guard let registers = try? processor.registers(), let walk = walk(program: nil, processor) else { return }
     let code = bytes.isEmpty ? walk.memory.bytes(at: registers.rip, count: 15) : bytes
@@ -60,8 +63,8 @@ final class CrashReporter: Sendable {
       memory: PageTableWalk(memory: memory, cr0: system.cr0, cr3: system.cr3))
   }
 
-  /// The program's name in an environment's record, or in its maker's where it has none: what a program makes runs the same code. Nil where
-  /// there is no record.
+  /// The program's name in an environment's record, or in its maker's where it has none: what a program makes runs the
+  /// same code. Nil where there is no record.
   private func name(at record: UInt64) -> String? {
     var place = record
     let size = UInt64(MemoryLayout<EnvironmentRecord>.stride)
@@ -80,8 +83,8 @@ final class CrashReporter: Sendable {
   }
 }
 
-/// The ports by which the kernel tells of a crash (`MachinePort.crash`): instruction, low and high half, then the record, whose store makes the
-/// report. The words are the vCPU's own: each thread has a value of this type.
+/// The ports by which the kernel tells of a crash (`MachinePort.crash`): instruction, low and high half, then the
+/// record, whose store makes the report. The words are the vCPU's own: each thread has a value of this type.
 struct CrashPorts {
   private var low: UInt32 = 0
   private var high: UInt32 = 0

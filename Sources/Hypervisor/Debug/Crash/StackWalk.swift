@@ -2,8 +2,8 @@ import CKVM
 import CodeMap
 import ExokernelABI
 
-/// The registers of one frame, as far as they are known, by the numbers of the System V ABI (`UnwindRule.Frame.register`); number 16 is
-/// the instruction pointer.
+/// The registers of one frame, as far as they are known, by the numbers of the System V ABI
+/// (`UnwindRule.Frame.register`); number 16 is the instruction pointer.
 struct FrameRegisters: Equatable {
   static let stackPointer = 7
   static let instructionPointer = 16
@@ -28,8 +28,9 @@ struct FrameRegisters: Equatable {
   var address: UInt64 { isExact ? instruction : instruction &- 1 }
 }
 
-/// Finds the frames of a processor's stack by the call frame information of the code that runs: from the kernel through its entry and the
-/// gate page into a program, and there through the library's upcall entries to the code that was interrupted.
+/// Finds the frames of a processor's stack by the call frame information of the code that runs: from the kernel through
+/// its entry and the gate page into a program, and there through the library's upcall entries to the code that was
+/// interrupted.
 struct StackWalk {
   /// The kernel's code map.
   let kernel: CodeMap

@@ -28,8 +28,9 @@ enum BlockRequest: Equatable {
   /// Most sectors of one write-zeroes range: 16 MiB, which bounds the time where the host has to write them.
   static let maximumWriteZeroesSectors: UInt32 = 1 << 15
 
-  /// What a chain asks for, and where its status goes. On return the chain's lists hold the data alone: header and status are
-  /// taken off. Throws when the chain has no room for a header or a status, so that it cannot even be refused.
+  /// What a chain asks for, and where its status goes. On return the chain's lists hold the data alone: header and
+  /// status are taken off. Throws when the chain has no room for a header or a status, so that it cannot even be
+  /// refused.
   static func parse(
     _ chain: DescriptorChain, sectorCount: UInt64, isReadOnly: Bool, features: VirtioFeatures
   ) throws(VirtqueueError) -> (request: BlockRequest, status: SharedByte) {

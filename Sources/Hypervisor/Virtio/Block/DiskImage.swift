@@ -10,9 +10,9 @@ import VirtioLayout
 
 /// A host file (or block device) that serves as a disk: raw sectors, nothing else.
 ///
-/// An open image is locked with an open-file-description lock, which vanishes with the process: shared for reading, exclusive for
-/// writing, so that no two machines write one image. Opening changes nothing in the file. All transfers are bounded by the size at
-/// opening; the caller checks ranges.
+/// An open image is locked with an open-file-description lock, which vanishes with the process: shared for reading,
+/// exclusive for writing, so that no two machines write one image. Opening changes nothing in the file. All transfers
+/// are bounded by the size at opening; the caller checks ranges.
 @safe public final class DiskImage: Sendable {
   /// Size in sectors of 512 bytes, at least 1.
   public let sectorCount: UInt64

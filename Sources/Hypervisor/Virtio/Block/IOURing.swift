@@ -11,8 +11,8 @@ import SystemPackage
 
 /// A Linux io_uring: requests to the host's disks that run while the I/O thread does something else (io_uring(7)).
 ///
-/// One thread at a time: the block device's lock is held for every call. Whoever submits keeps the memory of a request mapped until
-/// its completion is reaped.
+/// One thread at a time: the block device's lock is held for every call. Whoever submits keeps the memory of a request
+/// mapped until its completion is reaped.
 @safe final class IOURing {
   /// A request of the ring, with the pieces of memory it moves.
   @unsafe enum Operation {
@@ -136,8 +136,8 @@ import SystemPackage
     return true
   }
 
-  /// Hands prepared requests to the kernel; those for data in the page cache are complete on return. Returns how many of the last
-  /// prepared ones the kernel refused: they are forgotten.
+  /// Hands prepared requests to the kernel; those for data in the page cache are complete on return. Returns how many
+  /// of the last prepared ones the kernel refused: they are forgotten.
   func submit() -> Int {
     store(localTail, at: parameters.sq_off.tail)
     while preparedCount > 0 {
@@ -182,7 +182,8 @@ import SystemPackage
     return true
   }
 
-  /// Whether completions leave `event` alone. Whoever unmutes it reaps once more afterwards: what was completed before is silent.
+  /// Whether completions leave `event` alone. Whoever unmutes it reaps once more afterwards: what was completed before
+  /// is silent.
   var isMuted: Bool {
     get { load(parameters.cq_off.flags) & UInt32(IORING_CQ_EVENTFD_DISABLED) != 0 }
     set {

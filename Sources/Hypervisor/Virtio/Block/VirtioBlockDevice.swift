@@ -10,8 +10,8 @@ import VirtioLayout
 
 /// A disk on the virtio bus (VIRTIO 1.3, section 5.2) whose sectors are those of a `DiskImage`.
 ///
-/// Reads, writes and flushes go through an io_uring where the host has one, so that a slow disk does not hold up the device
-/// thread; otherwise, and for discard and write-zeroes, they are done at once on that thread.
+/// Reads, writes and flushes go through an io_uring where the host has one, so that a slow disk does not hold up the
+/// device thread; otherwise, and for discard and write-zeroes, they are done at once on that thread.
 public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   private static let queueSize: UInt16 = 256
   /// Most requests under way at a time.
@@ -218,7 +218,8 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     case .flush: unsafe request = .synchronizeData
     default: return false
     }
-    // Safe: the chain's pieces are guest memory, mapped as long as the device; the list stays as it is until the completion.
+    // Safe: the chain's pieces are guest memory, mapped as long as the device; the list stays as it is until the
+    // completion.
     guard unsafe ring.prepare(request, file: image.descriptor, tag: operation.tag) else { return false }
     prepared.append(operation)
     return true

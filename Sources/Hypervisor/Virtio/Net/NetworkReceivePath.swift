@@ -6,11 +6,11 @@ import VirtioLayout
   import Musl
 #endif
 
-/// How packets get into the driver's receive buffers: chains are taken off the queue ahead of need, each packet takes as many of them
-/// as it fills (one without mergeable buffers), the rest wait for the next.
+/// How packets get into the driver's receive buffers: chains are taken off the queue ahead of need, each packet takes
+/// as many of them as it fills (one without mergeable buffers), the rest wait for the next.
 ///
-/// A packet read straight into the buffers may turn out larger than they are: the host read its end into `spill`, so that it can
-/// wait here until there are more. The device's lock is held for every call.
+/// A packet read straight into the buffers may turn out larger than they are: the host read its end into `spill`, so
+/// that it can wait here until there are more. The device's lock is held for every call.
 @safe struct NetworkReceivePath {
   /// A chain taken off the queue.
   private struct Chain {
@@ -28,7 +28,8 @@ import VirtioLayout
   /// The back end was told that there are no buffers, and the driver rings the doorbell for the next.
   var isWaiting = false
 
-  /// Pieces of a chain, and pieces at which no more chains are taken: two chains, header and spill fit one call of the host.
+  /// Pieces of a chain, and pieces at which no more chains are taken: two chains, header and spill fit one call of the
+  /// host.
   private static let maximumVectorCount = ScatterList.maximumCount / 2
 
   private var features = VirtioFeatures.none
@@ -68,7 +69,8 @@ import VirtioLayout
 
   // MARK: Buffers
 
-  /// Takes chains until they have `wanted` bytes together, or the driver has no more. Without mergeable buffers one will do.
+  /// Takes chains until they have `wanted` bytes together, or the driver has no more. Without mergeable buffers one
+  /// will do.
   private mutating func prepare(_ wanted: Int, from queue: Virtqueue) throws(VirtqueueError) {
     while isMergeable ? byteCount < wanted : chains.isEmpty {
       guard !isFull(queue), try queue.pop(into: scratch) else { return }
@@ -158,8 +160,8 @@ import VirtioLayout
     }
   }
 
-  /// Flags that the driver may see. "Data valid" is no more than a remark, which hosts make unasked: it is taken off for a driver
-  /// without checksum offload.
+  /// Flags that the driver may see. "Data valid" is no more than a remark, which hosts make unasked: it is taken off
+  /// for a driver without checksum offload.
   private var visibleFlags: UInt8 {
     features.contains(.networkGuestChecksum) ? VirtioNetwork.Flag.needsChecksum | VirtioNetwork.Flag.dataValid : 0
   }
@@ -240,8 +242,9 @@ import VirtioLayout
 
   private mutating func readPacket(_ read: (borrowing ReceiveBuffers) -> Int, roomVectorCount: Int) -> Int {
     let headerLength = VirtioNetwork.Header.byteCount
-    // Safe: the arrays live and stay in place until the call returns; the pieces are checked guest memory. The first chain's first
-    // 12 bytes are passed over: the header goes to `headerBytes` and is stored there when its last field is known.
+    // Safe: the arrays live and stay in place until the call returns; the pieces are checked guest memory. The first
+    // chain's first 12 bytes are passed over: the header goes to `headerBytes` and is stored there when its last field
+    // is known.
     return unsafe headerBytes.withUnsafeMutableBytes { header in
       unsafe spill.withUnsafeMutableBytes { spill in
         unsafe list.removeAll(keepingCapacity: true)
@@ -265,7 +268,8 @@ import VirtioLayout
   private func gather(_ count: Int) -> [UInt8] {
     var frame: [UInt8] = []
     frame.reserveCapacity(count)
-    // Safe: the list's pieces were just handed to the host and are still in place; the first is the header, the last the spill.
+    // Safe: the list's pieces were just handed to the host and are still in place; the first is the header, the last
+    // the spill.
     for index in unsafe 1..<list.count - 1 {
       let piece = unsafe list[index]
       unsafe frame.append(contentsOf: UnsafeRawBufferPointer(start: piece.iov_base, count: piece.iov_len))

@@ -3,8 +3,8 @@ import VirtioLayout
 
 /// A network card on the virtio bus (VIRTIO 1.3, section 5.1) with one queue pair, in front of a `NetworkBackend`.
 ///
-/// Frames go out of guest memory by scatter list and come in by scatter list or one copy. The back end is called on the device
-/// thread only; this class's own state is covered by the device's lock.
+/// Frames go out of guest memory by scatter list and come in by scatter list or one copy. The back end is called on the
+/// device thread only; this class's own state is covered by the device's lock.
 public final class VirtioNetDevice: VirtioDevice, @unchecked Sendable {
   private static let queueSize: UInt16 = 256
   /// Frames sent before other devices have their turn.

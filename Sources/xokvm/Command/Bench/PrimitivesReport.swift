@@ -32,8 +32,8 @@ struct PrimitivesReport {
     }.joined()
   }
 
-  /// The same as JSON. Linux and the estimate are there only where Linux was measured; for an operation, only where Linux has a service
-  /// like it.
+  /// The same as JSON. Linux and the estimate are there only where Linux was measured; for an operation, only where
+  /// Linux has a service like it.
   var json: String {
     var writer = JSONWriter()
     writer.object {

@@ -3,9 +3,10 @@ import Hypervisor
 
 /// Counts the ring-0 instructions of each entry into the exokernel, from the steps of an `InstructionTracer`.
 ///
-/// A step tells the address of the instruction that comes next. The kernel is entered at the vectors page, or at `entry_syscall`; it is left
-/// by an instruction after which the steps go on in ring 3, or, where KVM does not report ring 3, at the next entry. Where it does, ring 0 runs on
-/// the processor, which is met again at a breakpoint: at the entry, or behind the stub of its vector.
+/// A step tells the address of the instruction that comes next. The kernel is entered at the vectors page, or at
+/// `entry_syscall`; it is left by an instruction after which the steps go on in ring 3, or, where KVM does not report
+/// ring 3, at the next entry. Where it does, ring 0 runs on the processor, which is met again at a breakpoint: at the
+/// entry, or behind the stub of its vector.
 final class StepCounter: @unchecked Sendable {
   /// How the kernel was entered.
   enum Entry: Equatable {
@@ -53,7 +54,8 @@ final class StepCounter: @unchecked Sendable {
     else { return nil }
     self.vectors = vectors
     syscalls = [syscall, syscallAlone]
-    // The processor comes to these entries without a stub. KVM may have executed the first instruction before its first report.
+    // The processor comes to these entries without a stub. KVM may have executed the first instruction before its first
+    // report.
     entries = [
       call: (4, 0), call + 4: (4, 1), callAlone: (4, 0), callAlone + 4: (4, 1), fault: (14, 0), fault + 2: (14, 1),
       timer: (0xe0, 0), timer + 1: (0xe0, 1),

@@ -3,7 +3,9 @@
 #include <stdint.h>
 
 static inline void disable_interrupts(void) { __asm__ volatile("cli"); }
-static inline void write_port(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+static inline void write_port(uint16_t port, uint8_t value) {
+  __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
 static inline void jump_to(uint64_t address) { __asm__ volatile("jmp *%0" : : "r"(address)); }
 static inline void loop_forever(void) { for (;;) __asm__ volatile("pause"); }
 static inline void foreign_syscall(uint64_t number, uint64_t a) {
@@ -12,8 +14,8 @@ static inline void foreign_syscall(uint64_t number, uint64_t a) {
 }
 static inline void break_point(void) { __asm__ volatile("int3"); }
 
-// Enters the kernel at `entry` as SYSCALL would have done, for the null call, but with return address and flags of the caller's choice; 0
-// for the true return address.
+// Enters the kernel at `entry` as SYSCALL would have done, for the null call, but with return address and flags of the
+// caller's choice; 0 for the true return address.
 static inline void forged_call(uint64_t entry, uint64_t return_address, uint64_t flags) {
   uint64_t rax = 0;
   __asm__ volatile(
@@ -81,8 +83,8 @@ static inline uint32_t divide_by_zero(void) {
   return rax;
 }
 static inline void invalid_instruction(void) { __asm__ volatile("ud2"); }
-// Adds 1 to a number, as a leaf function that keeps everything in its red zone while it divides by zero; 0 where the red zone was
-// written by somebody else.
+// Adds 1 to a number, as a leaf function that keeps everything in its red zone while it divides by zero; 0 where the
+// red zone was written by somebody else.
 static __attribute__((noinline)) uint64_t divide_above_red_zone(uint64_t seed) {
   uint64_t sum = seed;
   __asm__ volatile(

@@ -2,8 +2,9 @@
 #pragma once
 #include <stdint.h>
 
-// Fills x87, MXCSR and all vector registers with numbers that follow from `seed`, waits until the time-stamp counter reaches `deadline`, and
-// returns how many registers hold something else by then. `has_avx` says whether the upper halves are looked at, too.
+// Fills x87, MXCSR and all vector registers with numbers that follow from `seed`, waits until the time-stamp counter
+// reaches `deadline`, and returns how many registers hold something else by then. `has_avx` says whether the upper
+// halves are looked at, too.
 static inline uint64_t keep_registers(uint64_t seed, uint64_t deadline, int has_avx) {
   uint64_t pattern[16][4] __attribute__((aligned(32))), found[16][4] __attribute__((aligned(32)));
   for (int i = 0; i < 16; i++)

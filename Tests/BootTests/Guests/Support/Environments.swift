@@ -29,8 +29,8 @@ public func installTables(for address: UInt64, table: UInt64 = Handle.own) throw
   for level in [3, 2, 1] as [UInt64] { try KernelCall.installTable(for: address, level: level, table: table) }
 }
 
-/// Binds a filter that wants no packet. Its code, its ring, and the ring's only data frame are those behind three mapped pages, which may be
-/// one and the same.
+/// Binds a filter that wants no packet. Its code, its ring, and the ring's only data frame are those behind three
+/// mapped pages, which may be one and the same.
 public func bindDeafFilter(code: UInt64, ring: UInt64, data: UInt64) throws(CallError) -> UInt64 {
   guard let codeFrame = Books.frameNumber(of: code), let ringFrame = Books.frameNumber(of: ring),
     let dataFrame = Books.frameNumber(of: data)

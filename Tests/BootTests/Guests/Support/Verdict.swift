@@ -1,8 +1,8 @@
 import ExokernelABI
 import LibOS
 
-// What a test program finds, and what it says in the end. Nothing here allocates: also who has no frame left, or copies its memory, says it.
-// Safe: one thread of the processor counts.
+// What a test program finds, and what it says in the end. Nothing here allocates: also who has no frame left, or copies
+// its memory, says it. Safe: one thread of the processor counts.
 
 nonisolated(unsafe) private var failures: UInt64 = 0
 

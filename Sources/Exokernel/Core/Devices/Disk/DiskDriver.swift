@@ -56,8 +56,8 @@ struct BlockTransfer {
   var isWrite: Bool
 }
 
-/// Disk blocks: extents are bound once, requests are checked against the extent, and the device moves the data to and from the
-/// environment's own frame.
+/// Disk blocks: extents are bound once, requests are checked against the extent, and the device moves the data to and
+/// from the environment's own frame.
 extension Kernel {
   // Safe: the private layout gives each table its own range.
   /// Drivers of the disks.

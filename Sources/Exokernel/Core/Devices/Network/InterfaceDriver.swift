@@ -163,8 +163,8 @@ extension Kernel {
   }
 
   private func freeChain(_ driver: UInt32, _ first: UInt32) {
-    // A device that names a chain that it has not been given, or has given back, is broken; what it says is not believed. The
-    // descriptors are the kernel's, so the chain itself is as it was made.
+    // A device that names a chain that it has not been given, or has given back, is broken; what it says is not
+    // believed. The descriptors are the kernel's, so the chain itself is as it was made.
     guard first < InterfaceDriver.sendQueueSize else { return }
     let owner = sendOwners.cell(at: driver &* 256 &+ first)
     let ownerPlusOne = UInt32(owner.value)

@@ -2,7 +2,8 @@ import DownloadedCode
 import ExokernelABI
 import VirtioLayout
 
-/// What the kernel keeps of a ring: its own copy of everything but the consumer's index, so that a packet needs no check.
+/// What the kernel keeps of a ring: its own copy of everything but the consumer's index, so that a packet needs no
+/// check.
 @frozen public struct RingBinding {
   /// Physical address of the control frame.
   public var control: UInt64
@@ -124,7 +125,8 @@ extension Kernel {
     let stride = FilterProgram.capacity * MemoryLayout<DecodedInstruction>.stride
     let storage = unsafe (hardware.privateBase + PrivateLayout.filterPrograms + Int(index) * stride)
       .bindMemory(to: DecodedInstruction.self, capacity: FilterProgram.capacity)
-    // Safe: `count` is at most the capacity, 64 words of the frame's 512; the storage is this filter's alone while it is bound.
+    // Safe: `count` is at most the capacity, 64 words of the frame's 512; the storage is this filter's alone while it
+    // is bound.
     let code = unsafe Span(_unsafeStart: UnsafePointer(words), count: count)
     let target = unsafe UnsafeMutableBufferPointer(start: storage, count: FilterProgram.capacity)
     do throws(VerifierError) {

@@ -2,7 +2,8 @@ import DownloadedCode
 import ExokernelABI
 import VirtioLayout
 
-/// The way of a received packet: from the device's ring through the filters into the ring of whoever bound the first one that wants it.
+/// The way of a received packet: from the device's ring through the filters into the ring of whoever bound the first
+/// one that wants it.
 extension Kernel {
   // Safe: the private layout gives the scratch a range of its own.
   /// Memory of the filter that runs: one runs at a time.
@@ -72,7 +73,8 @@ extension Kernel {
       hardware.copy(
         from: packet, to: UInt64(frame) &<< 12 &+ UInt64(slot & 1) &* UInt64(PacketRing.slotSize), count: size)
       let flags: UInt8 = get(buffer)
-      // Bit 0, "needs checksum", is told as 2; bit 1 alone, "checksum is valid", as 1: two bits for each of the four cases.
+      // Bit 0, "needs checksum", is told as 2; bit 1 alone, "checksum is valid", as 1: two bits for each of the four
+      // cases.
       let checksum: UInt64 = 0b10_01_10_00 &>> (UInt64(flags & 3) &* 2) & 3
       put(control &+ PacketRing.slotsOffset &+ UInt64(slot) &* 8, checksum &<< 32 | UInt64(size))
       hardware.orderStores()

@@ -12,8 +12,8 @@ struct ChildProcess: ~Copyable {
   private let id: pid_t
   private var isReaped = false
 
-  /// Runs `body` in a child, which ends when that returns. Only for a process of one thread: locks that another thread held would stay
-  /// locked in the child.
+  /// Runs `body` in a child, which ends when that returns. Only for a process of one thread: locks that another thread
+  /// held would stay locked in the child.
   init(_ body: () -> Void) throws(Errno) {
     let parent = getpid()
     let id = linux_fork()
@@ -27,7 +27,8 @@ struct ChildProcess: ~Copyable {
     self.id = id
   }
 
-  /// Waits for its end and returns its status as of wait(2); nil where the system keeps none, because SIGCHLD is ignored.
+  /// Waits for its end and returns its status as of wait(2); nil where the system keeps none, because SIGCHLD is
+  /// ignored.
   mutating func wait() -> Int32? {
     isReaped = true
     return Self.reap(id)

@@ -29,8 +29,8 @@ extension LinuxService {
     }
   }
 
-  /// One mprotect(2) of `count` pages that are in memory. Their neighbours have no access at all, so that the kernel neither splits nor
-  /// joins mappings, which would cost more.
+  /// One mprotect(2) of `count` pages that are in memory. Their neighbours have no access at all, so that the kernel
+  /// neither splits nor joins mappings, which would cost more.
   private static func measureProtection(of count: Int) throws(Errno) -> Double {
     let pages = try MappedPages(count: count + 2, protection: PROT_NONE)
     let inner = 1..<count + 1

@@ -30,12 +30,14 @@ struct LinuxComparison {
       nativeRatio: linux / native)
   }
 
-  /// Estimated nanoseconds of an operation of so many ring-0 instructions and entries into ring 0, run natively by this host.
+  /// Estimated nanoseconds of an operation of so many ring-0 instructions and entries into ring 0, run natively by this
+  /// host.
   ///
-  /// A way into ring 0 and back cannot be measured from ring 3 without the kernel that is there: each is counted with the whole time of
-  /// Linux's getpid, which bounds SYSCALL and SYSRET from above. Instructions are counted with one cycle each, as if each waited for
-  /// the one before and found everything in the first cache. Not in it: what interrupts and exceptions cost more than SYSCALL, misses
-  /// of caches and of the TLB after a change of page tables, and exits to a hypervisor, such as for arming the timer.
+  /// A way into ring 0 and back cannot be measured from ring 3 without the kernel that is there: each is counted with
+  /// the whole time of Linux's getpid, which bounds SYSCALL and SYSRET from above. Instructions are counted with one
+  /// cycle each, as if each waited for the one before and found everything in the first cache. Not in it: what
+  /// interrupts and exceptions cost more than SYSCALL, misses of caches and of the TLB after a change of page tables,
+  /// and exits to a hypervisor, such as for arming the timer.
   func estimate(instructions: Int, entries: Int) -> Double? {
     services[.getpid].map { Double(entries) * $0 + Double(instructions) * cycle }
   }

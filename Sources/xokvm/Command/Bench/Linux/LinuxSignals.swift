@@ -31,8 +31,8 @@ import SystemPackage
 
 /// Makes the interrupted context go on `byteCount` bytes later.
 ///
-/// Async-signal-safe: it changes one word of the context and calls nothing. The signals come from one instruction, never from within a
-/// function of the library.
+/// Async-signal-safe: it changes one word of the context and calls nothing. The signals come from one instruction,
+/// never from within a function of the library.
 private func stepOver(_ context: UnsafeMutableRawPointer?, _ byteCount: Int) {
   // Safe: with SA_SIGINFO the third argument is a ucontext_t. Register 16 is RIP (sys/ucontext.h).
   unsafe context?.assumingMemoryBound(to: ucontext_t.self).pointee.uc_mcontext.gregs.16 += Int64(byteCount)

@@ -8,7 +8,8 @@ import SystemPackage
   import Musl
 #endif
 
-/// A word that says whose turn it is, in memory that processes share. Each of two sides waits for its own number and writes the other's.
+/// A word that says whose turn it is, in memory that processes share. Each of two sides waits for its own number and
+/// writes the other's.
 @safe private struct Turn: ~Copyable {
   static let mine: UInt32 = 0
   static let peers: UInt32 = 1
@@ -116,7 +117,8 @@ extension LinuxService {
       let value = unsafe word.pointee.load(ordering: .acquiring)
       if value == side { return true }
       if value == Turn.ended { return false }
-      // Returns at once where the value has changed meanwhile. Where it is refused, the time limit of the process tells.
+      // Returns at once where the value has changed meanwhile. Where it is refused, the time limit of the process
+      // tells.
       _ = unsafe linux_futex_wait(word, value)
     }
   }

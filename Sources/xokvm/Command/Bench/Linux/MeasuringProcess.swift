@@ -24,8 +24,8 @@ enum MeasuringProcess {
     let status: Int32?
     do throws(Errno) {
       let pages = try MappedPages(count: 1, protection: PROT_READ | PROT_WRITE, isShared: true)
-      // Safe: the mapping is larger and more aligned than the report, and outlives both uses. The process has ended, or is the
-      // child, when the report is touched.
+      // Safe: the mapping is larger and more aligned than the report, and outlives both uses. The process has ended, or
+      // is the child, when the report is touched.
       let place = unsafe pages.base.bindMemory(to: Report.self, capacity: 1)
       var child = try ChildProcess {
         do throws(Errno) {
