@@ -1,6 +1,6 @@
 /// Where things are in the address spaces that the kernel makes. One page, so that nobody has to guess.
 ///
-///     0x0000_0000_0040_0000  program: text, read-only data, data, bss (a program may be linked elsewhere below userEnd)
+///     0x0000_0000_0040_0000  program: text, read-only data, data, bss (or elsewhere below userEnd)
 ///     0x0000_0000_005e_f000  initial stack, `initialStackPages` pages, growing down from environmentPage
 ///     0x0000_0000_005f_f000  environment page: what kernel and libOS tell each other without a call
 ///     0x0000_0000_8000_0000  reserved, up to 3 GiB: the kernel's text where a 32-bit SYSCALL may arrive

@@ -56,12 +56,22 @@ struct GuestModule {
   /// Its Swift files.
   var swiftFiles: [String] { Self.files("swift", at: path) }
 
+  /// True where one of its functions is called by its C name, from assembly or another module. Only then is its object file linked: whatever
+  /// else a program calls of it, Embedded Swift compiles into the program.
+  func hasCNames() throws -> Bool {
+    try swiftFiles.contains { file in try text(of: file).contains("@c(") }
+  }
+
+  private func text(of file: String) throws -> String {
+    guard let contents = FileManager.default.contents(atPath: file) else { throw GuestBuildError.unreadable(file) }
+    return String(decoding: contents, as: UTF8.self)
+  }
+
   /// Names of modules that its files import.
   func imports() throws -> Set<String> {
     var names: Set<String> = []
     for file in swiftFiles {
-      guard let contents = FileManager.default.contents(atPath: file) else { throw GuestBuildError.unreadable(file) }
-      for line in String(decoding: contents, as: UTF8.self).split(separator: "\n") {
+      for line in try text(of: file).split(separator: "\n") {
         let words = line.split(separator: " ")
         if let place = words.firstIndex(of: "import"), place < 2, place + 1 < words.count {
           names.insert(String(words[place + 1]))

@@ -16,7 +16,7 @@ struct GuestRecipes {
 
   /// The exokernel.
   mutating func kernel() throws -> (image: String, map: String) {
-    var objects = try GuestModule.kernel.map { try recipe.compile($0) }
+    var objects = try GuestModule.kernel.flatMap { try recipe.compile($0) }
     objects += recipe.assemble("Sources/Exokernel/RingZero")
     let whole = recipe.link(objects, script: "Sources/Exokernel/RingZero/Start/kernel.ld", name: "kernel")
     // Names stay in the kernel: debuggers of other monitors want them, too.
@@ -25,17 +25,17 @@ struct GuestRecipes {
 
   /// The library operating system's object files.
   mutating func libraries() throws -> [String] {
-    try GuestModule.libraries.map { try recipe.compile($0) } + recipe.assemble("Sources/GuestLibOS/LibOS")
+    try GuestModule.libraries.flatMap { try recipe.compile($0) } + recipe.assemble("Sources/GuestLibOS/LibOS")
   }
 
   /// Programs, each linked with the library operating system and a module that they share, if any.
   mutating func programs(_ programs: [GuestModule], support: GuestModule? = nil) throws -> [Program] {
     var objects = try libraries()
-    if let support { objects.append(try recipe.compile(support)) }
+    if let support { objects += try recipe.compile(support) }
     return try programs.map { program in
       let own = try recipe.compile(program)
       let whole = recipe.link(
-        objects + [own], script: GuestRecipes.programScript, name: program.programName)
+        objects + own, script: GuestRecipes.programScript, name: program.programName)
       let parts = recipe.split(whole, keepsNames: false)
       return (program.programName, whole, parts.image, parts.map)
     }

@@ -16,9 +16,9 @@ struct Recipe {
     self.flags = flags
   }
 
-  /// Compiles a module behind those it imports; returns its object file.
-  mutating func compile(_ module: GuestModule) throws -> String {
-    let object = "\(work)/\(module.name).o"
+  /// Compiles a module behind those it imports; returns its object file, or nothing where only its interface is needed.
+  mutating func compile(_ module: GuestModule) throws -> [String] {
+    let objects = try module.hasCNames() ? ["\(work)/\(module.name).o"] : []
     let interface = "\(work)/\(module.name).swiftmodule"
     let imports = try module.imports().intersection(modules).sorted()
     modules.insert(module.name)
@@ -28,14 +28,14 @@ struct Recipe {
         name: module.name, tool: tools.swiftc,
         arguments: GuestFlags.common + flags + cModules.flatMap { ["-I", $0] } + [
           "-I", work, "-module-cache-path", "\(work)/modules", "-module-name", module.name, "-emit-module",
-          "-emit-module-path", interface, "-c", "-o", object,
-        ] + module.swiftFiles,
+          "-emit-module-path", interface,
+        ] + objects.flatMap { ["-c", "-o", $0] } + module.swiftFiles,
         sources: module.swiftFiles
           + cModules.flatMap { GuestModule.files("h", at: $0) + GuestModule.files("modulemap", at: $0) },
         // What is imported is read with everything that it imports itself.
         needs: try reached(from: imports).map { "\(work)/\($0).swiftmodule" },
-        outputs: [interface, object]))
-    return object
+        outputs: [interface] + objects))
+    return objects
   }
 
   /// Names of `imports` and of all that they import.
