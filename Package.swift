@@ -11,6 +11,9 @@ let strict: [SwiftSetting] = [
 /// Code that also runs inside the guest, where the plug-in compiles it with Embedded Swift.
 let guest: [SwiftSetting] = strict + [.treatWarning("EmbeddedRestrictions", as: .error)]
 
+/// Code that no product of the host's holds: there it is compiled to be checked and tested, and optimised by the plug-in only.
+let guestOnly: [SwiftSetting] = guest + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 let tests: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
@@ -38,10 +41,10 @@ let package = Package(
     // The exokernel, guest ring 0.
     .target(name: "ExokernelABI", path: "Sources/Exokernel/ABI", swiftSettings: guest),
     .target(name: "VirtioLayout", path: "Sources/Exokernel/VirtioLayout", swiftSettings: guest),
-    .target(name: "DownloadedCode", path: "Sources/Exokernel/DownloadedCode", swiftSettings: guest),
+    .target(name: "DownloadedCode", path: "Sources/Exokernel/DownloadedCode", swiftSettings: guestOnly),
     .target(
       name: "ExokernelCore", dependencies: ["ExokernelABI", "DownloadedCode", "VirtioLayout"],
-      path: "Sources/Exokernel/Core", swiftSettings: guest),
+      path: "Sources/Exokernel/Core", swiftSettings: guestOnly),
     .target(name: "CallList", path: "Sources/Exokernel/CallList", swiftSettings: strict),
     .executableTarget(
       name: "GenerateCalls", dependencies: ["CallList"], path: "Sources/Exokernel/GenerateCalls",
@@ -54,7 +57,7 @@ let package = Package(
         "Entry/lock.inc", "Start/kernel.ld", "Start/rings.S", "Start/start.S", "Start/tables.S", "layout.inc",
         "memory.S",
       ],
-      swiftSettings: guest),
+      swiftSettings: guestOnly),
 
     // Library operating systems and their programs, guest ring 3.
     .systemLibrary(name: "CLibOS", path: "Sources/GuestLibOS/CLibOS"),
@@ -64,37 +67,37 @@ let package = Package(
         "Calls/gate.S", "Calls/gate.inc", "Memory/memory.S", "Messages/transfers.S", "Start/program.ld",
         "Start/start.S",
         "Threads/threads.S", "Upcalls/upcalls.S",
-      ], swiftSettings: guest),
+      ], swiftSettings: guestOnly),
     .target(
       name: "InternetStack", path: "Sources/GuestLibOS/InternetStack", exclude: ["README.md"], swiftSettings: guest),
-    .target(name: "FileSystems", path: "Sources/GuestLibOS/FileSystems", swiftSettings: guest),
+    .target(name: "FileSystems", path: "Sources/GuestLibOS/FileSystems", swiftSettings: guestOnly),
     .target(
       name: "HTTP", dependencies: ["FileSystems"], path: "Sources/GuestLibOS/HTTP",
-      swiftSettings: guest),
+      swiftSettings: guestOnly),
     .target(
-      name: "Inspection", dependencies: ["ExokernelABI"], path: "Sources/GuestLibOS/Inspection", swiftSettings: guest),
+      name: "Inspection", dependencies: ["ExokernelABI"], path: "Sources/GuestLibOS/Inspection", swiftSettings: guestOnly),
     .target(
       name: "Service",
       dependencies: ["LibOS", "ExokernelABI", "DownloadedCode", "InternetStack", "FileSystems", "HTTP"],
-      path: "Sources/GuestLibOS/Service", swiftSettings: guest),
+      path: "Sources/GuestLibOS/Service", swiftSettings: guestOnly),
     .target(
       name: "BooksApp", dependencies: ["LibOS", "ExokernelABI", "Inspection"], path: "Sources/GuestLibOS/Apps/Books",
-      swiftSettings: guest),
+      swiftSettings: guestOnly),
     .target(
       name: "HelloApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Hello",
-      swiftSettings: guest),
+      swiftSettings: guestOnly),
     .target(
       name: "PrimitivesApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Primitives",
-      swiftSettings: guest),
+      swiftSettings: guestOnly),
     .target(
       name: "FuzzApp", dependencies: ["LibOS"], path: "Sources/GuestLibOS/Apps/Fuzz",
-      swiftSettings: guest),
+      swiftSettings: guestOnly),
     .target(
       name: "StatusApp", dependencies: ["LibOS", "ExokernelABI", "FileSystems", "HTTP", "Inspection", "Service"],
-      path: "Sources/GuestLibOS/Apps/Status", swiftSettings: guest),
+      path: "Sources/GuestLibOS/Apps/Status", swiftSettings: guestOnly),
     .target(
       name: "WebApp", dependencies: ["LibOS", "ExokernelABI", "FileSystems", "Service"],
-      path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guest),
+      path: "Sources/GuestLibOS/Apps/Web", swiftSettings: guestOnly),
 
     // Guest images: compiled for the guest by the plug-in, carried inside the command.
     .target(name: "BootArchive", path: "Sources/xokvm/BootArchive", swiftSettings: strict),
