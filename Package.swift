@@ -14,6 +14,9 @@ let guest: [SwiftSetting] = strict + [.treatWarning("EmbeddedRestrictions", as: 
 /// Code that no product of the host's holds: there it is compiled to be checked and tested, and optimised by the plug-in only.
 let guestOnly: [SwiftSetting] = guest + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
+/// Tools of the package's own, and what only they and rare messages use: quick to compile is what counts.
+let tools: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 let tests: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
@@ -75,7 +78,8 @@ let package = Package(
       name: "HTTP", dependencies: ["FileSystems"], path: "Sources/GuestLibOS/HTTP",
       swiftSettings: guestOnly),
     .target(
-      name: "Inspection", dependencies: ["ExokernelABI"], path: "Sources/GuestLibOS/Inspection", swiftSettings: guestOnly),
+      name: "Inspection", dependencies: ["ExokernelABI"], path: "Sources/GuestLibOS/Inspection",
+      swiftSettings: guestOnly),
     .target(
       name: "Service",
       dependencies: ["LibOS", "ExokernelABI", "DownloadedCode", "InternetStack", "FileSystems", "HTTP"],

@@ -56,8 +56,8 @@ struct GuestModule {
   /// Its Swift files.
   var swiftFiles: [String] { Self.files("swift", at: path) }
 
-  /// True where one of its functions is called by its C name, from assembly or another module. Only then is its object file linked: whatever
-  /// else a program calls of it, Embedded Swift compiles into the program.
+  /// True where one of its functions is called by its C name, from assembly or another module. Only then is its object
+  /// file linked: whatever else a program calls of it, Embedded Swift compiles into the program.
   func hasCNames() throws -> Bool {
     try swiftFiles.contains { file in try text(of: file).contains("@c(") }
   }

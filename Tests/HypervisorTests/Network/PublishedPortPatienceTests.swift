@@ -40,8 +40,8 @@ struct PublishedPortPatienceTests {
     for sends in [true, false] {
       let begin = Date()
       let client = HostClient(port: port)
-      if sends { _ = client.send([1, 2, 3]) }
-      #expect(client.read(1) == nil)
+      // A reset is told once: to the sender where it was quicker than the data, else to the reader.
+      if !sends || client.send([1, 2, 3]) { #expect(client.read(1) == nil) }
       #expect(errno == ECONNRESET || errno == EPIPE)
       #expect(Date().timeIntervalSince(begin) < 1)
     }
