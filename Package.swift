@@ -31,7 +31,7 @@ let package = Package(
     // The host: a KVM virtual machine monitor.
     .systemLibrary(name: "CKVM", path: "Sources/CKVM"),
     .systemLibrary(name: "CLinux", path: "Sources/CKVM/CLinux"),
-    .target(name: "CodeMap", path: "Sources/Hypervisor/CodeMap", swiftSettings: strict),
+    .target(name: "CodeMap", path: "Sources/Hypervisor/CodeMap", swiftSettings: tools),
     .target(
       name: "Hypervisor",
       dependencies: [
@@ -48,10 +48,10 @@ let package = Package(
     .target(
       name: "ExokernelCore", dependencies: ["ExokernelABI", "DownloadedCode", "VirtioLayout"],
       path: "Sources/Exokernel/Core", swiftSettings: guestOnly),
-    .target(name: "CallList", path: "Sources/Exokernel/CallList", swiftSettings: strict),
+    .target(name: "CallList", path: "Sources/Exokernel/CallList", swiftSettings: tools),
     .executableTarget(
       name: "GenerateCalls", dependencies: ["CallList"], path: "Sources/Exokernel/GenerateCalls",
-      swiftSettings: strict),
+      swiftSettings: tools),
     .systemLibrary(name: "CRingZero", path: "Sources/Exokernel/CRingZero"),
     .target(
       name: "RingZero", dependencies: ["ExokernelCore", "CRingZero"], path: "Sources/Exokernel/RingZero",
@@ -107,7 +107,7 @@ let package = Package(
     .target(name: "BootArchive", path: "Sources/xokvm/BootArchive", swiftSettings: strict),
     .executableTarget(
       name: "GuestBuilder", dependencies: ["BootArchive", "CodeMap"], path: "Sources/xokvm/GuestBuilder",
-      swiftSettings: [.treatAllWarnings(as: .error)]),
+      swiftSettings: [.treatAllWarnings(as: .error), .unsafeFlags(["-Onone"], .when(configuration: .release))]),
     .plugin(
       name: "BuildGuestImages", capability: .buildTool(),
       path: "Sources/xokvm/BuildGuestImages"),
