@@ -167,7 +167,9 @@ let package = Package(
       name: "InspectionTests", dependencies: ["Inspection", "ExokernelABI", "RandomFixtures"], swiftSettings: tests),
     .testTarget(
       name: "BootTests",
-      dependencies: ["Hypervisor", "GuestImages", "BootArchive", "KernelFixtures", "GuestBuilder", "xokvm"],
+      dependencies: [
+        "CallList", "Hypervisor", "GuestImages", "BootArchive", "KernelFixtures", "GuestBuilder", "xokvm",
+      ],
       exclude: ["Guests"],
       swiftSettings: tests, plugins: ["BuildGuestImages"]),
   ]
