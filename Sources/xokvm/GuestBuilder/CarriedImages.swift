@@ -1,4 +1,4 @@
-// The plug-in compiles the builder together with the files of that module.
+// The plug-in compiles this file together with the sources of BootArchive and CodeMap: then there is no module to import.
 #if canImport(BootArchive)
   import BootArchive
 #endif

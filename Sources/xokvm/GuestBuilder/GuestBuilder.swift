@@ -1,4 +1,4 @@
-// The plug-in compiles the builder together with the files of that module.
+// The plug-in compiles this file together with the sources of BootArchive and CodeMap: then there is no module to import.
 #if canImport(CodeMap)
   import CodeMap
 #endif
@@ -24,7 +24,7 @@ import Foundation
       default: fail(Self.usage, status: 64)
       }
     } catch {
-      fail("GuestBuilder: \(error)", status: 1)
+      fail("GuestBuilder: \(error)", status: (error as? GuestBuildError)?.exitStatus ?? 74)
     }
   }
 

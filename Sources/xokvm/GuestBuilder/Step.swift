@@ -62,4 +62,13 @@ enum GuestBuildError: Error, CustomStringConvertible {
     case .noProgram(let path): "\(path) is no Swift file and no folder of Swift files; name one that holds program_main"
     }
   }
+
+  /// The status of sysexits(3) with which the builder ends.
+  var exitStatus: Int32 {
+    switch self {
+    case .unreadable, .noProgram: 66
+    case .tool: 65
+    case .stuck: 70
+    }
+  }
 }
