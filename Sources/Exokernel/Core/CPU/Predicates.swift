@@ -30,7 +30,8 @@ import ExokernelABI
   static var clockWord: UInt64 { 1 }
 }
 
-/// Wakeup predicates: small programs without a loop, bound once, evaluated when it is the sleeper's turn.
+/// Wakeup predicates: small programs without a loop, bound once, evaluated when the environment asks to sleep, at each
+/// of its turns, and before its processor idles.
 extension Kernel {
   // Safe: the private layout gives the table its own range.
   @inline(__always) var predicates: Table<PredicateBinding> {
@@ -112,15 +113,6 @@ extension Kernel {
       guard word != PredicateBinding.clockWord, frame >= UInt64(header.value.firstFrame) else { continue }
       body(UInt32(truncatingIfNeeded: frame))
     }
-  }
-
-  /// `CallNumber.sleepUntil`: false where the predicate holds already, or there is none, and the environment goes on at
-  /// once.
-  public func sleepUntil() -> Bool {
-    let environment = current
-    guard predicates[environment].count != 0, !predicateHolds(environment) else { return false }
-    environments[environment].state = EnvironmentState.waiting.rawValue
-    return true
   }
 
   /// The first time after `now` at which the clock makes a comparison of an environment's predicate hold; 0 where there

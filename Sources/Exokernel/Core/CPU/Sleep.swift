@@ -1,6 +1,6 @@
 import ExokernelABI
 
-// Sleeping, waking, and giving the processor to somebody.
+// Sleeping, until an event or until a predicate holds, and waking.
 extension Kernel {
   /// `CallNumber.sleep`: false where an event already came, and the environment goes on at once.
   public func sleep(events: UInt64, deadline: UInt64) -> Bool {
@@ -9,6 +9,15 @@ extension Kernel {
     environments[environment].sleepEvents = events
     environments[environment].sleepDeadline = deadline
     environments[environment].state = EnvironmentState.sleeping.rawValue
+    return true
+  }
+
+  /// `CallNumber.sleepUntil`: false where the predicate holds already, or there is none, and the environment goes on at
+  /// once.
+  public func sleepUntil() -> Bool {
+    let environment = current
+    guard predicates[environment].count != 0, !predicateHolds(environment) else { return false }
+    environments[environment].state = EnvironmentState.waiting.rawValue
     return true
   }
 
@@ -43,43 +52,5 @@ extension Kernel {
     where index != processor.value.index && processor(index).value.isIdle != 0 {
       hardware.interrupt(processor: index)
     }
-  }
-
-  /// Why the caller may not give its slice to the environment that `handle` names, the record being `receiver`; nil
-  /// where it may.
-  @inline(__always) public func yieldRefusal(environment handle: UInt64, _ receiver: Cell<EnvironmentRecord>)
-    -> CallError?
-  {
-    guard receiver.value.handle == handle else { return .noSuchResource }
-    guard receiver.value.activity == UInt64(EnvironmentState.runnable.rawValue) else {
-      return isLive(Handle.index(handle)) ? .busy : .noSuchResource
-    }
-    return nil
-  }
-
-  /// `CallNumber.yieldTo`, after `yieldRefusal` has found nothing: the receiver runs in the rest of the slice.
-  @inline(__always) public func yield(to receiver: Cell<EnvironmentRecord>, instruction: UInt64, stack: UInt64) {
-    leave(instruction: instruction, stack: stack)
-    switchTo(receiver)
-  }
-
-  /// Where the environment of `record`, which was switched to, goes on that had given up the processor, and what it
-  /// finds in rdx: where it would have gone on if it had not bound an entry for that.
-  @inline(__always) public func resumption(of record: Cell<EnvironmentRecord>) -> (
-    entry: UInt64, stack: UInt64, saved: UInt64
-  ) {
-    let saved = record.value.savedInstructionPointer
-    let prologue = record.value.prologueEntry
-    if kernelPrivate.value.asked != 0 { return revocationResumption() }
-    return (prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
-  }
-
-  /// The same where somebody is asked to give resources back.
-  @inline(never) private func revocationResumption() -> (entry: UInt64, stack: UInt64, saved: UInt64) {
-    let environment = current
-    let record = currentRecord
-    let saved = record.value.savedInstructionPointer
-    let entry = takeRevocationEntry(of: environment) ?? record.value.prologueEntry
-    return (entry != 0 ? entry : saved, record.value.savedStackPointer, saved)
   }
 }

@@ -10,7 +10,7 @@ public enum SliceEnd: Sendable {
   case abort
 }
 
-/// The end of a slice, and giving the processor up.
+/// The end of a slice.
 extension Kernel {
   /// Slices an environment may run past its epilogue upcall before it is ended. Time that the host gives to others
   /// counts, too, so it is no small number; what the environment overran, it pays in any case.
@@ -71,17 +71,9 @@ extension Kernel {
     return .epilogue(entry: entry)
   }
 
-  /// The running environment gives up the processor at time-stamp `now`, stays runnable, and goes on at `instruction`
-  /// with `stack` when its turn comes. The time that it ran past the end of its slice becomes its debt.
-  @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64, now: UInt64) {
-    leave(instruction: instruction, stack: stack)
-    let processor = self.processor
-    if processor.value.epiloguePending != 0 { chargeOverrun(until: now) }
-  }
-
   /// Charges the time from the end of the slice until time-stamp `now` to the environment whose slice it was, which may
   /// have given the processor to others meanwhile.
-  @inline(__always) private func chargeOverrun(until now: UInt64) {
+  @inline(__always) func chargeOverrun(until now: UInt64) {
     processor.value.epiloguePending = 0
     let end = processor.value.sliceEnd
     guard now > end else { return }
@@ -89,20 +81,5 @@ extension Kernel {
     let payer = unsafe Cell<EnvironmentRecord>(
       UnsafeMutableRawPointer(bitPattern: processor.value.overrunPayer).unsafelyUnwrapped)
     payer.value.debt &+= now &- end
-  }
-
-  /// The same, whatever the environment waits for from now on.
-  public func giveUp(instruction: UInt64, stack: UInt64) {
-    let state = currentRecord.value.state
-    giveUp(instruction: instruction, stack: stack, now: hardware.timeStamp)
-    currentRecord.value.state = state
-  }
-
-  /// Remembers where the running environment goes on. It is runnable, and runs no more.
-  @inline(__always) func leave(instruction: UInt64, stack: UInt64) {
-    let record = currentRecord
-    record.value.savedInstructionPointer = instruction
-    record.value.savedStackPointer = stack
-    record.value.activity = UInt64(EnvironmentState.runnable.rawValue)
   }
 }

@@ -6,23 +6,6 @@ extension Kernel {
   /// Entries of page tables that one step lets go of.
   private static var entriesPerStep: Int { 64 }
 
-  /// True where there is something to do besides running environments.
-  @inline(__always) public var hasChores: Bool {
-    kernelPrivate.value.reaping | kernelPrivate.value.asked | kernelPrivate.value.destroyed
-      | UInt64(kernelPrivate.value.largeDirty) != 0
-  }
-
-  /// A few small steps of what there is to do; true while more can be done at once.
-  public func doChores() -> Bool {
-    if kernelPrivate.value.destroyed != 0 { endDestroyed() }
-    let isReaping = reap(limit: 8)
-    let isPressing = repossess(limit: 8)
-    let isCleaning = cleanLarge()
-    kernelPrivate.value.needsChores =
-      hasChores || kernelPrivate.value.moreReceived != 0 ? 1 : kernelPrivate.value.lacksDeadlineTimer
-    return isPressing || isReaping || isCleaning
-  }
-
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at
   /// once. Each step is a frame, or `entriesPerStep` entries of a page table.
   public func reap(limit: UInt32) -> Bool {
