@@ -20,12 +20,12 @@ func kernelPageFault(_ frame: UnsafeMutablePointer<TrapFrame>) {
   let address = ring0_fault_address()
   // Safe: as in `kernelPageFault`.
   guard unsafe frame.pointee.code & PageFaultCode.user != 0 else { return unsafe faultInKernel(frame, address) }
-  unsafe faultInKernelAddress(frame, address)
+  unsafe unusualFault(frame, address)
 }
 
 /// A page fault with the kernel's rights. Loads of page-table entries may meet a missing table, and go on with an entry
-/// of all ones. And a processor that wants to put an exception of ring 3 onto its stack in the environment page may
-/// find none.
+/// of all ones. The processor pushes ring-3 exceptions onto the stack in the environment page; if that page is not
+/// mapped, the push faults here.
 private func faultInKernel(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
   // Safe: as in `kernelPageFault`; the linker's symbols enclose pairs of addresses.
   let instruction = unsafe frame.pointee.instruction
@@ -46,15 +46,16 @@ private func faultInKernel(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: 
   unsafe Panic.fault(frame, address)
 }
 
-/// Ring 3 executes at an address of the kernel's: SYSCALL brought it there without changing the privilege level, or it
-/// jumped there.
-private func faultInKernelAddress(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
+/// A page fault of ring 3 that is not a usual upcall: SYSCALL or a jump led to a kernel address, no fault entry is
+/// bound, or a fault is pending.
+private func unusualFault(_ frame: UnsafeMutablePointer<TrapFrame>, _ address: UInt64) {
   // Safe: as in `kernelPageFault`.
   let instruction = unsafe frame.pointee.instruction
   if instruction == UInt64(ring0_probe_syscall_arrived_address()), kernel.header.value.layoutVersion == 0 {
     ring0_probe_done(1)
   }
-  // Whoever jumped there chose rcx, to which the call returns: an address that is none would fault in ring 0.
+  // Whoever jumped to the entry of SYSCALL chose rcx, to which the call returns: an address that is none would fault in
+  // ring 0.
   let entry = UInt64(ring0_entry_syscall_address()) &+ UInt64(kernel.processor.value.index) &* 64
   if instruction == entry, unsafe frame.pointee.rcx &>> 47 == 0 {
     unsafe resume_as_syscall(frame)

@@ -1,5 +1,5 @@
-# Every way into ring 0 but the processors' first steps. Interrupts are off in the kernel; there is one stack for each
-# processor, and one lock.
+# Every way into ring 0 but the processors' first steps. Interrupts are off in the kernel; there is one stack and one
+# emergency stack for each processor, and one lock.
 #include "abi.inc"
 #include "layout.inc"
 #include "lock.inc"
@@ -13,12 +13,13 @@ vectors:
 .set vector, 0
 .rept 256
   .balign 16, 0xcc
+  # Never reached: the interrupt table (tables.S) points vectors 4, 14 and the timer straight at the entries below.
   .if vector == VECTOR_CALL
     jmp entry_call
   .elseif vector == VECTOR_PAGE_FAULT
     jmp entry_page_fault
   .elseif vector == VECTOR_TIMER
-    jmp entry_timer                       # (tables.S names the entry itself, here and above)
+    jmp entry_timer
   .elseif vector == VECTOR_PROCESSOR
     jmp entry_processor_interrupt
   .elseif vector == VECTOR_SPURIOUS
@@ -164,8 +165,9 @@ entry_syscall_32:
   .set processor, processor + 1
 .endr
 
-# Calls on a machine with one processor, where nobody else can be in the kernel: without the lock. SYSCALL comes to the
-# first, and goes on in the second; `ring0_stop_locking` puts that into the interrupt table.
+# Calls on a machine with one processor, where nobody else can be in the kernel: without the lock. SYSCALL enters at
+# `entry_syscall_alone`, which falls through into `entry_call_alone`. `ring0_stop_locking` makes `int $4` enter at
+# `entry_call_alone` directly.
 .balign 64
 .globl entry_syscall_alone
 entry_syscall_alone:
@@ -190,7 +192,7 @@ entry_page_fault:                         # the usual upcall touches nothing tha
   save_interrupted
   mov %rsp, %rdi
   cfi_saved
-  call kernel_page_fault
+  call kernel_page_fault                  # Faults.swift
   .cfi_endproc
   resume_interrupted
 
@@ -223,7 +225,7 @@ timer_outside:
   jb unusual_timer
   cmpq $0, private_state + PRIVATE_NEEDS_CHORES
   jne unusual_timer
-  cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)
+  cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)  # epiloguePending, overrun, isAlone: all zero
   jne unusual_timer
   mov FROM_RING_3 + STATE_RECORD(%rsp), %rdx
   mov %rdx, FROM_RING_3 + STATE_OVERRUN_PAYER(%rsp)
@@ -233,9 +235,9 @@ timer_outside:
   jz unusual_timer
   shl $12, %rcx
   or direct_map, %rcx
-  cmpq $0, PAGE_FAULT_PENDING(%rcx)
+  cmpq $0, PAGE_FAULT_PENDING(%rcx)       # faultPending and criticalSection
   jne unusual_timer
-  movl $1, FROM_RING_3 + STATE_PENDING(%rsp)
+  movl $1, FROM_RING_3 + STATE_PENDING(%rsp)  # epiloguePending = 1, overrun = 0
   add books + BOOKS_SLICE_LENGTH, %rax
   mov %rax, FROM_RING_3 + STATE_TIMER(%rsp)
   push pushed + FRAME_INSTRUCTION(%rsp)
@@ -263,7 +265,7 @@ unusual_timer:
   save_interrupted
   mov %rsp, %rdi
   cfi_saved
-  call kernel_timer
+  call kernel_timer                       # Interrupts.swift
   .cfi_endproc
   resume_waiting
 
@@ -274,7 +276,7 @@ entry_device:
   mov %rsp, %rdi
   take_lock_if_shared
   cfi_saved
-  call kernel_device_interrupt
+  call kernel_device_interrupt            # Interrupts.swift
   .cfi_endproc
   give_lock
   resume_waiting
@@ -289,7 +291,7 @@ entry_processor_interrupt:
   save_interrupted
   mov %rsp, %rdi
   cfi_saved
-  call kernel_processor_interrupt
+  call kernel_processor_interrupt         # Interrupts.swift
   .cfi_endproc
   resume_waiting
 
@@ -321,7 +323,7 @@ entry_exception:
   mov %rsp, %rsi
   cfi_interrupted rsp, 136
   cfi_caller_saved 24
-  call kernel_exception
+  call kernel_exception                   # Faults.swift
   .cfi_endproc
   pop_callee_saved
   resume_interrupted
