@@ -1,4 +1,4 @@
-/// Bounds what is on its way to the guest at a time, by the number of connections that something is on its way of.
+/// Limits how many connections may have unacknowledged bytes on the way to the guest.
 ///
 /// A guest's card and its programs have room for some tens of frames that nobody has looked at yet; what comes beyond
 /// is lost, and a request that is lost waits for a timer. So a crowd of clients takes turns. A connection that the

@@ -61,7 +61,7 @@ public final class UnixStreamBackend: NetworkBackend, @unchecked Sendable {
   /// The rest of a frame that the socket took in part only, and how much of it has been sent since.
   private var unsent: [UInt8] = []
   private var unsentStart = 0
-  private let input = FrameReader()
+  private let input = LengthPrefixedFrames()
   /// Why the link is down.
   public private(set) var failure: UnixStreamError?
 

@@ -35,7 +35,7 @@ import VirtioLayout
   /// Whether the listening sockets are watched.
   var isAccepting = false
   /// Made when the driver is ready, because only then it is known what frames it takes; nil while there is no driver.
-  private(set) var stack: NetworkStack<GuestLink>?
+  private(set) var stack: NetworkStack<UserNetworkLink>?
   /// The connections carried, each at the place that its connection has in the stack's table.
   var relays: [TCPRelay?]
   /// How many connections are being carried.
@@ -132,7 +132,7 @@ import VirtioLayout
     configuration.handshakeRetransmissionLimit = 500
     configuration.retransmissionLimit = 500
     let stack = NetworkStack(
-      link: GuestLink(receiver: receiver, features: features),
+      link: UserNetworkLink(receiver: receiver, features: features),
       hardwareAddress: InternetStack.MACAddress(0x52, 0x55, 10, 0, 2, 2),
       addressing: .manual(address: UserNetworkBackend.hostAddress, prefixLength: 24, gateway: nil),
       configuration: configuration, seed: (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max)))
@@ -167,7 +167,7 @@ import VirtioLayout
     guard let stack else { return .done }
     frame.removeAll(keepingCapacity: true)
     packet.appendFrame(to: &frame)
-    let metadata = GuestLink.metadata(packet.header)
+    let metadata = UserNetworkLink.metadata(packet.header)
     let bytes = frame
     // Safe: the array lives for the duration of the call.
     unsafe bytes.withUnsafeBytes { bytes in unsafe stack.receive(bytes, metadata: metadata, now: now) }

@@ -104,7 +104,7 @@ final class GuestSide: @unchecked Sendable {
     let packets = inbox
     inbox.removeAll()
     for packet in packets {
-      packet.frame.withUnsafeBytes { stack.receive($0, metadata: GuestLink.metadata(packet.header), now: now) }
+      packet.frame.withUnsafeBytes { stack.receive($0, metadata: UserNetworkLink.metadata(packet.header), now: now) }
     }
     stack.poll(now: now)
     for listener in listeners {
@@ -119,7 +119,7 @@ final class GuestSide: @unchecked Sendable {
     stack.poll(now: now)
     let sent = stack.link.queue
     stack.link.queue.removeAll()
-    for packet in sent { _ = backend.transmit(packet.frame, header: GuestLink.header(packet.metadata)) }
+    for packet in sent { _ = backend.transmit(packet.frame, header: UserNetworkLink.header(packet.metadata)) }
     if let timer { loop.cancel(timer) }
     timer = nil
     if let deadline = stack.nextDeadline?.nanoseconds {

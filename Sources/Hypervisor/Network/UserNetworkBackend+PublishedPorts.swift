@@ -67,7 +67,7 @@ extension UserNetworkBackend {
 
   // MARK: Carrying
 
-  func carry(_ client: PublishedClient, _ stack: NetworkStack<GuestLink>) {
+  func carry(_ client: PublishedClient, _ stack: NetworkStack<UserNetworkLink>) {
     let guestPort = client.listener.port.guestPort
     do throws(NetworkError) {
       let connection = try stack.connect(to: Endpoint(address: Self.guestAddress, port: guestPort), now: now)
@@ -152,7 +152,7 @@ extension UserNetworkBackend {
 
   /// The guest's side of a relay has changed: takes it as a sign of life of its port, unless it was our own patience
   /// that ended.
-  func noteHeard(_ relay: TCPRelay, _ stack: NetworkStack<GuestLink>) {
+  func noteHeard(_ relay: TCPRelay, _ stack: NetworkStack<UserNetworkLink>) {
     switch stack.status(of: relay.connection)?.failure {
     case nil, .refused, .reset: relay.client.listener.lastHeard = EventLoop.now
     case .timedOut, .hostUnreachable, .addressLost, .aborted: break

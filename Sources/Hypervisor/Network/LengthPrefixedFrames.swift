@@ -10,7 +10,7 @@ import VirtioLayout
 /// Cuts a byte stream into frames, each preceded by its length as a 32-bit big-endian number.
 ///
 /// A class, because a frame is looked at while whoever gets it may call back.
-final class FrameReader {
+final class LengthPrefixedFrames {
   /// What the stream holds next.
   enum Next: Equatable {
     /// A whole frame, at this place of `bytes`.
@@ -50,14 +50,14 @@ final class FrameReader {
   /// The next frame of those read. Frames too short to be one are skipped.
   func nextFrame() -> Next {
     while true {
-      guard end - start >= FrameReader.prefix else { return .incomplete }
+      guard end - start >= LengthPrefixedFrames.prefix else { return .incomplete }
       var length: UInt32 = 0
-      for offset in 0..<FrameReader.prefix { length = length << 8 | UInt32(bytes[start + offset]) }
-      guard length <= UInt32(FrameReader.longestFrame) else { return .tooLong(byteCount: length) }
-      let first = start + FrameReader.prefix
+      for offset in 0..<LengthPrefixedFrames.prefix { length = length << 8 | UInt32(bytes[start + offset]) }
+      guard length <= UInt32(LengthPrefixedFrames.longestFrame) else { return .tooLong(byteCount: length) }
+      let first = start + LengthPrefixedFrames.prefix
       guard end - first >= Int(length) else { return .incomplete }
       let range = first..<(first + Int(length))
-      if range.count >= FrameReader.shortestFrame { return .frame(range) }
+      if range.count >= LengthPrefixedFrames.shortestFrame { return .frame(range) }
       consume(range)
     }
   }

@@ -3,7 +3,7 @@ import VirtioLayout
 
 /// The wire between the in-process stack and the guest's card. Nothing is lost or damaged on it, so checksums and
 /// segmentation are left out as far as the guest accepts that.
-final class GuestLink: PacketLink {
+final class UserNetworkLink: PacketLink {
   private let receiver: any NetworkReceiver
   let maximumTransmissionUnit = 1500
   let offload: LinkOffload
@@ -20,7 +20,7 @@ final class GuestLink: PacketLink {
 
   func send(_ frame: UnsafeRawBufferPointer, metadata: FrameMetadata) -> Bool {
     // Safe: the frame is valid during the call, and the card copies it.
-    let outcome = receiver.deliver(header: GuestLink.header(metadata), frame: unsafe RawSpan(_unsafeBytes: frame))
+    let outcome = receiver.deliver(header: UserNetworkLink.header(metadata), frame: unsafe RawSpan(_unsafeBytes: frame))
     switch outcome {
     case .noBuffers: return false
     case .delivered: needsFlush = true
