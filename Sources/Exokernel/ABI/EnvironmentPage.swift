@@ -16,8 +16,8 @@
   /// Error code of the fault.
   /// Assembly files have it as PAGE_FAULT_CODE.
   public var faultCode: UInt64
-  /// Set to 1 with the upcall; the libOS clears it when it has copied the four words, or has served the fault. A fault
-  /// while it is set ends the environment, and the epilogue upcall is put off.
+  /// Set to 1 with the upcall; the libOS clears it when it has copied instruction, address and code, or has served
+  /// the fault. A fault while it is set ends the environment, and the epilogue upcall is put off.
   /// Assembly files have it as PAGE_FAULT_PENDING.
   public var faultPending: UInt32
   /// Nonzero inside a critical section: the kernel reads it at the end of a slice, and puts the epilogue upcall off.
@@ -47,7 +47,7 @@
   public var matchedTerm: UInt64
   /// `ResourceKind` that the environment is asked to give back; the upcall follows at its next slice.
   public var revocationKind: UInt64
-  /// How many of them; 0 once the request is met.
+  /// How many of them; 0 once the request is over: it is met, or there is nothing more that may be taken.
   public var revocationCount: UInt64
   /// The time-stamp after which they are taken.
   public var revocationDeadline: UInt64

@@ -48,9 +48,9 @@ extension FrameRecord {
   }
 }
 
-// Ownership of frames. Every free or owned frame is on exactly one list: the free list, its owner's list, or (never
-// allocated) none. Never allocated are the frames from `frontier` up to `largeFrontier`: single ones are taken from
-// below, large ones from above.
+// Ownership of frames. A frame is on at most one list: the free list, the list of clean or of dirty large frames, or
+// its owner's. Frames from `frontier` up to `largeFrontier` that nobody has ever had are on none: single ones are taken
+// from below, large ones from above.
 extension Kernel {
   /// Takes a free frame for `identity.owner`, guarded by `guardName`. Zero-filled, and charged. The caller has checked
   /// the quota. Nil as for `findFrame`.

@@ -45,7 +45,8 @@ extension Kernel {
     return frontier &- FrameRecord.largeWeight
   }
 
-  /// Puts those of up to `largeWeight` frames on the list of free ones that nobody has ever had.
+  /// Puts those frames of the range that nobody has ever had on the free list. Bounded by the range, which is of at
+  /// most `largeWeight` frames.
   private func linkUntouched(_ range: Range<UInt32>) {
     for frame in range where frames[frame].kind | frames[frame].dirty == 0 { linkFree(frame) }
   }

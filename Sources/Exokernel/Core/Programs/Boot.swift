@@ -2,7 +2,8 @@ import ExokernelABI
 
 /// What the VMM tells the kernel, checked by `StartInfo` to be inside memory.
 public struct BootInformation {
-  /// End of the memory whose frames are given out; it starts at physical address 0.
+  /// End of the memory whose frames have records, from physical address 0. Given out is what lies from `firstFree` to
+  /// `endOfFree`.
   public var memorySize: UInt64
   /// Physical address of the frame table, on a 2 MiB boundary.
   public var frameTable: UInt64

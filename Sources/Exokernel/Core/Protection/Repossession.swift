@@ -1,6 +1,7 @@
 import ExokernelABI
 
-// The abort protocol: what an environment does not give back in time, the kernel takes, and writes down.
+// The abort protocol: what an environment does not give back in time, the kernel takes, and writes down. The functions
+// that take do one step, and return true where another one may follow at once; false where the request is over.
 extension Kernel {
   /// Writes what was taken into the repossession vector.
   private func recordRepossession(_ environment: UInt32, _ resource: UInt64, _ address: UInt64) {
@@ -14,6 +15,7 @@ extension Kernel {
     header.value.counters.repossessions &+= 1
   }
 
+  /// One step: takes the slice with the lowest index, but not the last one.
   func takeSliceByForce(_ environment: UInt32) -> Bool {
     for processor in 0..<header.value.processorCount {
       for position in 0..<BooksLayout.slices {
@@ -33,6 +35,7 @@ extension Kernel {
     return false
   }
 
+  /// One step: unbinds the filter with the lowest index.
   func takeFilterByForce(_ environment: UInt32) -> Bool {
     for index in 0..<filters.count where filters[index].ownerPlusOne == environment &+ 1 {
       let handle = Handle.of(index, generation: filters[index].generation)
@@ -44,9 +47,9 @@ extension Kernel {
     return false
   }
 
-  /// One step: looks at the frame at `next` of the owner's list, and takes it where nothing maps or pins it.
-  func takeUnmappedFrame(_ environment: UInt32, _ request: Cell<RevocationRequest>, next: UInt32) -> Bool {
-    var frame = next
+  /// One step: looks at the frame at `start` of the owner's list, and takes it where nothing maps or pins it.
+  func takeUnmappedFrame(_ environment: UInt32, _ request: Cell<RevocationRequest>, next start: UInt32) -> Bool {
+    var frame = start
     // Between two steps the frame may have left the list: then the search starts over. Frames that the environment
     // frees and allocates again come to the head of the list, so a search that is started over meets them, but an
     // environment that frees again and again just the frame whose turn it is puts the search's end off.

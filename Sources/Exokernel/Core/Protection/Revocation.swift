@@ -24,7 +24,7 @@ import ExokernelABI
   case announced
   /// The environment was told, and gives what it chooses until the deadline.
   case told
-  /// The kernel takes slices or filters, whichever it finds first.
+  /// The kernel takes slices, or filters, as the request's kind says, lowest index first.
   case taking
   /// The kernel takes frames that are not mapped. `next` is the place in the list of the owner's frames, 0 its
   /// beginning.
@@ -173,7 +173,8 @@ extension Kernel {
     }
   }
 
-  /// The request is met: the environment is told by an event where something was taken, and can be asked again.
+  /// The request is over: it is met, or there is nothing more that may be taken. The environment is told by
+  /// an event where something was taken, and can be asked again.
   func finish(_ environment: UInt32) {
     let taken = revocations[environment].taken
     dropRevocation(of: environment)

@@ -22,9 +22,10 @@ public protocol Hardware {
   func memory(at physicalAddress: UInt64) -> UnsafeMutableRawPointer
   /// Physical address of the root table whose upper half and exposed entries every environment gets.
   var templateRoot: UInt64 { get }
-  /// Physical address of the disks' rings, `DiskDriver.ringsSize` each, prepared as Start/rings.S says.
+  /// Physical address of the disks' rings, `DiskDriver.ringsSize` each, prepared as RingZero/Start/rings.S says.
   var diskRings: UInt64 { get }
-  /// Physical address of the interfaces' rings, `InterfaceDriver.ringsSize` each, prepared as Start/rings.S says.
+  /// Physical address of the interfaces' rings, `InterfaceDriver.ringsSize` each, prepared as RingZero/Start/rings.S
+  /// says.
   var networkRings: UInt64 { get }
   /// Where the entry of the last level for `address`, an ordinary page of the running environment's, is in the page
   /// table in force; nil, or a place from which `load(entry:)` loads all ones, where a table is missing.

@@ -39,9 +39,10 @@ import ExokernelABI
   public var hasBooted: UInt32
 }
 
-/// What only the kernel may see or change of one processor. Changed by that processor alone, under the kernel's lock,
-/// but for `slicesTaken`. Assembly files know where the fields are that they use, and `AssemblyConstantTests` that they
-/// do.
+/// What only the kernel may see or change of one processor. Other processors change `slicesTaken`, `isAlone` and
+/// `overrunPayer`, and set `flush`, with the lock; the processor clears its `flush` without. The rest it changes alone:
+/// `entry_timer` changes `timer`, `epiloguePending`, `overrun` and `overrunPayer` without the lock. Assembly files know
+/// where the fields are that they use, and `AssemblyConstantTests` that they do.
 @frozen public struct ProcessorState {
   /// Position in the slice vector whose turn it is.
   public var slice: UInt32

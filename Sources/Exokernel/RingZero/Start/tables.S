@@ -1,4 +1,5 @@
-# Page tables, descriptor tables and stacks, all made at link time: ring 0 executes nothing to build them.
+# Page tables, descriptor tables and stacks, made at link time. The boot only fills the frame table's directories and
+# changes three entries: gate page, vector 4, identity map.
 #include "abi.inc"
 #include "layout.inc"
 #include "x86.inc"

@@ -151,8 +151,8 @@ extension ProtocolEngine {
 
   private func receiveOutOfOrder(_ c: ControlBlock, _ sequence: SequenceNumber, _ part: PacketBytes) {
     statistics.outOfOrderSegments &+= 1
-    // A released connection keeps nothing: what is missing comes again in order. What was stored and is not remembered,
-    // too.
+    // A released connection keeps nothing: what is missing comes again in order. Text that was stored but found no room
+    // in the reassembly list is sent again, too.
     if !c.isReleased {
       if c.receiveBuffer.place(part, distance: sequence - c.nextExpected) {
         _ = c.reassembly.insert(sequence, sequence + part.count)

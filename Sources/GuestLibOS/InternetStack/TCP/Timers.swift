@@ -1,4 +1,4 @@
-/// What happens when a connection's timers expire.
+/// Timers that expire, and the ends of connections: TIME-WAIT, failures, ARP and ICMP.
 extension ProtocolEngine {
   func runConnectionTimers() {
     if now < tcp.nextDeadline { return }

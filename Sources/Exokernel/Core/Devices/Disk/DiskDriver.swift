@@ -1,7 +1,7 @@
 import ExokernelABI
 import VirtioLayout
 
-/// State of the driver of one virtio-blk device. Its rings are laid out as Start/rings.S says.
+/// State of the driver of one virtio-blk device. Its rings are laid out as RingZero/Start/rings.S says.
 @frozen public struct DiskDriver {
   /// Physical address of the device's registers; 0 where there is no device.
   public var device: UInt64
