@@ -81,20 +81,19 @@ struct NewCallTests {
   @Test("what was built is not built again, and a line is what is built of it")
   func incremental() throws {
     let copy = try TreeCopy()
-    // The builder itself is another file than the plug-in's, so what it makes by itself is made once more.
-    #expect(try copy.build("kernel") <= 1)
+    // The builder itself, and the tool that strips images, may be other files than the plug-in's: then the last two
+    // steps are made once more, and nothing is compiled.
+    #expect(try copy.build("kernel") <= 2)
     #expect(try copy.build("kernel") == 0)
     let file = "Sources/Exokernel/Core/Console/Console.swift"
     let text = try String(contentsOfFile: copy.folder.path(file), encoding: .utf8)
     try copy.folder.store(file, text.replacing("bytes dropped", with: "bytes lost").utf8)
     #expect(try copy.build("kernel") == 5, "core, ring 0, the linked kernel, its image and its map")
     #expect(try copy.build("kernel") == 0)
-    try copy.folder.store(file, text.utf8)
-    #expect(try copy.build("kernel") == 5)
   }
 
-  /// Adds the call to a copy of the tree in the three files that its author writes, makes the others, builds kernel and program with it and
-  /// runs them.
+  /// Adds the call to a copy of the tree in the three files that its author writes, makes the others, builds kernel and
+  /// program with it and runs them.
   @Test(
     "is three files, its entry of the list, its functions and its test; the rest is made, and it works in a machine")
   func threeFiles() throws {

@@ -1,4 +1,4 @@
-// The plug-in compiles this file together with the sources of BootArchive and CodeMap: then there is no module to import.
+// The plug-in compiles this file together with the sources of BootArchive and CodeMap: there is no module to import.
 #if canImport(BootArchive)
   import BootArchive
 #endif

@@ -8,7 +8,7 @@ struct Recipe {
   let flags: [String]
   /// The steps so far.
   private(set) var steps: [Step] = []
-  private var modules: Set<String> = []
+  private var names: Set<String> = []
 
   init(tools: Toolchain, work: String, flags: [String]) {
     self.tools = tools
@@ -16,20 +16,29 @@ struct Recipe {
     self.flags = flags
   }
 
+  /// The compiler's cache of C modules, which is of no use in another place than where it was made: a tree that has
+  /// moved gets a new one.
+  private var modules: String {
+    var place = Fingerprint()
+    place.add(FileManager.default.currentDirectoryPath)
+    return "\(work)/modules-\(place.text.prefix { $0 != "-" })"
+  }
+
   /// Compiles a module behind those it imports; returns its object file, or nothing where only its interface is needed.
   mutating func compile(_ module: GuestModule) throws -> [String] {
     let objects = try module.hasCNames() ? ["\(work)/\(module.name).o"] : []
     let interface = "\(work)/\(module.name).swiftmodule"
-    let imports = try module.imports().intersection(modules).sorted()
-    modules.insert(module.name)
+    let imports = try module.imports().intersection(names).sorted()
+    names.insert(module.name)
     let cModules = (GuestFlags.cModules + module.headers).filter { FileManager.default.fileExists(atPath: $0) }
     steps.append(
       Step(
         name: module.name, tool: tools.swiftc,
         arguments: GuestFlags.common + flags + cModules.flatMap { ["-I", $0] } + [
-          "-I", work, "-module-cache-path", "\(work)/modules", "-module-name", module.name, "-emit-module",
+          "-I", work, "-module-name", module.name, "-emit-module",
           "-emit-module-path", interface,
         ] + objects.flatMap { ["-c", "-o", $0] } + module.swiftFiles,
+        idleArguments: ["-module-cache-path", modules],
         sources: module.swiftFiles
           + cModules.flatMap { GuestModule.files("h", at: $0) + GuestModule.files("modulemap", at: $0) },
         // What is imported is read with everything that it imports itself.

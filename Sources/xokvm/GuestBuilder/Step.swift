@@ -12,6 +12,8 @@ struct Step {
   let tool: String
   /// Its arguments.
   let arguments: [String]
+  /// Arguments that do not change what is made, and are no part of the fingerprint.
+  var idleArguments: [String] = []
   /// Files that it reads and that stand before any step runs.
   let sources: [String]
   /// Files of other steps that it reads; those steps run before this one.

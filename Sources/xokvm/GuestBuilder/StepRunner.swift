@@ -65,12 +65,12 @@ final class StepRunner {
     for file in step.outputs + [record] { try? FileManager.default.removeItem(atPath: file) }
     let process = Process()
     process.executableURL = URL(filePath: step.tool)
-    process.arguments = step.arguments
+    process.arguments = step.arguments + step.idleArguments
     try process.run()
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
       throw GuestBuildError.tool(
-        step: step.name, command: ([step.tool] + step.arguments).joined(separator: " "),
+        step: step.name, command: ([step.tool] + step.arguments + step.idleArguments).joined(separator: " "),
         status: process.terminationStatus)
     }
     try Data(fingerprint.utf8).write(to: URL(filePath: record))
