@@ -98,7 +98,7 @@ struct CrashReportTests {
     #expect(result.status == 70)
     let place = try #require(result.lines.firstIndex { $0.contains("[kernel] too little memory") }, "\(result.all)")
     #expect(
-      result.lines[place + 1].contains(/called from \w+\.swift:\d+ \w+, called from KernelEntry\.swift:\d+ kernelMain/),
+      result.lines[place + 1].contains(/called from \w+\.swift:\d+ \w+, called from KernelMain\.swift:\d+ kernelMain/),
       "\(result.all)")
     #expect(result.output.contains("rsp ffffffff808"), "\(result.all)")
   }
@@ -124,7 +124,9 @@ struct CrashReportTests {
     let path = try folder.store("kernel.elf", kernel.elf())
     let result = try Command.run(Command.xokvm, ["boot", path, "--timeout", "20"])
     #expect(result.status == 70, "\(result.all)")
-    #expect(result.lines.contains { $0.contains("[xokvm] instruction 0x") && $0.contains(": 0f 0b") }, "\(result.all)")
+    // AMD's SVM has forgotten the processor's state when a triple fault is told: the place is that of a reset.
+    let bytes = Command.isSlowHost ? "" : ": 0f 0b"
+    #expect(result.lines.contains { $0.contains("[xokvm] instruction 0x") && $0.contains(bytes) }, "\(result.all)")
     #expect(result.output.contains("rip 000000000"), "\(result.all)")
   }
 }

@@ -123,8 +123,8 @@
   int $4
   .endif
   ret
-  .cfi_endproc
   .org \name + GATE_PRESERVING, 0xcc
+  .cfi_endproc                            # one rule for the gates of all pages: the monitor knows the first by name
   preserving_gate \name
   .org \name + PROBE_SYSCALL, 0xcc
   .ifc \name, gate_interrupt

@@ -1,6 +1,7 @@
 import CKVM
 import CodeMap
 import ExokernelABI
+import Synchronization
 
 /// Tells where a machine's programs and its kernel crash: the kernel says in three ports that it has, and what follows
 /// is found in the guest's stacks and the maps of its code, which are read only then.
@@ -11,6 +12,9 @@ final class CrashReporter: Sendable {
   private let memory: GuestMemory
   private let maps: @Sendable (_ program: String?) -> CodeMap?
   private let print: @Sendable (String) -> Void
+  /// Maps that were asked for, "" for the kernel's: who crashes again and again costs the others little, for the
+  /// kernel's lock is held meanwhile.
+  private let known = Mutex<[String: CodeMap]>([:])
 
   /// `maps` gives the map of a program's code, or of the kernel's where the name is nil; `print` writes onto the
   /// console.
@@ -56,10 +60,19 @@ final class CrashReporter: Sendable {
     print(CrashReport(frames: walk.frames(from: FrameRegisters(registers)), walk: walk).text)
   }
 
+  private func map(of program: String?) -> CodeMap {
+    known.withLock { known in
+      if let map = known[program ?? ""] { return map }
+      let map = maps(program) ?? CodeMap()
+      known[program ?? ""] = map
+      return map
+    }
+  }
+
   private func walk(program: String?, _ processor: borrowing VirtualCPU) -> StackWalk? {
     guard let system = try? processor.systemRegisters() else { return nil }
     return StackWalk(
-      kernel: maps(nil) ?? CodeMap(), program: program.flatMap { maps($0) } ?? CodeMap(),
+      kernel: map(of: nil), program: program.map(map) ?? CodeMap(),
       memory: PageTableWalk(memory: memory, cr0: system.cr0, cr3: system.cr3))
   }
 

@@ -37,6 +37,15 @@ struct StackWalk {
   /// The program's.
   let program: CodeMap
   let memory: PageTableWalk
+  /// Where the first gate page lies in the kernel's image; all have their code at the same places.
+  private let gateImage: UInt64
+
+  init(kernel: CodeMap, program: CodeMap, memory: PageTableWalk) {
+    self.kernel = kernel
+    self.program = program
+    self.memory = memory
+    gateImage = kernel.functions.first { kernel.names[$0.name] == "gate_interrupt" }?.range.lowerBound ?? 0
+  }
 
   /// Most frames of a walk: a stack that has overflowed has many, and a damaged one may lead in a circle.
   static let limit = 256
@@ -47,10 +56,6 @@ struct StackWalk {
       return (kernel, gateImage &+ (address &- AddressMap.gatePage))
     }
     return (address >= AddressMap.directMap ? kernel : program, address)
-  }
-
-  private var gateImage: UInt64 {
-    kernel.functions.first { kernel.names[$0.name] == "gate_interrupt" }?.range.lowerBound ?? 0
   }
 
   /// The frames from `first` on, the innermost first. Ends where nobody knows the caller.
