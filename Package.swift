@@ -11,7 +11,8 @@ let strict: [SwiftSetting] = [
 /// Code that also runs inside the guest, where the plug-in compiles it with Embedded Swift.
 let guest: [SwiftSetting] = strict + [.treatWarning("EmbeddedRestrictions", as: .error)]
 
-/// Code that no product of the host's holds: there it is compiled to be checked and tested, and optimised by the plug-in only.
+/// Code that no product of the host's holds: there it is compiled to be checked and tested, and optimised by the
+/// plug-in only.
 let guestOnly: [SwiftSetting] = guest + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
 /// Tools of the package's own, and what only they and rare messages use: quick to compile is what counts.
