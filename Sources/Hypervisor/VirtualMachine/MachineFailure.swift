@@ -37,7 +37,5 @@ public enum MachineFailure: Error, Equatable, Sendable, CustomStringConvertible 
     }
   }
 
-  private func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
-
   private func pair(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 }
