@@ -71,20 +71,21 @@ extension CodeMap {
   /// types.
   static func functionName(_ symbol: String) -> String {
     guard symbol.hasPrefix("$s") || symbol.hasPrefix("$e") else { return symbol }
-    var rest = symbol.dropFirst(2)
-    var name: Substring?
-    while let digits = Optional(rest.prefix { $0.isASCII && $0.isNumber }), let length = Int(digits), length > 0,
-      digits.first != "0", rest.count >= digits.count + length
+    var rest = Array(symbol.utf8)[2...]
+    var name: ArraySlice<UInt8>?
+    while let digits = Optional(rest.prefix { (0x30...0x39).contains($0) }),
+      let length = Int(String(decoding: digits, as: UTF8.self)), length > 0, digits.first != 0x30,
+      length <= rest.count - digits.count
     {
       let identifier = rest.dropFirst(digits.count).prefix(length)
       // Behind a private function's name stands what tells its file from others.
-      if length == 33, identifier.first == "_" { break }
+      if length == 33, identifier.first == UInt8(ascii: "_") { break }
       name = identifier
       rest = rest.dropFirst(digits.count + length)
       // Kinds of types: a letter or two before the next identifier.
-      while let letter = rest.first, "VCO".contains(letter) { rest.removeFirst() }
+      while let letter = rest.first, "VCO".utf8.contains(letter) { rest.removeFirst() }
     }
-    return name.map(String.init) ?? symbol
+    return name.map { String(decoding: $0, as: UTF8.self) } ?? symbol
   }
 }
 
