@@ -33,6 +33,8 @@ public struct ELFImage: Sendable {
     let headers = try Self.programHeaders(source)
     var segments: [Segment] = []
     var entry: UInt64?
+    // All notes together: any number of segments may share their bytes.
+    var noteBytesLeft = 1 << 20
     for header in headers {
       guard let offset = Int(exactly: header.offset), let count = Int(exactly: header.fileByteCount),
         offset <= source.byteCount, count <= source.byteCount - offset
@@ -52,7 +54,8 @@ public struct ELFImage: Sendable {
         segments.append(
           Segment(
             fileOffset: offset, fileByteCount: count, address: GuestAddress(header.address), memoryByteCount: memory))
-      case ProgramHeader.note where entry == nil && count <= 1 << 20:
+      case ProgramHeader.note where entry == nil && count <= noteBytesLeft:
+        noteBytesLeft -= count
         let notes = try source.bytes(from: offset, byteCount: count)
         // The generic ABI aligns 64-bit notes to 8 bytes, most tools to 4; the segment's alignment says which.
         entry = Self.entry(in: notes, alignment: header.alignment == 8 ? 8 : 4)
