@@ -35,13 +35,13 @@ struct CrashReport {
     let places = code.map.places(at: code.address)
     guard !places.isEmpty else { return [hexadecimal(frame.instruction)] }
     return places.map { place in
-      let function = place.function ?? ""
+      let function = printable(place.function ?? "")
       guard let file = place.file else {
         // Code without lines: the distance into the function has to do.
         let start = code.map.functions.last { $0.range.contains(code.address) }?.range.lowerBound ?? code.address
         return place.line == 0 ? "\(function)+\(hexadecimal(code.address &- start))" : function
       }
-      return "\(file):\(place.line) \(function)"
+      return "\(printable(file)):\(place.line) \(function)"
     }
   }
 
@@ -60,6 +60,19 @@ struct CrashReport {
       "  " + known[start..<min(start + 4, known.count)].joined(separator: "  ") + "\n"
     }.joined()
   }
+}
+
+/// A name that a file or a guest has made, as it is written onto a console: a terminal obeys none of it, and it is a
+/// part of one line, of 120 characters and three points at most.
+func printable(_ name: String) -> String {
+  let limit = 120
+  let scalars = name.unicodeScalars.prefix(limit).map { scalar -> Character in
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: "?"
+    default: Character(scalar)
+    }
+  }
+  return String(scalars) + (name.unicodeScalars.dropFirst(limit).isEmpty ? "" : "...")
 }
 
 /// A number as it is written in reports.
