@@ -46,7 +46,7 @@ struct CompiledCodeTests {
 
   @Test("names functions and lines of DWARF 4 and 5", arguments: [4, 5])
   func lines(version: Int) throws {
-    let map = CodeMap(elf: try Self.program(version))
+    let map = try CodeMap(elf: Self.program(version))
     let middle = try function("middle", in: map)
     let start = try function("_start", in: map)
     let places = middle.range.flatMap { map.places(at: $0) }
@@ -58,7 +58,7 @@ struct CompiledCodeTests {
 
   @Test("names inlined calls, the innermost first")
   func inlinedCalls() throws {
-    let map = CodeMap(elf: try Self.program(4))
+    let map = try CodeMap(elf: Self.program(4))
     let middle = try function("middle", in: map)
     let divisions = middle.range.map { map.places(at: $0) }.filter { $0.count == 2 }
     #expect(
@@ -69,7 +69,7 @@ struct CompiledCodeTests {
 
   @Test("finds the caller of every instruction", arguments: [4, 5])
   func frames(version: Int) throws {
-    let map = CodeMap(elf: try Self.program(version))
+    let map = try CodeMap(elf: Self.program(version))
     for name in ["middle", "_start"] {
       let range = try function(name, in: map).range
       let first = try #require(map.unwindRule(at: range.lowerBound))
@@ -92,7 +92,7 @@ struct CompiledCodeTests {
       for _ in 0..<Int.random(in: 0..<40, using: &generator) where !bytes.isEmpty {
         bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
       }
-      let map = CodeMap(elf: bytes)
+      let map = try CodeMap(elf: bytes)
       for address in stride(from: UInt64(0x20_1000), to: 0x20_1100, by: 3) {
         _ = map.places(at: address)
         _ = map.unwindRule(at: address)

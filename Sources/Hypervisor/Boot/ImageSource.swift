@@ -20,12 +20,15 @@ public final class ImageSource: Sendable {
   /// Size in bytes; of a file, when it was opened.
   public let byteCount: Int
   private let storage: Storage
+  /// When a file was last changed, in seconds and nanoseconds, as it was when it was opened.
+  private let changeTime: [Int]
 
   /// An image of `bytes`.
   public init(_ bytes: [UInt8], name: String) {
     self.name = name
     byteCount = bytes.count
     storage = .bytes(bytes)
+    changeTime = []
   }
 
   /// The regular file at `path`, opened for reading.
@@ -47,6 +50,21 @@ public final class ImageSource: Sendable {
     name = path
     byteCount = Int(status.st_size)
     storage = .file(fd)
+    changeTime = Self.changeTime(status)
+  }
+
+  private static func changeTime(_ status: stat) -> [Int] {
+    [Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec)]
+  }
+
+  /// Whether a file's contents may be others than when it was opened: its size is, or the time of its last change. One
+  /// that was renamed, removed or replaced by another of its name is as it was.
+  public var hasChanged: Bool {
+    guard case .file(let fd) = storage else { return false }
+    var status = stat()
+    // Safe: the structure lives for the duration of the call.
+    guard unsafe fstat(fd, &status) == 0 else { return true }
+    return Int(status.st_size) != byteCount || Self.changeTime(status) != changeTime
   }
 
   deinit {

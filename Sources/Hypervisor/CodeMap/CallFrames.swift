@@ -1,15 +1,17 @@
 /// The call frame information of an ELF file (DWARF 4, section 6.4; .eh_frame as the Linux Standard Base describes it),
 /// executed.
 struct CallFrames {
-  private let section: ArraySlice<UInt8>
+  private let sections: ELFSections
+  private let name: String
   private let sectionAddress: UInt64
   private let isExceptionFrame: Bool
 
   /// The section .debug_frame, or .eh_frame where there is none.
   init(_ sections: ELFSections) {
     isExceptionFrame = sections[".debug_frame"].isEmpty
-    section = sections[isExceptionFrame ? ".eh_frame" : ".debug_frame"]
-    sectionAddress = sections.addresses[isExceptionFrame ? ".eh_frame" : ".debug_frame"] ?? 0
+    self.sections = sections
+    name = isExceptionFrame ? ".eh_frame" : ".debug_frame"
+    sectionAddress = sections.addresses[name] ?? 0
   }
 
   /// What entries have in common.
@@ -25,7 +27,7 @@ struct CallFrames {
   /// Rows of all entries, without those of code that the linker has left out.
   func rules() -> [UnwindRule] {
     var rules: [UnwindRule] = []
-    var reader = ByteReader(section)
+    var reader = sections.reader(name)
     while !reader.isAtEnd {
       let start = reader.offset
       let length: UInt32 = reader.integer()
@@ -44,7 +46,7 @@ struct CallFrames {
   }
 
   private func common(at place: Int) -> Common? {
-    var reader = ByteReader(section, at: place)
+    var reader = sections.reader(name, at: place)
     let length: UInt32 = reader.integer()
     let end = reader.offset + Int(length)
     reader.skip(4)
@@ -81,7 +83,7 @@ struct CallFrames {
     if common.hasAugmentation { reader.skip(reader.unsigned()) }
     var machine = CallFrameState(
       rule: UnwindRule(address: start, frame: nil, saved: [], isInterrupt: common.isInterrupt),
-      codeAlignment: common.codeAlignment, dataAlignment: common.dataAlignment)
+      codeAlignment: common.codeAlignment, dataAlignment: common.dataAlignment, work: sections.work)
     var initial = common.instructions
     let first = rules.count
     machine.execute(&initial) { _ in }
@@ -118,9 +120,11 @@ private struct CallFrameState {
   private var remembered: [UnwindRule] = []
   private let codeAlignment: UInt64
   private let dataAlignment: Int64
+  private let work: ReadingWork
 
-  init(rule: UnwindRule, codeAlignment: UInt64, dataAlignment: Int64) {
+  init(rule: UnwindRule, codeAlignment: UInt64, dataAlignment: Int64, work: ReadingWork) {
     self.rule = rule
+    self.work = work
     self.codeAlignment = codeAlignment
     self.dataAlignment = dataAlignment
   }
@@ -145,7 +149,9 @@ private struct CallFrameState {
           save(register, Int64(truncatingIfNeeded: reader.unsigned()) &* dataAlignment)
         case 0x06: restore(number(&reader))
         case 0x07, 0x08: forget(number(&reader))
-        case 0x0a: remembered.append(rule)
+        case 0x0a:
+          spendRow()
+          remembered.append(rule)
         case 0x0b:
           guard var row = remembered.popLast() else { return }
           row.address = rule.address
@@ -177,12 +183,19 @@ private struct CallFrameState {
   private func number(_ reader: inout ByteReader) -> Int { Int(truncatingIfNeeded: reader.unsigned() & 0xff) }
 
   private mutating func advance(_ delta: UInt64, _ onRow: (UnwindRule) -> Void) {
+    spendRow()
     onRow(rule)
     rule.address = rule.address &+ delta &* codeAlignment
   }
 
+  /// A row is kept, with its registers.
+  private func spendRow() { work.spend(24 + 4 * rule.saved.count) }
+
   private mutating func save(_ register: Int, _ offset: Int64) {
     forget(register)
+    // Nobody follows the others, of which a number can name many.
+    guard register <= UnwindRule.lastRegister else { return }
+    work.spend(rule.saved.count)
     rule.saved.append(.init(register: register, offset: offset))
     rule.saved.sort { $0.register < $1.register }
   }

@@ -1,11 +1,17 @@
 extension CodeMap {
   /// Reads what an ELF file tells of its code: symbols, and DWARF's lines, inlined calls and call frames where it has
-  /// them. Damaged files give a map with less in it.
-  public init(elf file: [UInt8]) {
+  /// them. Damaged files give a map with less in it; those that cost more than `limit` give none.
+  public init(elf file: [UInt8], within limit: Limit = .none) throws(ReadingError) {
     self.init()
-    let sections = ELFSections(file)
+    guard file.count <= limit.byteCount else { throw .tooLarge(byteCount: file.count, limit: limit.byteCount) }
+    let work = ReadingWork(limit: limit.steps)
+    read(ELFSections(file, work: work))
+    guard !work.isSpent else { throw .tooMuchWork(limit: limit.steps) }
+  }
+
+  private mutating func read(_ sections: ELFSections) {
     var table = NameTable()
-    func isCode(_ address: UInt64) -> Bool { sections.code.contains { $0.contains(address) } }
+    func isCode(_ address: UInt64) -> Bool { sections.code.contains(address) }
 
     let code = DebugEntries(sections).code()
     var isKnown: Set<UInt64> = []
@@ -44,7 +50,7 @@ extension CodeMap {
     let symbols = sections.codeSymbols()
     let starts = (symbols.map(\.value) + functions.map(\.range.lowerBound)).sorted()
     for symbol in symbols where isKnown.insert(symbol.value).inserted {
-      let sectionEnd = sections.code.first { $0.contains(symbol.value) }?.upperBound ?? symbol.value
+      let sectionEnd = sections.code.range(of: symbol.value)?.upperBound ?? symbol.value
       let next = starts.partition { $0 > symbol.value }
       let end =
         symbol.size != 0

@@ -107,11 +107,19 @@ public struct CodeMap: Equatable, Sendable {
     return rule
   }
 
+  /// Most inlined calls of one function that are looked at, and most that are told of one address, the innermost: no
+  /// compiler makes as many, but a file may name any number.
+  private static let searchLimit = 1 << 14
+  private static let placeLimit = 64
+
   private func inlinedCalls(at address: UInt64, in function: Function) -> [InlinedCall] {
     // Calls lie inside their function, so those before it need not be looked at.
     let first = inlinedCalls.partition { $0.range.lowerBound >= function.range.lowerBound }
-    return inlinedCalls[first...].prefix { $0.range.lowerBound <= address }.filter { $0.range.contains(address) }
-      .sorted { $0.depth < $1.depth }
+    let last = inlinedCalls.partition { $0.range.lowerBound > address }
+    guard first < last else { return [] }
+    return Array(
+      inlinedCalls[first..<last].suffix(Self.searchLimit).filter { $0.range.contains(address) }
+        .sorted { $0.depth < $1.depth }.suffix(Self.placeLimit))
   }
 }
 

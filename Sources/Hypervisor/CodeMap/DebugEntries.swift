@@ -41,7 +41,7 @@ struct DebugEntries {
   /// Functions and inlined calls whose code the linker has kept.
   func code() -> [Code] {
     var all: [Code] = []
-    var reader = ByteReader(sections[".debug_info"])
+    var reader = sections.reader(".debug_info")
     while !reader.isAtEnd {
       let start = reader.offset
       let length: UInt32 = reader.integer()
@@ -79,7 +79,10 @@ struct DebugEntries {
       }
       if let list = entry.statementList { files = lines.files(at: list) }
       if let name = entry.name { names[place] = name } else if let origin = entry.origin { origins[place] = origin }
-      if entry.tag == 0x2e || entry.tag == 0x1d { entries.append((entry, depth)) }
+      if entry.tag == 0x2e || entry.tag == 0x1d {
+        sections.work.spend(32)
+        entries.append((entry, depth))
+      }
       if abbreviation.hasChildren { depth += 1 }
     }
     return entries.compactMap { entry, depth in
@@ -104,7 +107,7 @@ struct DebugEntries {
       return low != 0 && end > low ? [low..<end] : []
     }
     guard let list = entry.ranges, let offset = Int(exactly: list) else { return [] }
-    var reader = ByteReader(sections[".debug_ranges"], at: offset)
+    var reader = sections.reader(".debug_ranges", at: offset)
     var ranges: [Range<UInt64>] = []
     // Inlined code has no base but 0: units that have several ranges say so.
     while !reader.isAtEnd {
@@ -119,7 +122,7 @@ struct DebugEntries {
 
   private func abbreviations(at offset: Int) -> [UInt64: Abbreviation] {
     var table: [UInt64: Abbreviation] = [:]
-    var reader = ByteReader(sections[".debug_abbrev"], at: offset)
+    var reader = sections.reader(".debug_abbrev", at: offset)
     while !reader.isAtEnd {
       let number = reader.unsigned()
       guard number != 0 else { break }
@@ -140,7 +143,9 @@ struct DebugEntries {
   private func entry(_ reader: inout ByteReader, _ abbreviation: Abbreviation, _ unitStart: UInt64) -> Entry? {
     var entry = Entry()
     entry.tag = abbreviation.tag
-    for (attribute, form) in abbreviation.attributes {
+    // There are attributes without bytes.
+    sections.work.spend(abbreviation.attributes.count)
+    for (attribute, form) in abbreviation.attributes where !reader.isAtEnd {
       var number: UInt64 = 0
       var text: String?
       switch form {
@@ -151,8 +156,7 @@ struct DebugEntries {
       case 0x0e:
         let offset: UInt32 = reader.integer()
         if attribute == 0x03 {
-          var string = ByteReader(sections[".debug_str"], at: Int(offset))
-          text = string.text()
+          text = sections.reader(".debug_str", at: Int(offset)).tableText()
         }
       case 0x14: number = reader.integer()
       case 0x08: text = reader.text()

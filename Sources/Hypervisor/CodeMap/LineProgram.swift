@@ -26,7 +26,7 @@ struct LineProgram {
   /// Rows of all programs, without those of code that the linker has left out.
   func rows() -> [Row] {
     var rows: [Row] = []
-    var reader = ByteReader(sections[".debug_line"])
+    var reader = sections.reader(".debug_line")
     while !reader.isAtEnd {
       guard let header = header(&reader) else { break }
       var program = reader.limited(to: header.end)
@@ -39,7 +39,7 @@ struct LineProgram {
   /// Names of the files of the program at `offset`, as the entries of its unit number them.
   func files(at offset: UInt64) -> [String] {
     guard let offset = Int(exactly: offset) else { return [] }
-    var reader = ByteReader(sections[".debug_line"], at: offset)
+    var reader = sections.reader(".debug_line", at: offset)
     return header(&reader)?.files ?? []
   }
 
@@ -84,6 +84,8 @@ struct LineProgram {
     var names: [String] = []
     for _ in 0..<min(count, 1 << 20) {
       guard !reader.isAtEnd else { break }
+      // Files without a format cost their number.
+      sections.work.spend(8)
       var name = ""
       for (content, form) in formats {
         switch form {
@@ -96,8 +98,9 @@ struct LineProgram {
             }()
         case 0x1f, 0x0e:
           let offset: UInt32 = reader.integer()
-          var text = ByteReader(sections[form == 0x1f ? ".debug_line_str" : ".debug_str"], at: Int(offset))
-          if content == 1 { name = text.text() }
+          if content == 1 {
+            name = sections.reader(form == 0x1f ? ".debug_line_str" : ".debug_str", at: Int(offset)).tableText()
+          }
         case 0x0b: reader.skip(1)
         case 0x05: reader.skip(2)
         case 0x06: reader.skip(4)
@@ -122,6 +125,7 @@ struct LineProgram {
     var sequence: [Row] = []
     func name() -> String { header.files.indices.contains(file) ? header.files[file] : "" }
     func append(isEnd: Bool) {
+      sections.work.spend(16)
       sequence.append(Row(address: address, file: name(), line: isEnd ? 0 : max(0, line), isEnd: isEnd))
     }
     let base = UInt8(truncatingIfNeeded: header.operandCounts.count + 1)

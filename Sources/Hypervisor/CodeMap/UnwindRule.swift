@@ -29,6 +29,9 @@ public struct UnwindRule: Equatable, Sendable {
     }
   }
 
+  /// The number of the return address, the last one that is followed.
+  static let lastRegister = 16
+
   /// The first address for which it holds.
   public var address: UInt64
   /// The frame; nil where the caller cannot be found, or no code follows.

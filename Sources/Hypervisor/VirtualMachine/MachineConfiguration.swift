@@ -36,6 +36,9 @@ public enum NetworkConfiguration: Equatable, Sendable {
   case echo
 }
 
+/// Gives the map of a program's code, or of the kernel's where the name is nil; nil where nothing is known of it.
+public typealias CodeMapSource = @Sendable (_ program: String?) throws(CodeMap.ReadingError) -> CodeMap?
+
 /// Everything a virtual machine is made of.
 public struct MachineConfiguration: Sendable {
   /// The most guest memory that may be asked for: 1 TiB.
@@ -61,8 +64,9 @@ public struct MachineConfiguration: Sendable {
   /// Signals of the process that end the machine.
   public var signals: [Int32]
   /// Gives the map of the code of a program, by the name in its environment's record, or of the kernel's where the name
-  /// is nil; asked when something has crashed, on a vCPU's thread.
-  public var codeMap: @Sendable (_ program: String?) -> CodeMap? = { _ in nil }
+  /// is nil; asked when something has crashed, on a vCPU's thread, which waits: what takes long is to be given up with
+  /// an error, which the console tells.
+  public var codeMap: CodeMapSource = { _ in nil }
   /// The KVM device.
   public var kvmPath = "/dev/kvm"
 

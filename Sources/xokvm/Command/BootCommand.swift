@@ -1,4 +1,5 @@
 import ArgumentParser
+import CodeMap
 import ExokernelABI
 import GuestImages
 import Hypervisor
@@ -155,9 +156,9 @@ struct BootCommand: ParsableCommand {
     }
     var programs = app
     if kernel == nil, app.isEmpty { programs = [ProgramArgument(name: "hello"), ProgramArgument(name: "hello")] }
-    var maps = CodeMaps(kernelFile: kernel)
+    var maps = CodeMaps(kernelFile: kernel == nil ? nil : image)
     if !programs.isEmpty {
-      let archive = try ProgramArchive(programs)
+      let archive = try ProgramArchive(programs, memoryByteCount: memory << 20)
       maps.files = archive.files
       modules.append((archive.image, "programs"))
       words += archive.words
@@ -169,7 +170,7 @@ struct BootCommand: ParsableCommand {
     configuration.disks = disk.map { $0.configuration }
     configuration.networks = networks
     configuration.timeLimit = timeout.map { UInt64($0 * 1e9) }
-    configuration.codeMap = { [maps] in maps[$0] }
+    configuration.codeMap = { [maps] name throws(CodeMap.ReadingError) in try maps.map(of: name) }
     configuration.signals = [SIGINT, SIGTERM, SIGHUP]
     return configuration
   }

@@ -15,17 +15,18 @@ struct ProgramArchive {
   let image: ImageSource
   /// What the kernel's command line says of the programs, one word each.
   let words: [String]
-  /// The paths of the programs that are files of the host, by the names that they have in the archive.
-  let files: [(path: String, name: String)]
+  /// The programs that are files of the host, by the names that they have in the archive.
+  let files: [(source: ImageSource, name: String)]
 
-  init(_ programs: [ProgramArgument]) throws {
+  /// `memoryByteCount` is the guest's memory in bytes, into which the archive must fit.
+  init(_ programs: [ProgramArgument], memoryByteCount: Int = 256 << 20) throws {
     let bundled = GuestImages.programPlaces()
     var names = bundled.map(\.name)
     var archive = BootArchive()
     var carried: [String] = []
     var words: [String] = []
     // A file that is named twice is carried once.
-    var nameOfFile: [(path: String, name: String)] = []
+    var nameOfFile: [(source: ImageSource, name: String)] = []
     for program in programs {
       let isPath = program.name.utf8.contains(UInt8(ascii: "/"))
       let name: String
@@ -35,7 +36,7 @@ struct ProgramArchive {
           archive.append(name, GuestImages.programs(in: place.range))
           carried.append(name)
         }
-      } else if let known = nameOfFile.first(where: { $0.path == program.name }) {
+      } else if let known = nameOfFile.first(where: { $0.source.name == program.name }) {
         name = known.name
       } else {
         // Safe: the string lives for the duration of the call.
@@ -45,6 +46,13 @@ struct ProgramArchive {
             "there is no program '\(program.name)': name one of \(names.joined(separator: ", ")), or an ELF file")
         }
         let source = try ImageSource(opening: program.name)
+        // Before there is an array of that size.
+        guard source.byteCount <= memoryByteCount else {
+          throw CommandFailure(
+            status: .dataError,
+            "\(program.name) has \(source.byteCount) bytes, more than the guest's \(memoryByteCount >> 20) MiB: "
+              + "raise --memory, or strip it")
+        }
         let contents = try source.bytes(from: 0, byteCount: source.byteCount)
         guard Self.isProgram(contents) else {
           throw CommandFailure(
@@ -56,7 +64,7 @@ struct ProgramArchive {
         name = Self.uniqueName(program.name, among: names)
         archive.append(name, contents)
         names.append(name)
-        nameOfFile.append((program.name, name))
+        nameOfFile.append((source, name))
       }
       words.append("app=" + name + (program.arguments.isEmpty ? "" : ":" + program.arguments))
     }

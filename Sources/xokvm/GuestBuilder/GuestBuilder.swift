@@ -35,7 +35,8 @@ import Foundation
 
   /// A step of the builder's own: what an ELF file's DWARF information tells of its code, in few bytes.
   private static func makeMap(of file: String, into output: String) throws {
-    try Data(CodeMap(elf: [UInt8](try read(file))).encoded).write(to: URL(filePath: output))
+    let map = try CodeMap(elf: [UInt8](try read(file)))
+    try Data(map.encoded).write(to: URL(filePath: output))
   }
 
   /// Ends with one text on standard error.

@@ -10,17 +10,17 @@ import Synchronization
 /// is the stack of one processor and of the environment that runs there.
 final class CrashReporter: Sendable {
   private let memory: GuestMemory
-  private let maps: @Sendable (_ program: String?) -> CodeMap?
+  private let maps: CodeMapSource
   private let print: @Sendable (String) -> Void
-  /// Maps that were asked for, "" for the kernel's: who crashes again and again costs the others little, for the
-  /// kernel's lock is held meanwhile.
-  private let known = Mutex<[String: CodeMap]>([:])
+  /// Maps that there are, nil for the kernel's, and empty ones where reading has failed: who crashes again and again
+  /// costs the others little, for the kernel's lock is held meanwhile. Names of which nothing is known are not kept: a
+  /// guest can make up any number.
+  private let known = Mutex<[String?: CodeMap]>([:])
 
   /// `maps` gives the map of a program's code, or of the kernel's where the name is nil; `print` writes onto the
   /// console.
   init(
-    memory: GuestMemory, maps: @escaping @Sendable (_ program: String?) -> CodeMap?,
-    print: @escaping @Sendable (String) -> Void
+    memory: GuestMemory, maps: @escaping CodeMapSource, print: @escaping @Sendable (String) -> Void
   ) {
     self.memory = memory
     self.maps = maps
@@ -62,10 +62,16 @@ final class CrashReporter: Sendable {
 
   private func map(of program: String?) -> CodeMap {
     known.withLock { known in
-      if let map = known[program ?? ""] { return map }
-      let map = maps(program) ?? CodeMap()
-      known[program ?? ""] = map
-      return map
+      if let map = known[program] { return map }
+      do throws(CodeMap.ReadingError) {
+        guard let map = try maps(program) else { return CodeMap() }
+        known[program] = map
+        return map
+      } catch {
+        print("[xokvm] no lines of \(program.map(printable) ?? "the kernel"): its file \(error)\n")
+        known[program] = CodeMap()
+        return CodeMap()
+      }
     }
   }
 
