@@ -137,7 +137,10 @@ let package = Package(
     .target(name: "KernelFixtures", path: "Tests/KernelFixtures", swiftSettings: tests),
     .testTarget(
       name: "HypervisorTests",
-      dependencies: ["Hypervisor", "VirtioLayout", "InternetStack", "KernelFixtures", "RandomFixtures"],
+      dependencies: [
+        "CKVM", "CodeMap", "ExokernelABI", "Hypervisor", "VirtioLayout", "InternetStack", "KernelFixtures",
+        "RandomFixtures",
+      ],
       swiftSettings: tests),
     .testTarget(
       name: "ExokernelCoreTests",
