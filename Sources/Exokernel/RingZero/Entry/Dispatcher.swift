@@ -18,10 +18,12 @@ extension UserFrame {
 
 /// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
 enum Dispatcher {
-  /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and
-  /// nothing is unusual.
-  @inline(__always) static func runNext(at now: UInt64) -> Int64 {
-    guard kernel.kernelPrivate.value.needsChores == 0, let record = kernel.startNextSlice(at: now) else { run() }
+  /// Runs the environment whose turn it is behind `node`, which is `Kernel.sliceNode`, at time-stamp `now`; the short
+  /// way, where nothing waits to be done and nothing is unusual.
+  @inline(__always) static func runNext(after node: Cell<SliceNode>, at now: UInt64) -> Int64 {
+    guard kernel.kernelPrivate.value.needsChores == 0, let record = kernel.startNextSlice(after: node, at: now) else {
+      run()
+    }
     let saved = record.value.savedInstructionPointer
     let prologue = record.value.prologueEntry
     return ring0_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
