@@ -215,8 +215,8 @@ extension Kernel {
     }
   }
 
-  /// No environment runs here. Its page table is not in force any more either: another processor may change it.
-  func leaveProcessor() {
+  /// No environment runs here, and others may have the lock. Its page table is not in force any more either: another processor may change it.
+  public func leaveProcessor() {
     let processor = self.processor
     processor.value.environment = BooksLayout.noEnvironment
     if processor.value.activeRoot != hardware.templateRoot {

@@ -45,7 +45,15 @@ enum Dispatcher {
       if kernel.header.value.liveEnvironments == 0, kernel.kernelPrivate.value.hasBooted != 0 {
         Panic.endMachine(kernel.kernelPrivate.value.machineStatus)
       }
-      guard !isBusy, !isReceiving else { continue }
+      // However much there is to do, nobody waits longer for the lock than one round of it takes, and no device longer
+      // to be heard.
+      guard !isBusy, !isReceiving else {
+        kernel.leaveProcessor()
+        ring0_release()
+        ring0_serve_interrupts()
+        ring0_acquire()
+        continue
+      }
       kernel.armForIdle()
       ring0_release()
       ring0_wait_for_interrupt()
