@@ -33,6 +33,20 @@ struct ProcessorTests {
     #expect(result.status == 0)
   }
 
+  @Test("two that give each other the ends of their slices have two shares of three, not the processor")
+  func friends() throws {
+    let result = try Guests.boot("friends", options: ["--command-line", "slice=40000", "--timeout", "60"])
+    #expect(result.lines == ["[0 friends] friends have their shares, and no more"], "\(result.all)")
+    #expect(result.status == 0)
+  }
+
+  @Test("an idle processor that takes back what an environment owned lets the others make calls meanwhile")
+  func chores() throws {
+    let result = try Guests.boot("reaped", options: ["--cpus", "2", "--timeout", "60"])
+    #expect(result.lines == ["[0 reaped] calls went on"], "\(result.all)")
+    #expect(result.status == 0)
+  }
+
   @Test("a program divides the processor 3:2:1 by directed yields")
   func stride() throws {
     let result = try Guests.boot("stride")

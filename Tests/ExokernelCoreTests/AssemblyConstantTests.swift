@@ -51,7 +51,6 @@ struct AssemblyConstantTests {
       "STATE_FLUSH": UInt64(ProcessorState.flushOffset),
       "STATE_TIMER": offset(\ProcessorState.timer),
       "STATE_PENDING": offset(\ProcessorState.epiloguePending),
-      "STATE_OVERRUN_PAYER": offset(\ProcessorState.overrunPayer),
       "PRIVATE_NEEDS_CHORES": offset(\PrivateState.needsChores),
       "RECORD_PAGE": offset(\EnvironmentRecord.environmentPage),
       "RECORD_EPILOGUE": offset(\EnvironmentRecord.epilogueEntry),
@@ -201,7 +200,7 @@ struct AssemblyConstantTests {
       "Core/State/PrivateState.swift",
       [
         "STATE_RECORD": "record", "STATE_FLUSH": "flush", "STATE_TIMER": "timer", "STATE_PENDING": "epiloguePending",
-        "STATE_OVERRUN_PAYER": "overrunPayer", "PRIVATE_NEEDS_CHORES": "needsChores",
+        "PRIVATE_NEEDS_CHORES": "needsChores",
       ]
     ),
     ("ABI/EnvironmentRecord.swift", ["RECORD_PAGE": "environmentPage", "RECORD_EPILOGUE": "epilogueEntry"]),

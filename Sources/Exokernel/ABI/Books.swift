@@ -118,6 +118,9 @@ public enum BooksLayout {
   public static let environmentsOffset: UInt64 = 0x3000
   /// `Capability`s, `CapabilitySlot.count` for each environment.
   public static let capabilitiesOffset: UInt64 = 0x7000
+  /// `UInt64`s, `environments` for each processor: the time that each environment ran past the ends of slices of that
+  /// processor and has not paid for yet, in time-stamp units.
+  public static let debtsOffset: UInt64 = 0xd000
   /// Size of the books in bytes: whole pages.
-  public static let size: UInt64 = 0xd000
+  public static let size: UInt64 = 0xe000
 }

@@ -24,8 +24,9 @@ public enum CallError: Int64, Error, Sendable {
   case deviceFull = -11
   /// The other environment does not accept it.
   case notAccepted = -12
-  /// There are free frames, but what one call may do did not suffice to find one, or it is still being cleared; or the
-  /// budget for drawing is used up, until a slice's length has passed: call again.
+  /// There are free frames, but what one call may do did not suffice to find one, or it is still being cleared; the
+  /// budget for drawing is used up, until a slice's length has passed; the slice is over that was to be given; or the
+  /// processor is owed a slice: yield and call again.
   case again = -13
 }
 

@@ -52,8 +52,8 @@
   public var faults: UInt64
   /// Bytes that it wrote to the console beyond its budget, and that were dropped.
   public var consoleDropped: UInt64
-  /// Time that it ran past the ends of its slices and has not paid for yet, in time-stamp units.
-  public var debt: UInt64
+  /// Zero.
+  public var reservedWord: UInt64
   /// What it may own and does own, by `ResourceKind`.
   public var quotas: PerResource<Quota>
   /// The environment that made it, plus 1: what it may own goes back to that one. 0 at boot.

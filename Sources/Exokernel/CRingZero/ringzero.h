@@ -74,8 +74,10 @@ RING0 uint64_t ring0_fault_address(void) {
   __asm__ volatile("mov %%cr2, %0" : "=r"(value));
   return value;
 }
-// Sleeps until an interrupt was served. Interrupts are on here, and nowhere else in ring 0.
+// Sleeps until an interrupt was served. Interrupts are on here and in the next function, and nowhere else in ring 0.
 void ring0_wait_for_interrupt(void);
+// Serves an interrupt, if there is one.
+void ring0_serve_interrupts(void);
 // The kernel's lock: one ticket for each entry, served in order.
 void ring0_acquire(void);
 void ring0_release(void);

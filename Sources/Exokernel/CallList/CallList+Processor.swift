@@ -16,8 +16,11 @@ extension CallList {
       glue: .handWritten, stub: .handWritten, fuzz: .init(.none)),
     CallDescription(
       "yieldTo", 3, .processor, [Argument("environment", .environment)], result: .nothing,
-      doc: "gives the rest of the slice to an environment that can run. A gift, so no capability is needed.",
-      cost: .init(checks: "runnable, runs nowhere", budget: "90, found 53"),
+      doc: """
+        gives the rest of the slice to an environment that can run. A gift, so no capability is needed. Once the slice \
+        is over, it is a yield.
+        """,
+      cost: .init(checks: "runnable, runs nowhere", budget: "90, found 54"),
       glue: .handWritten, stub: .handWritten, fuzz: .init(.none)),
     CallDescription(
       "sleep", 4, .processor, [Argument("events", .events), Argument("deadline", .deadline)], result: .nothing,
@@ -33,7 +36,7 @@ extension CallList {
         runs again when a term of the predicate holds that `predicateBind` bound last, or behind a revocation upcall; \
         at once where it holds, or none is bound.
         """,
-      cost: .init(checks: "predicate", bound: "vector of 64; 8 comparisons", budget: "predicate 50, found 48"),
+      cost: .init(checks: "predicate", bound: "vector of 64; 8 comparisons", budget: "predicate 50, found 47"),
       glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
     CallDescription(
       "predicateBind", 6, .processor,
@@ -93,7 +96,8 @@ extension CallList {
       doc: """
         goes on as the other environment, at the entry that it bound, with the callee-saved and the SSE registers as \
         arguments and the caller's handle in rax; the caller stays runnable, the callee gets the rest of the slice. \
-        Needs the right to call, but for an answer to somebody who waits for it. The other registers are not cleared.
+        Needs the right to call, but for an answer to somebody who waits for it. The other registers are not cleared. \
+        Once the slice is over, it says `again`: yield first.
         """,
       cost: transferCost, glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
     CallDescription(
@@ -107,21 +111,32 @@ extension CallList {
       fuzz: .init(.none)),
     CallDescription(
       "sliceFree", 14, .processor, [.slot(over: .own), Argument("position", .position)], result: .nothing,
-      doc: "gives a position back. Needs the right to allocate.",
-      cost: .init(checks: "guard of the position, not the last one", bound: "64"),
+      doc: """
+        gives a position back. Needs the right to allocate. An owner that owes the position's processor a slice or more \
+        pays first: `again`.
+        """,
+      cost: .init(checks: "guard of the position, not the last one, its owner's debt", bound: "64"),
       stub: .generated("freeSlice", ["_ position", "capability slot = CapabilitySlot.own"]), fuzz: .init(.none)),
     CallDescription(
       "sliceGive", 15, .processor,
-      [.slot(over: .own), Argument("position", .position), Argument("environment", .environment)], result: .nothing,
-      doc: "gives a position to another environment; needs the right to allocate over the position.",
-      cost: .init(checks: "guard of the position, not the last one, the receiver's quota", bound: "64"),
+      [.slot(over: .own), Argument("position", .position), Argument("environment", .table)], result: .nothing,
+      doc: """
+        gives a position to another environment; needs the right to allocate over the position, and to control the \
+        receiver. An owner that owes the position's processor a slice or more pays first: `again`.
+        """,
+      cost: .init(
+        checks: "guards of position and receiver, not the last one, the receiver's quota, the owner's debt",
+        bound: "64"),
       stub: .generated("giveSlice", ["_ position", "to environment", "capability slot = CapabilitySlot.own"]),
       fuzz: .init(.none)),
     CallDescription(
-      "call", 53, .processor, [.slot(over: .environment), Argument("environment", .environment)], result: .caller,
+      "call", 53, .processor,
+      [.slot(over: .environment), Argument("environment", .environment), Argument("deadline", .deadline)],
+      result: .caller,
       doc: """
         is a transfer after which the caller waits until the callee transfers to it; it goes on behind its call. The \
-        callee runs in the caller's slices, too.
+        callee runs in the caller's slices, too. `Handle.none` is returned where the callee ended instead, the \
+        time-stamp `deadline` came (0: no deadline), or the caller was told of a revocation.
         """,
       cost: transferCost, glue: .handWritten, stub: .handWritten, fuzz: .init(rarity: 4, .none)),
     CallDescription(
@@ -135,5 +150,5 @@ extension CallList {
   private static let transferCost = CallDescription.Cost(
     checks: """
       right to call (not to answer who waits); the callee sleeps and accepts the caller's guard, or waits for it
-      """, budget: "70, found 64")
+      """, budget: "70, found 65")
 }

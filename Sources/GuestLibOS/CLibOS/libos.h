@@ -11,7 +11,8 @@ void libos_sleep(uint64_t events, uint64_t deadline);
 void libos_sleep_until(void);
 
 // `message` is six words, read and written.
-int64_t libos_transfer(uint64_t slot, uint64_t environment, uint64_t mode, uint64_t *message);
+int64_t libos_transfer(
+    uint64_t slot, uint64_t environment, uint64_t mode, uint64_t *message, uint64_t deadline);
 extern char libos_transfer_entry[];
 static inline uintptr_t libos_transfer_entry_address(void) { return (uintptr_t)libos_transfer_entry; }
 // Called with the caller's handle and the message; must not return.

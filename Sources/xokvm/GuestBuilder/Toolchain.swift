@@ -36,6 +36,8 @@ enum GuestFlags {
     "-Xllvm", "-x86-br-merging-base-cost=-1", "-Xllvm", "-bonus-inst-threshold=0",
     // Loops keep the one counter that they are written with.
     "-Xllvm", "-disable-lsr",
+    // A sum of three is one instruction, on every processor that has the rest; some take two cycles for it.
+    "-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", "-slow-3ops-lea",
   ]
 
   /// Folders of the C modules that guest code imports.

@@ -41,7 +41,7 @@ public func programMain() -> Int32 {
     }
     try other.start(position: 50)
     _ = try KernelCall.allocateSlice(41)
-    try KernelCall.giveSlice(41, to: other.handle)
+    try KernelCall.giveSlice(41, to: KernelCall.table(of: other.handle, capability: other.slot))
     guard other.wait(), let record = other.lastRecord else {
       return fail("the other environment")
     }

@@ -59,11 +59,11 @@ struct SharesTests {
     #expect(world.page(0).epilogueDue == 1 && kernel.processor.value.epiloguePending == 2)
     world.machine.now += 700
     kernel.giveUp(instruction: 0x40_0000, stack: 0)
-    #expect(kernel.environments[0].debt == 700)
+    #expect(kernel.debt(of: 0) == 700)
     world.run(1)
     kernel.giveUp(instruction: 0x40_0000, stack: 0)
     world.run(0)
-    #expect(kernel.environments[0].debt == 0)
+    #expect(kernel.debt(of: 0) == 0)
     #expect(kernel.processor.value.sliceEnd == world.machine.now + kernel.header.value.sliceLength - 700)
   }
 
@@ -75,14 +75,14 @@ struct SharesTests {
     world.run(1)
     world.run(0)
     kernel.giveUp(instruction: 0, stack: 0)
-    kernel.environments[0].debt = 3 * length
+    kernel.setDebt(of: 0, 3 * length)
     var order: [UInt32] = []
     for _ in 0..<5 {
       order.append(world.runNext()!)
       kernel.giveUp(instruction: 0, stack: 0)
     }
     #expect(order == [1, 1, 1, 1, 0] || order == [1, 1, 1, 0, 1])
-    kernel.environments[0].debt = 5 * length
+    kernel.setDebt(of: 0, 5 * length)
     world.run(1)
     #expect(world.sleep(events: 0, deadline: 0))
     #expect(world.runNext() == 0)
@@ -110,19 +110,27 @@ struct SharesTests {
     world.run(0)
     let child = try world.spawn(quotas: [20, 2, 0, 0, 0, 0])
     #expect(kernel.sliceFree(slot: 0, position: 0).error == .busy, "a child's quota is no position of one's own")
-    #expect(kernel.sliceGive(slot: 0, position: 0, environment: world.handle(child)).error == .busy)
+    #expect(kernel.sliceGive(slot: 0, position: 0, environment: world.handle(child) | 5 << 32).error == .busy)
     for position: UInt64 in [30, 31] { _ = try kernel.sliceAllocate(slot: 0, position: position).value() }
-    #expect(kernel.sliceGive(slot: 9, position: 30, environment: world.handle(child)).error == .noSuchCapability)
-    #expect(kernel.sliceGive(slot: 5, position: 30, environment: world.handle(child)).error == .notPermitted)
-    #expect(kernel.sliceGive(slot: 0, position: 32, environment: world.handle(child)).error == .noSuchResource)
-    #expect(kernel.sliceGive(slot: 0, position: 1 << 8, environment: world.handle(child)).error == .noSuchResource)
-    #expect(kernel.sliceGive(slot: 0, position: 30, environment: world.handle(child) + 256).error == .noSuchResource)
-    #expect(kernel.sliceGive(slot: 0, position: 30, environment: world.handle(child)).error == nil)
+    #expect(
+      kernel.sliceGive(slot: 0, position: 30, environment: world.handle(child)).error == .notPermitted,
+      "without the right to control the receiver")
+    #expect(
+      kernel.sliceGive(slot: 9, position: 30, environment: world.handle(child) | 5 << 32).error == .noSuchCapability)
+    #expect(kernel.sliceGive(slot: 5, position: 30, environment: world.handle(child) | 5 << 32).error == .notPermitted)
+    #expect(
+      kernel.sliceGive(slot: 0, position: 32, environment: world.handle(child) | 5 << 32).error == .noSuchResource)
+    #expect(
+      kernel.sliceGive(slot: 0, position: 1 << 8, environment: world.handle(child) | 5 << 32).error == .noSuchResource)
+    #expect(
+      kernel.sliceGive(slot: 0, position: 30, environment: world.handle(child) + 256 | 5 << 32).error == .noSuchResource
+    )
+    #expect(kernel.sliceGive(slot: 0, position: 30, environment: world.handle(child) | 5 << 32).error == nil)
     #expect(kernel.slices[30].ownerPlusOne == child + 1)
-    #expect(kernel.sliceGive(slot: 0, position: 31, environment: world.handle(child)).error == .exhausted)
+    #expect(kernel.sliceGive(slot: 0, position: 31, environment: world.handle(child) | 5 << 32).error == .exhausted)
     #expect(kernel.sliceFree(slot: 0, position: 30).error == .notPermitted, "the guard is the receiver's")
     #expect(kernel.sliceFree(slot: 5, position: 30).error == nil)
-    #expect(kernel.sliceGive(slot: 0, position: 31, environment: world.handle(0)).error == nil)
+    #expect(kernel.sliceGive(slot: 0, position: 31, environment: Handle.own).error == nil)
     Audit.check(world)
   }
 

@@ -123,41 +123,6 @@ struct TransferTests {
     Audit.check(world)
   }
 
-  @Test("a slice that is over is paid for by who gives it away", arguments: [true, false], [true, false])
-  func donatedOverrun(transfers: Bool, isTold: Bool) throws {
-    let world = server()
-    let kernel = world.kernel
-    world.run(2)
-    world.kernel.giveUp(instruction: 0, stack: 0)
-    world.run(0)
-    _ = kernel.upcallBind(fault: 0, epilogue: 0x40_0100)
-    world.machine.now = kernel.processor.value.sliceEnd
-    try #require(kernel.sliceEnded(at: 0x40_0000) == .epilogue(entry: 0x40_0100))
-    world.machine.now += 500
-    let receiver: UInt32 = transfers ? 1 : 2
-    if transfers {
-      _ = try kernel.transfer(slot: 3, environment: world.handle(1), mode: .asynchronous)
-    } else {
-      #expect(try kernel.yieldTo(world.handle(2)) == 2)
-    }
-    // Nothing is paid yet, for nothing is known of how long the receiver will run; but the receiver never pays.
-    #expect(kernel.current == receiver && kernel.environments[0].debt == 0)
-    world.machine.now += 300
-    if isTold {
-      // The receiver is told as if the end of the slice were its own.
-      _ = kernel.upcallBind(fault: 0, epilogue: 0x40_0200)
-      try #require(kernel.sliceEnded(at: 0x40_0000) == .epilogue(entry: 0x40_0200), "for the receiver")
-      #expect(kernel.environments[0].debt == 800 && kernel.processor.value.overrun == 0)
-      world.machine.now += 40
-      kernel.giveUp(instruction: 0, stack: 0)
-      #expect(kernel.environments[0].debt == 800 && kernel.environments[receiver].debt == 40)
-    } else {
-      kernel.giveUp(instruction: 0, stack: 0)
-      #expect(kernel.environments[0].debt == 800 && kernel.environments[receiver].debt == 0)
-    }
-    #expect(kernel.processor.value.epiloguePending == 0)
-  }
-
   @Test("a directed yield goes to who can run and does not")
   func yieldTo() throws {
     let world = server()

@@ -80,9 +80,13 @@ extension ModelRun {
 
   private func giveUp() {
     allow(.yield)
-    kernel.giveUp(instruction: 0x40_0000, stack: 0, now: machine.now)
+    kernel.giveUp(instruction: 0x40_0000, stack: 0)
     // As the dispatcher does: the short way where nothing is unusual.
-    if kernel.kernelPrivate.value.needsChores != 0 || kernel.startNextSlice(at: machine.now) == nil { next() }
+    if kernel.kernelPrivate.value.needsChores != 0
+      || kernel.startNextSlice(after: kernel.sliceNode, at: machine.now) == nil
+    {
+      next()
+    }
   }
 
   private func tick() {
@@ -102,9 +106,11 @@ extension ModelRun {
 
   private func yieldTo() {
     let handle = environment()
+    let isOver = kernel.sliceIsOver
     do throws(CallError) {
       let receiver = try kernel.yieldTo(handle)
       _ = call(.yieldTo, .success)
+      guard !isOver else { return }
       model.require(model.index(handle) == Int(receiver), "yieldTo another one")
       model.require(model.environments[Int(receiver)].isStarted, "yieldTo who was not started")
     } catch {
@@ -208,12 +214,13 @@ extension ModelRun {
   }
 
   private func sliceGive() {
-    let (slot, position, handle) = (slot(), position(), environment())
-    guard call(.sliceGive, kernel.sliceGive(slot: slot, position: position, environment: handle)) != nil else { return }
+    let (slot, position, table) = (slot(), position(), table())
+    guard call(.sliceGive, kernel.sliceGive(slot: slot, position: position, environment: table)) != nil,
+      let index = model.target(current, table, "sliceGive")
+    else { return }
     let slice = Int(position >> 8 * 64 + position & 0xff)
     let owner = model.slices[slice].owner
     model.require(current, slot, 8, over: model.slices[slice].name, "sliceGive")
-    guard let index = model.index(handle) else { return model.require(false, "sliceGive to nobody") }
     guard owner != model.environments[index].life else { return }
     model.slices[slice] = (model.environments[index].life, model.environments[index].name)
     model.require(model.slices.contains { $0.owner == owner }, "sliceGive of the last position")

@@ -49,17 +49,30 @@ extension Kernel {
   func upcallBind(fault: UInt64, epilogue: UInt64) -> CallResult {
     upcallBind(fault: fault, epilogue: epilogue, prologue: 0, revocation: 0)
   }
+  /// What an environment owes the processor that makes the call.
+  func debt(of environment: UInt32) -> UInt64 { debts[debtIndex(of: environment, on: processor.value.index)] }
+  /// Makes it owe that.
+  func setDebt(of environment: UInt32, _ debt: UInt64) {
+    debts[debtIndex(of: environment, on: processor.value.index)] = debt
+  }
   func yieldTo(_ handle: UInt64, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0) throws(CallError) -> UInt32 {
     let receiver = recordNumbered(by: handle)
     if let error = yieldRefusal(environment: handle, receiver) { throw error }
+    guard !sliceIsOver else {
+      giveUp(instruction: instruction, stack: stack)
+      enter(nextTurn()!)
+      return current
+    }
     yield(to: receiver, instruction: instruction, stack: stack)
     return current
   }
   func transfer(
-    slot: UInt64, environment handle: UInt64, mode: TransferMode, instruction: UInt64 = 0x40_0000, stack: UInt64 = 0
+    slot: UInt64, environment handle: UInt64, mode: TransferMode, deadline: UInt64 = 0,
+    instruction: UInt64 = 0x40_0000, stack: UInt64 = 0
   ) throws(CallError) -> Arrival {
     if mode == .synchronous,
-      let arrival = callSleeper(slot: slot, environment: handle, instruction: instruction, stack: stack)
+      let arrival = callSleeper(
+        slot: slot, environment: handle, deadline: deadline, instruction: instruction, stack: stack)
     {
       return arrival
     }
@@ -70,7 +83,7 @@ extension Kernel {
     }
     let callee = recordNumbered(by: handle)
     if let error = transferRefusal(slot: slot, environment: handle, callee) { throw error }
-    return transfer(to: callee, mode: mode, instruction: instruction, stack: stack)
+    return transfer(to: callee, mode: mode, deadline: deadline, instruction: instruction, stack: stack)
   }
   func sliceEnded(at instruction: UInt64) -> SliceEnd { sliceEnded(at: instruction, now: hardware.timeStamp) }
   func sliceFree(position: UInt64) -> CallResult { sliceFree(slot: 0, position: position) }

@@ -39,15 +39,13 @@ final class TimerEntryTests {
     let state = kernel.processor
     state.value.timer = chance(8) ? now + 1 + generator.next() % 1000 : now - generator.next() % 1000
     state.value.epiloguePending = chance(8) ? pick([1, 2]) : 0
-    state.value.overrun = chance(8) ? pick([1, 30, 31, 32]) : 0
+    state.value.overrun = state.value.epiloguePending != 0 && chance(2) ? pick([1, 30, 31, 32]) : 0
     state.value.isAlone = chance(8) ? 1 : 0
-    state.value.overrunPayer = kernel.environments.cell(at: pick([0, 1, 2])).address
     state.value.sliceEnd = now &- generator.next() % 100_000
     kernel.kernelPrivate.value.needsChores = chance(8) ? 1 : 0
     kernel.header.value.sliceLength = 1 + generator.next() % (1 << 40)
     let record = kernel.currentRecord
     record.value.epilogueEntry = chance(8) ? 0 : 1 + generator.next() % (AddressMap.userEnd - 1)
-    record.value.debt = generator.next() % 1000
     let page = kernel.page(of: record)
     page.value.faultPending = chance(8) ? 1 : 0
     page.value.criticalSection = chance(8) ? UInt32(truncatingIfNeeded: generator.next()) : 0

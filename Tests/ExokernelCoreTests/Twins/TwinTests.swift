@@ -137,6 +137,7 @@ final class TwinTests {
       Capability(name: 0, length: 0, rights: .none), Capability(name: me.guardName, length: 7, rights: .none),
       Kernel<FakeMachine>.nobody, Capability(name: run.generator.next(), length: 8, rights: .none),
     ])
+    let pending: UInt16 = run.chance(6) ? run.pick([1, 2]) : 0
     let rights = run.chance(6) ? Rights.all.rawValue & ~Rights.call.rawValue : Rights.all.rawValue
     return (
       handle, slot,
@@ -148,6 +149,7 @@ final class TwinTests {
         callee.value.transferStack = stack
         callee.value.acceptName = accepted.name
         callee.value.acceptMask = accepted.mask
+        kernel.processor.value.epiloguePending = pending
         kernel.capabilities[kernel.slot(15, of: kernel.current)] = Capability(
           name: 0, length: 0, rights: Rights(rawValue: rights))
       }
@@ -155,10 +157,11 @@ final class TwinTests {
   }
 
   /// The general way of a transfer.
-  private func transfer(_ slot: UInt64, _ handle: UInt64, _ mode: TransferMode) -> Arrived {
+  private func transfer(_ slot: UInt64, _ handle: UInt64, _ mode: TransferMode, deadline: UInt64 = 0) -> Arrived {
     let callee = kernel.recordNumbered(by: handle)
     if let error = kernel.transferRefusal(slot: slot, environment: handle, callee) { return Arrived(error) }
-    return Arrived(kernel.transfer(to: callee, mode: mode, instruction: 0x40_0000, stack: 0x50_0000))
+    return Arrived(
+      kernel.transfer(to: callee, mode: mode, deadline: deadline, instruction: 0x40_0000, stack: 0x50_0000))
   }
 
   @Test("callSleeper and transfer", arguments: seeds)
@@ -166,11 +169,13 @@ final class TwinTests {
     inStates(100, seed: seed) { before, name in
       for _ in 0..<4 {
         let (handle, slot, arrange) = arrangeCallee()
+        let deadline = run.chance(2) ? 0 : run.generator.next()
         compare(before, name, arranged: arrange) {
-          kernel.callSleeper(slot: slot, environment: handle, instruction: 0x40_0000, stack: 0x50_0000).map(
-            Arrived.init)
+          kernel.callSleeper(
+            slot: slot, environment: handle, deadline: deadline, instruction: 0x40_0000, stack: 0x50_0000
+          ).map(Arrived.init)
         } generalWay: {
-          transfer(slot, handle, .synchronous)
+          transfer(slot, handle, .synchronous, deadline: deadline)
         }
       }
     }
@@ -201,13 +206,13 @@ final class TwinTests {
         compare(
           before, name,
           arranged: {
-            for (index, debt) in debts.enumerated() { kernel.environments[UInt32(index)].debt = debt }
-            kernel.processor.value.epiloguePending = UInt16(pending)
+            for (index, debt) in debts.enumerated() { kernel.setDebt(of: UInt32(index), debt) }
+            kernel.processor.value.lateness = UInt32(pending)
             kernel.processor.value.sliceEnd = machine.now &- overrun
-            kernel.giveUp(instruction: 0x40_0000, stack: 0x50_0000, now: machine.now)
+            kernel.giveUp(instruction: 0x40_0000, stack: 0x50_0000)
           },
           shortWay: {
-            kernel.startNextSlice(at: machine.now).map { Handle.index($0.value.handle) }
+            kernel.startNextSlice(after: kernel.sliceNode, at: machine.now).map { Handle.index($0.value.handle) }
           },
           generalWay: {
             guard let turn = kernel.nextTurn() else { return .max }

@@ -19,7 +19,7 @@ public enum CallNumber: UInt64, Sendable {
   /// yield(): gives up the rest of the slice.
   case yield = 2
   /// yieldTo(environment): gives the rest of the slice to an environment that can run. A gift, so no capability is
-  /// needed.
+  /// needed. Once the slice is over, it is a yield.
   case yieldTo = 3
   /// sleep(events, deadline): runs again when the environment page's event count differs from `events`, at the
   /// time-stamp `deadline` (0: no deadline), or behind a revocation upcall.
@@ -49,15 +49,17 @@ public enum CallNumber: UInt64, Sendable {
   /// transfer(slot, environment): goes on as the other environment, at the entry that it bound, with the callee-saved
   /// and the SSE registers as arguments and the caller's handle in rax; the caller stays runnable, the callee gets the
   /// rest of the slice. Needs the right to call, but for an answer to somebody who waits for it. The other registers
-  /// are not cleared.
+  /// are not cleared. Once the slice is over, it says `again`: yield first.
   case transfer = 12
   /// sliceAllocate(slot, position): takes a free position of a slice vector, processor << 8 | position, or any
   /// (`CallNumber.any`); returns it. Needs the right to allocate.
   case sliceAllocate = 13
-  /// sliceFree(slot, position): gives a position back. Needs the right to allocate.
+  /// sliceFree(slot, position): gives a position back. Needs the right to allocate. An owner that owes the position's
+  /// processor a slice or more pays first: `again`.
   case sliceFree = 14
   /// sliceGive(slot, position, environment): gives a position to another environment; needs the right to allocate over
-  /// the position.
+  /// the position, and to control the receiver. An owner that owes the position's processor a slice or more pays first:
+  /// `again`.
   case sliceGive = 15
 
   // Capabilities.
@@ -183,8 +185,9 @@ public enum CallNumber: UInt64, Sendable {
 
   // The processor.
 
-  /// call(slot, environment): is a transfer after which the caller waits until the callee transfers to it; it goes on
-  /// behind its call. The callee runs in the caller's slices, too.
+  /// call(slot, environment, deadline): is a transfer after which the caller waits until the callee transfers to it; it
+  /// goes on behind its call. The callee runs in the caller's slices, too. `Handle.none` is returned where the callee
+  /// ended instead, the time-stamp `deadline` came (0: no deadline), or the caller was told of a revocation.
   case call = 53
   /// answer(slot, environment): is a transfer after which the caller sleeps until it is transferred to, or an event
   /// comes. How a server answers.

@@ -28,25 +28,35 @@ extension Kernel {
     unsafe Cell(hardware.privateBase + PrivateLayout.nobodysNode)
   }
 
-  /// Starts the next slice at time-stamp `now` and returns its environment's record, in the usual case: the owner of
-  /// the next position is runnable, runs nowhere, and owes less than a slice. Otherwise nil, and then nothing was
-  /// changed: `nextTurn` and `enter` decide. They do the same step by step: change both ways. `TwinTests` runs them on
-  /// the same states. Only where `needsChores` is 0, and after `giveUp`, which has settled the end of the slice before.
-  @inline(__always) public func startNextSlice(at now: UInt64) -> Cell<EnvironmentRecord>? {
+  /// The position whose turn it is, or nobody's.
+  @inline(__always) public var sliceNode: Cell<SliceNode> {
+    // Safe: the address is that of a node.
+    unsafe Cell<SliceNode>(UnsafeMutableRawPointer(bitPattern: processor.value.node).unsafelyUnwrapped)
+  }
+
+  /// Starts the slice of the position behind `node`, which is `sliceNode`, at time-stamp `now` and returns its
+  /// environment's record, in the usual case: the owner of the next position is runnable, runs nowhere, and owes less
+  /// than a slice. Otherwise nil, and then nothing was changed: `nextTurn` and `enter` decide. They do the same step by
+  /// step: change both ways. `TwinTests` runs them on the same states. Only where `needsChores` is 0, and after
+  /// `giveUp`, which has settled the end of the slice before.
+  @inline(__always) public func startNextSlice(after node: Cell<SliceNode>, at now: UInt64) -> Cell<EnvironmentRecord>?
+  {
     let processor = self.processor
     // Safe: nodes lead to nodes, and to records, or to those that are nobody's.
-    let node = unsafe Cell<SliceNode>(UnsafeMutableRawPointer(bitPattern: processor.value.node).unsafelyUnwrapped)
     let next = unsafe Cell<SliceNode>(UnsafeMutableRawPointer(bitPattern: node.value.next).unsafelyUnwrapped)
     let record = unsafe Cell<EnvironmentRecord>(
       UnsafeMutableRawPointer(bitPattern: next.value.record).unsafelyUnwrapped)
     guard record.value.activity == UInt64(EnvironmentState.runnable.rawValue) else { return nil }
     let length = header.value.sliceLength
-    let debt = record.value.debt
+    // Safe: a position that has an owner leads to the owner's debt.
+    let owed = unsafe Cell<UInt64>(UnsafeMutableRawPointer(bitPattern: next.value.debt).unsafelyUnwrapped)
+    let debt = owed.value
     guard debt < length else { return nil }
-    record.value.debt = 0
+    owed.value = 0
     record.value.activity = processor.value.running
     record.value.slicesRun &+= 1
     processor.value.node = next.address
+    processor.value.sliceDebt = owed.address
     setTurn(next.value.turn)
     activate(record)
     let end = now &+ length &- debt
@@ -75,8 +85,8 @@ extension Kernel {
   }
 
   /// The next position in the vector, after the current one, whose owner can run; ends its sleep. Bounded by the
-  /// vector's length. An owner that owes a whole slice pays with its position. The usual case, with `enter`, is
-  /// `startNextSlice`: change both ways.
+  /// vector's length. An owner that owes a whole slice pays with its position, whether it can run or not. The usual
+  /// case, with `enter`, is `startNextSlice`: change both ways.
   public func nextTurn() -> Turn? {
     // Positions after the current one first: they come to the low end of the word.
     let start = processor.value.slice &+ 1
@@ -87,10 +97,10 @@ extension Kernel {
       rest &= rest &- 1
       let position = (start &+ distance) & 63
       let owner = slices[sliceIndex(position)].ownerPlusOne &- 1
+      let isPaying = payWithPosition(owner)
       guard let environment = runner(of: owner) else { continue }
       let turn = Turn(position: position, environment: environment)
-      guard environments[owner].debt >= header.value.sliceLength else { return turn }
-      environments[owner].debt &-= header.value.sliceLength
+      guard isPaying else { return turn }
       if indebted == nil { indebted = turn }
     }
     // Nobody else wants the processor: who owes time may have it, and its debt was paid by one slice.
@@ -106,6 +116,10 @@ extension Kernel {
     case EnvironmentState.sleeping.rawValue: return sleepIsOver(owner) || mustBeTold(owner) ? owner : nil
     case EnvironmentState.waiting.rawValue: return predicateHolds(owner) || mustBeTold(owner) ? owner : nil
     case EnvironmentState.calling.rawValue:
+      if callIsOver(owner) || mustBeTold(owner) {
+        endCall(of: owner)
+        return owner
+      }
       guard let callee = environment(record.value.awaited), environments[callee].processorPlusOne == 0,
         environments[callee].state == EnvironmentState.runnable.rawValue
       else { return nil }
@@ -114,20 +128,19 @@ extension Kernel {
     }
   }
 
-  /// Makes the environment of a turn the running one, with a slice before it that its debt shortens. See `nextTurn`.
+  /// Makes the environment of a turn the running one, with a slice before it that the owner's debt shortens. See
+  /// `nextTurn`.
   public func enter(_ turn: Turn) {
     let processor = self.processor
-    let node = sliceNodes.cell(at: sliceIndex(turn.position))
+    let index = sliceIndex(turn.position)
+    let node = sliceNodes.cell(at: index)
     processor.value.node = node.address
+    processor.value.sliceDebt = node.value.debt
     setTurn(node.value.turn)
     environments[turn.environment].slicesRun &+= 1
     switchTo(environments.cell(at: turn.environment))
-    let length = header.value.sliceLength
-    let debt = environments[turn.environment].debt
-    let paid = debt < length ? debt : length &>> 1
-    environments[turn.environment].debt = debt &- paid
-    processor.value.epiloguePending = 0
-    let end = hardware.timeStamp &+ length &- paid
+    processor.value.lateness = 0
+    let end = hardware.timeStamp &+ header.value.sliceLength &- payWithTime(slices[index].ownerPlusOne &- 1)
     processor.value.sliceEnd = end
     hardware.armTimer(at: end)
   }
@@ -153,7 +166,8 @@ extension Kernel {
       let environment = slices[sliceIndex(position)].ownerPlusOne &- 1
       let deadline: UInt64
       switch environments[environment].state {
-      case EnvironmentState.sleeping.rawValue: deadline = environments[environment].sleepDeadline
+      case EnvironmentState.sleeping.rawValue, EnvironmentState.calling.rawValue:
+        deadline = environments[environment].sleepDeadline
       case EnvironmentState.waiting.rawValue:
         watchesMemory = true
         // A time that has come since the last look counts as well.
@@ -201,8 +215,8 @@ extension Kernel {
     }
   }
 
-  /// No environment runs here. Its page table is not in force any more either: another processor may change it.
-  func leaveProcessor() {
+  /// No environment runs here, and others may have the lock. Its page table is not in force any more either: another processor may change it.
+  public func leaveProcessor() {
     let processor = self.processor
     processor.value.environment = BooksLayout.noEnvironment
     if processor.value.activeRoot != hardware.templateRoot {

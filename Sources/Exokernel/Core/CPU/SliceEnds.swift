@@ -29,21 +29,12 @@ extension Kernel {
       processor.value.sliceEnd = now &+ header.value.sliceLength
       return .goOn
     }
-    processor.value.overrun = 0
     return epilogue(at: instruction)
   }
 
-  /// The timer fired while an epilogue is outstanding. Where the environment whose slice ended still runs, that is one
-  /// overrun more: at `overrunLimit` the environment is ended, and a deferred upcall is tried again. Where it has
-  /// passed the processor on meanwhile, it is billed, and the environment that runs now gets the upcall.
+  /// The timer fired while an epilogue is outstanding: the environment that ran at the end of the slice still does, and
+  /// that is one overrun more. At `overrunLimit` it is ended; before, a deferred upcall is tried again.
   private func overran(at instruction: UInt64, now: UInt64) -> SliceEnd {
-    let processor = self.processor
-    guard processor.value.overrunPayer == processor.value.record else {
-      chargeOverrun(until: now)
-      processor.value.sliceEnd = now
-      processor.value.overrun = 0
-      return epilogue(at: instruction)
-    }
     processor.value.overrun &+= 1
     guard processor.value.overrun < Self.overrunLimit else { return .abort }
     return processor.value.epiloguePending == 1 ? .goOn : epilogue(at: instruction)
@@ -58,7 +49,6 @@ extension Kernel {
   private func epilogue(at instruction: UInt64) -> SliceEnd {
     let page = page(of: currentRecord)
     let entry = currentRecord.value.epilogueEntry
-    processor.value.overrunPayer = processor.value.record
     guard page.value.faultPending | page.value.criticalSection == 0, entry != 0,
       instruction &- AddressMap.gateWindow >= AddressMap.gateWindowSize
     else {
@@ -69,17 +59,5 @@ extension Kernel {
     processor.value.epiloguePending = 1
     page.value.epilogueReturn = instruction
     return .epilogue(entry: entry)
-  }
-
-  /// Charges the time from the end of the slice until time-stamp `now` to the environment whose slice it was, which may
-  /// have given the processor to others meanwhile.
-  @inline(__always) func chargeOverrun(until now: UInt64) {
-    processor.value.epiloguePending = 0
-    let end = processor.value.sliceEnd
-    guard now > end else { return }
-    // Safe: the address is that of an environment's record, or of nobody's.
-    let payer = unsafe Cell<EnvironmentRecord>(
-      UnsafeMutableRawPointer(bitPattern: processor.value.overrunPayer).unsafelyUnwrapped)
-    payer.value.debt &+= now &- end
   }
 }

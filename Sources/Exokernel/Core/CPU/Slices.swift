@@ -22,23 +22,27 @@ extension Kernel {
   /// end.
   func decodeSliceFree(slot: UInt64, position: UInt64) throws(CallError) -> UInt64 {
     let index = try takenSlice(position, slot: slot)
-    guard hasSlice(slices[index].ownerPlusOne &- 1, besides: index) else { throw .busy }
+    let owner = slices[index].ownerPlusOne &- 1
+    guard hasSlice(owner, besides: index) else { throw .busy }
+    guard !owes(owner, on: index / UInt32(BooksLayout.slices)) else { throw .again }
     return position
   }
 
   /// Takes the position from its owner.
   func performSliceFree(_ position: UInt64) { dropSlice(position) }
 
-  /// Checks `CallNumber.sliceGive`. `isMoved` is false where the receiver has the position already.
-  func decodeSliceGive(slot: UInt64, position: UInt64, environment handle: UInt64) throws(CallError) -> (
+  /// Checks `CallNumber.sliceGive`. `isMoved` is false where the receiver has the position already. The receiver is one
+  /// that the caller controls: nobody's quota is used up, and nobody is made to run, by strangers.
+  func decodeSliceGive(slot: UInt64, position: UInt64, environment table: UInt64) throws(CallError) -> (
     position: UInt64, receiver: UInt32, isMoved: Bool
   ) {
     let index = try takenSlice(position, slot: slot)
-    guard let receiver = environment(handle) else { throw .noSuchResource }
+    let receiver = try tableOwner(table)
     let giver = slices[index].ownerPlusOne &- 1
     guard receiver != giver else { return (position, receiver, false) }
     guard hasSlice(giver, besides: index) else { throw .busy }
     guard hasRoom(receiver, .slices) else { throw .exhausted }
+    guard !owes(giver, on: index / UInt32(BooksLayout.slices)) else { throw .again }
     return (position, receiver, true)
   }
 
@@ -68,6 +72,15 @@ extension Kernel {
   func hasSlice(_ environment: UInt32, besides index: UInt32) -> Bool {
     for other in 0..<header.value.processorCount &* UInt32(BooksLayout.slices)
     where other != index && slices[other].ownerPlusOne == environment &+ 1 {
+      return true
+    }
+    return false
+  }
+
+  /// True where an environment has a position of a processor. Bounded by the vector's length.
+  func hasSlice(_ environment: UInt32, on processor: UInt32) -> Bool {
+    let first = processor &* UInt32(BooksLayout.slices)
+    for index in first..<first &+ UInt32(BooksLayout.slices) where slices[index].ownerPlusOne == environment &+ 1 {
       return true
     }
     return false
@@ -106,6 +119,7 @@ extension Kernel {
     slices[index] = SliceRecord(guardName: guardName, ownerPlusOne: environment &+ 1)
     let owner = environments.cell(at: environment)
     sliceNodes[index].record = owner.address
+    sliceNodes[index].debt = debts.cell(at: debtIndex(of: environment, on: processor)).address
     sliceNodes[index].turn = UInt64(environment) &<< 32 | position & 63
     self.processor(processor).value.slicesTaken |= 1 &<< (position & 63)
     relink(position & 63, of: processor)
@@ -122,6 +136,7 @@ extension Kernel {
     discharge(slices[index].ownerPlusOne &- 1, .slices)
     slices[index] = SliceRecord(guardName: 0, ownerPlusOne: 0)
     sliceNodes[index].record = 0
+    sliceNodes[index].debt = 0
     self.processor(processor).value.slicesTaken &= ~(1 &<< (position & 63))
     relink(position & 63, of: processor)
   }

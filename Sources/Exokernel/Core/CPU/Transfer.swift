@@ -46,13 +46,14 @@ extension Kernel {
 
   /// Why the caller may not transfer to the environment that `handle` names, the record being `callee`; nil where it
   /// may. The callee sleeps, or waits for this caller: nobody is torn out of what it does. `callSleeper` and `answer`
-  /// make the same checks in their usual cases: change all.
+  /// make the same checks in their usual cases: change all. Once the slice is over, nobody is given the rest of it.
   @inline(__always) public func transferRefusal(
     slot: UInt64, environment handle: UInt64, _ callee: Cell<EnvironmentRecord>
   )
     -> CallError?
   {
     guard callee.value.handle == handle else { return .noSuchResource }
+    guard !sliceIsOver else { return .again }
     guard callee.value.state == EnvironmentState.sleeping.rawValue else { return answerRefusal(callee) }
     if let error = refusal(slot, .call, guardName: callee.value.guardName) { return error }
     // Who has bound no entry accepts a name that no guard has.
@@ -75,10 +76,10 @@ extension Kernel {
   }
 
   /// `CallNumber.transfer`, `call` and `answer`, after `transferRefusal` has found nothing: the caller, which goes on
-  /// at `instruction` with `stack`, does what `mode` says, and the callee runs. The usual cases are `callSleeper` and
-  /// `answer`: change all.
+  /// at `instruction` with `stack`, does what `mode` says, and the callee runs. A synchronous caller waits until the
+  /// time-stamp `deadline` at most, 0 for ever. The usual cases are `callSleeper` and `answer`: change all.
   @inline(__always) public func transfer(
-    to callee: Cell<EnvironmentRecord>, mode: TransferMode, instruction: UInt64, stack: UInt64
+    to callee: Cell<EnvironmentRecord>, mode: TransferMode, deadline: UInt64, instruction: UInt64, stack: UInt64
   ) -> Arrival {
     let caller = currentRecord
     let name = caller.value.handle
@@ -91,6 +92,7 @@ extension Kernel {
     case .asynchronous: break
     case .synchronous:
       caller.value.awaited = callee.value.handle
+      caller.value.sleepDeadline = deadline
       caller.value.state = EnvironmentState.calling.rawValue
     case .final:
       caller.value.sleepEvents = page(of: caller).value.events
@@ -106,12 +108,12 @@ extension Kernel {
   /// `transferRefusal` and `transfer` decide. They make the same checks one by one: change both ways.
   /// `TwinTests` runs them on the same states.
   @inline(__always) public func callSleeper(
-    slot: UInt64, environment handle: UInt64, instruction: UInt64, stack: UInt64
+    slot: UInt64, environment handle: UInt64, deadline: UInt64, instruction: UInt64, stack: UInt64
   ) -> Arrival? {
     let callee = recordNumbered(by: handle)
     let processor = self.processor
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.sleeping.rawValue),
-      slot < CapabilitySlot.count
+      slot < CapabilitySlot.count, !sliceIsOver
     else { return nil }
     let place = processor.value.environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot)
     // Safe: a processor runs one of the environments, or none, and then nobody calls.
@@ -125,6 +127,7 @@ extension Kernel {
     caller.value.savedStackPointer = stack
     caller.value.activity = UInt64(EnvironmentState.calling.rawValue)
     caller.value.awaited = handle
+    caller.value.sleepDeadline = deadline
     callee.value.activity = processor.value.running
     processor.value.environment = UInt32(truncatingIfNeeded: handle) & UInt32(BooksLayout.environments &- 1)
     activate(callee)
@@ -140,7 +143,7 @@ extension Kernel {
     let caller = currentRecord
     let name = caller.value.handle
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.calling.rawValue),
-      callee.value.awaited == name
+      callee.value.awaited == name, !sliceIsOver
     else { return nil }
     caller.value.savedInstructionPointer = instruction
     caller.value.savedStackPointer = stack
@@ -154,13 +157,18 @@ extension Kernel {
     return Arrival(entry: callee.value.savedInstructionPointer, stack: callee.value.savedStackPointer, caller: name)
   }
 
-  /// Environments that wait for one that has ended go on behind their calls, where rax tells handle 0.
+  /// A call is over to which nobody has transferred back: its caller goes on behind it, where rax tells handle 0.
+  func endCall(of environment: UInt32) {
+    environments[environment].state = EnvironmentState.runnable.rawValue
+    environments[environment].awaited = Handle.none
+  }
+
+  /// Environments that wait for one that has ended wait no more.
   func releaseCallers(of handle: UInt64) {
     var isReleased = false
     for index in 0..<environments.count
     where environments[index].state == EnvironmentState.calling.rawValue && environments[index].awaited == handle {
-      environments[index].state = EnvironmentState.runnable.rawValue
-      environments[index].awaited = 0
+      endCall(of: index)
       isReleased = true
     }
     // Their positions may be on processors that have nothing to do.

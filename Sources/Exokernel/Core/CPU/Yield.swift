@@ -3,17 +3,20 @@ import ExokernelABI
 // Giving the processor up, giving it to somebody, and going on afterwards.
 extension Kernel {
   /// The running environment gives up the processor at time-stamp `now`, stays runnable, and goes on at `instruction`
-  /// with `stack` when its turn comes. The time that it ran past the end of its slice becomes its debt.
-  @inline(__always) public func giveUp(instruction: UInt64, stack: UInt64, now: UInt64) {
+  /// with `stack` when its turn comes. The time that it ran past the end of the slice is owed.
+  /// False where `chargeLate` has to decide who owes it.
+  /// `node` is `sliceNode`.
+  @inline(__always)
+  public func giveUp(instruction: UInt64, stack: UInt64, node: Cell<SliceNode>, now: UInt64) -> Bool {
     leave(instruction: instruction, stack: stack)
-    let processor = self.processor
-    if processor.value.epiloguePending != 0 { chargeOverrun(until: now) }
+    return processor.value.epiloguePending == 0 || chargeOwner(of: node, until: now)
   }
 
   /// `giveUp`, but keeps the state that the caller has just set (sleeping, waiting), where that one makes it runnable.
   public func giveUp(instruction: UInt64, stack: UInt64) {
     let state = currentRecord.value.state
-    giveUp(instruction: instruction, stack: stack, now: hardware.timeStamp)
+    let now = hardware.timeStamp
+    if !giveUp(instruction: instruction, stack: stack, node: sliceNode, now: now) { chargeLate(until: now) }
     currentRecord.value.state = state
   }
 
@@ -37,7 +40,12 @@ extension Kernel {
     return nil
   }
 
-  /// `CallNumber.yieldTo`, after `yieldRefusal` has found nothing: the receiver runs in the rest of the slice.
+  /// True where the slice is over, and so is nothing to give: `CallNumber.yieldTo` is a yield then, and a transfer is
+  /// refused.
+  @inline(__always) public var sliceIsOver: Bool { processor.value.epiloguePending != 0 }
+
+  /// `CallNumber.yieldTo`, after `yieldRefusal` has found nothing, and before the slice is over: the receiver runs in
+  /// the rest of it.
   @inline(__always) public func yield(to receiver: Cell<EnvironmentRecord>, instruction: UInt64, stack: UInt64) {
     leave(instruction: instruction, stack: stack)
     switchTo(receiver)

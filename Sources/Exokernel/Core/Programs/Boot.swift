@@ -64,7 +64,7 @@ extension Kernel {
     nobody.value.record = nobody.address &+ UInt(MemoryLayout<SliceNode>.stride)
     nobody.value.next = nobody.address
     processor.value.node = nobody.address
-    processor.value.overrunPayer = nobody.value.record
+    processor.value.sliceDebt = nobodysDebt
     processor.value.running =
       UInt64(processor.value.index &+ 1) &<< 32 | UInt64(EnvironmentState.runnable.rawValue)
   }

@@ -96,6 +96,7 @@ extension Kernel {
     guard entry < AddressMap.userEnd, stack <= AddressMap.userEnd else { throw .badAddress }
     guard hasRoom(index, .slices) else { throw .exhausted }
     guard let free = freeSlice(position) else { throw noSlice(position) }
+    guard !owes(current, on: UInt32(truncatingIfNeeded: free &>> 8)) else { throw .again }
     let isMapped = frames[environments[index].environmentPage].references != 0
     return StartedEnvironment(
       index: index, entry: entry, stack: stack, position: free,

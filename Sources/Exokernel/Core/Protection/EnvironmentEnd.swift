@@ -29,14 +29,15 @@ extension Kernel {
     }
     releaseCallers(of: handle)
     header.value.liveEnvironments &-= 1
-    // Where this environment would pay for an overrun, nobody's record does from now on.
-    let record = environments.cell(at: environment).address
-    for index in 0..<header.value.processorCount where processor(index).value.overrunPayer == record {
-      processor(index).value.overrunPayer = nobodysNode.value.record
-    }
     if processor.value.environment == environment {
+      if processor.value.epiloguePending != 0 { chargeOverrun(until: hardware.timeStamp) }
       leaveProcessor()
-      processor.value.epiloguePending = 0
+    }
+    passDebts(of: environment)
+    // Others may run in its slice still, and pay for the end of it then.
+    for index in 0..<header.value.processorCount
+    where processor(index).value.sliceDebt == debts.cell(at: debtIndex(of: environment, on: index)).address {
+      processor(index).value.sliceDebt = nobodysDebt
     }
     startReaping(environment)
   }
@@ -96,6 +97,8 @@ extension Kernel {
   /// The last frame of an ended environment is gone: makes its record free. What it was allowed to own is its creator's
   /// again, and so are the environments that it made.
   func freeRecord(_ environment: UInt32) {
+    // What those that it made have left to it since it ended.
+    passDebts(of: environment)
     let creatorPlusOne = environments[environment].creatorPlusOne
     var inherited = Quotas()
     for index in 0..<environments.count

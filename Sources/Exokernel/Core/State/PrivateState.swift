@@ -40,9 +40,9 @@ import ExokernelABI
 }
 
 /// What only the kernel may see or change of one processor. Other processors change `slicesTaken`, `isAlone` and
-/// `overrunPayer`, and set `flush`, with the lock; the processor clears its `flush` without. The rest it changes alone:
-/// `entry_timer` changes `timer`, `epiloguePending`, `overrun` and `overrunPayer` without the lock. Assembly files know
-/// where the fields are that they use, and `AssemblyConstantTests` that they do.
+/// `sliceDebt`, and set `flush`, with the lock; the processor clears its `flush` without. The rest it changes alone:
+/// `entry_timer` changes `timer`, `epiloguePending` and `overrun` without the lock. Assembly files know where the
+/// fields are that they use, and `AssemblyConstantTests` that they do.
 @frozen public struct ProcessorState {
   /// Position in the slice vector whose turn it is.
   public var slice: UInt32
@@ -76,18 +76,18 @@ import ExokernelABI
   public var isIdle: UInt32
   /// The three words from here on are looked at as one: zero where the end of a slice is a usual one.
   ///
-  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off.
+  /// 1 from an epilogue upcall until the environment gives up the CPU; 2 while the upcall is put off. While it is not
+  /// 0, who ran at the end of the slice runs on: the slice is not given to others any more.
   /// Assembly files have it as STATE_PENDING.
   public var epiloguePending: UInt16
-  /// Slices in a row that the environment ran past its epilogue upcall.
+  /// Slices in a row that the environment ran past the end of this one; 0 while `epiloguePending` is.
   public var overrun: UInt16
   /// 1 where at most one position of the slice vector has an owner. Zero with the two before: the end of a slice is a
   /// usual one.
   public var isAlone: UInt32
-  /// Where `epiloguePending` is not 0: where the record is of the environment whose slice ended. It pays for the time
-  /// that anybody runs from then on. Nobody's record once it has ended.
-  /// Assembly files have it as STATE_OVERRUN_PAYER.
-  public var overrunPayer: UInt
+  /// Where the debt on this processor is of the environment whose position this slice is of; nobody's once that has
+  /// ended. Others may run in the slice.
+  public var sliceDebt: UInt
   /// Zero.
   public var reserved: (UInt64, UInt64, UInt64)
 
@@ -95,6 +95,15 @@ import ExokernelABI
   public static let size = 128
   /// Where `flush` is, for other processors.
   public static let flushOffset: UInt = 64
+
+  /// `epiloguePending` and `overrun` at once.
+  var lateness: UInt32 {
+    @inline(__always) get { UInt32(overrun) &<< 16 | UInt32(epiloguePending) }
+    @inline(__always) set {
+      epiloguePending = UInt16(truncatingIfNeeded: newValue)
+      overrun = UInt16(truncatingIfNeeded: newValue &>> 16)
+    }
+  }
 
   /// `slice` and `environment` at once.
   var turn: UInt64 {
@@ -115,8 +124,8 @@ import ExokernelABI
   /// Where the node of the next position is that has an owner; of nobody's where there is none. Kept right for
   /// positions without an owner, too.
   public var next: UInt
-  /// Zero.
-  public var reserved: UInt64
+  /// Where the owner's debt on this processor is; 0 where the position has no owner.
+  public var debt: UInt
 }
 
 /// Where the taking back of ended environments' frames goes on.
@@ -161,6 +170,8 @@ public enum PrivateLayout {
   public static let sliceNodes = 0x1_c000
   /// A `SliceNode` that is nobody's, and the `EnvironmentRecord` of nobody to which it leads.
   public static let nobodysNode = 0x1_e000
+  /// A `UInt64`: what nobody pays.
+  public static let nobodysDebt = 0x1_e1f8
   /// `ConsoleAccount`s, one per environment.
   public static let consoleAccounts = 0x1_e200
   /// `UInt8`s: which device is on an interrupt line, 64 of them.

@@ -18,10 +18,12 @@ extension UserFrame {
 
 /// Who runs next, and how an environment leaves. Everything here is called with the kernel's lock held.
 enum Dispatcher {
-  /// Runs the environment whose turn it is at time-stamp `now`; the short way, where nothing waits to be done and
-  /// nothing is unusual.
-  @inline(__always) static func runNext(at now: UInt64) -> Int64 {
-    guard kernel.kernelPrivate.value.needsChores == 0, let record = kernel.startNextSlice(at: now) else { run() }
+  /// Runs the environment whose turn it is behind `node`, which is `Kernel.sliceNode`, at time-stamp `now`; the short
+  /// way, where nothing waits to be done and nothing is unusual.
+  @inline(__always) static func runNext(after node: Cell<SliceNode>, at now: UInt64) -> Int64 {
+    guard kernel.kernelPrivate.value.needsChores == 0, let record = kernel.startNextSlice(after: node, at: now) else {
+      run()
+    }
     let saved = record.value.savedInstructionPointer
     let prologue = record.value.prologueEntry
     return ring0_resume(prologue != 0 ? prologue : saved, record.value.savedStackPointer, saved)
@@ -43,7 +45,15 @@ enum Dispatcher {
       if kernel.header.value.liveEnvironments == 0, kernel.kernelPrivate.value.hasBooted != 0 {
         Panic.endMachine(kernel.kernelPrivate.value.machineStatus)
       }
-      guard !isBusy, !isReceiving else { continue }
+      // However much there is to do, nobody waits longer for the lock than one round of it takes, and no device longer
+      // to be heard.
+      guard !isBusy, !isReceiving else {
+        kernel.leaveProcessor()
+        ring0_release()
+        ring0_serve_interrupts()
+        ring0_acquire()
+        continue
+      }
       kernel.armForIdle()
       ring0_release()
       ring0_wait_for_interrupt()

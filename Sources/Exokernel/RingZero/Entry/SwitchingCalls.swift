@@ -15,13 +15,23 @@ import ExokernelCore
 @c(call_yield) func callYield() -> Int64 {
   let frame = UserFrame.current
   let now = ring0_time_stamp()
-  kernel.giveUp(instruction: frame.instruction, stack: frame.stack, now: now)
-  return Dispatcher.runNext(at: now)
+  let node = kernel.sliceNode
+  guard kernel.giveUp(instruction: frame.instruction, stack: frame.stack, node: node, now: now) else {
+    yieldLate(at: now)
+  }
+  return Dispatcher.runNext(after: node, at: now)
+}
+
+/// The slice is over that was somebody else's.
+private func yieldLate(at now: UInt64) -> Never {
+  kernel.chargeLate(until: now)
+  Dispatcher.run()
 }
 
 @c(call_yield_to) func callYieldTo(_ environment: UInt64) -> Int64 {
   let receiver = kernel.recordNumbered(by: environment)
   if let error = kernel.yieldRefusal(environment: environment, receiver) { return kernel.refuse(error).rawValue }
+  guard !kernel.sliceIsOver else { return callYield() }
   let frame = UserFrame.current
   kernel.yield(to: receiver, instruction: frame.instruction, stack: frame.stack)
   return Dispatcher.resume()
@@ -62,15 +72,16 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
 }
 
 @c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
-  transferGenerally(slot, environment, .asynchronous)
+  transferGenerally(slot, environment, 0, .asynchronous)
 }
 
-@c(kernel_call) func callCall(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+@c(kernel_call) func callCall(_ slot: UInt64, _ environment: UInt64, _ deadline: UInt64) -> Int64 {
   // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
   let arrival = unsafe kernel.callSleeper(
-    slot: slot, environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
-  guard let arrival else { return transferGenerally(slot, environment, .synchronous) }
+    slot: slot, environment: environment, deadline: deadline, instruction: frame.pointee.instruction,
+    stack: frame.pointee.stack)
+  guard let arrival else { return transferGenerally(slot, environment, deadline, .synchronous) }
   return arrive(arrival)
 }
 
@@ -79,17 +90,22 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
   let frame = unsafe UserFrame.place
   let arrival = unsafe kernel.answer(
     environment: environment, instruction: frame.pointee.instruction, stack: frame.pointee.stack)
-  guard let arrival else { return transferGenerally(slot, environment, .final) }
+  guard let arrival else { return transferGenerally(slot, environment, 0, .final) }
   return arrive(arrival)
 }
 
-@inline(never) private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ mode: TransferMode) -> Int64 {
+@inline(never)
+private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ deadline: UInt64, _ mode: TransferMode)
+  -> Int64
+{
   let callee = kernel.recordNumbered(by: environment)
   if let error = kernel.transferRefusal(slot: slot, environment: environment, callee) {
     return kernel.refuse(error).rawValue
   }
   let frame = UserFrame.current
-  return arrive(kernel.transfer(to: callee, mode: mode, instruction: frame.instruction, stack: frame.stack))
+  return arrive(
+    kernel.transfer(
+      to: callee, mode: mode, deadline: deadline, instruction: frame.instruction, stack: frame.stack))
 }
 
 /// The call returns as the other environment.

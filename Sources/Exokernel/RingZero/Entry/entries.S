@@ -228,7 +228,6 @@ timer_outside:
   cmpq $0, FROM_RING_3 + STATE_PENDING(%rsp)  # epiloguePending, overrun, isAlone: all zero
   jne unusual_timer
   mov FROM_RING_3 + STATE_RECORD(%rsp), %rdx
-  mov %rdx, FROM_RING_3 + STATE_OVERRUN_PAYER(%rsp)
   mov RECORD_PAGE(%rdx), %ecx
   mov RECORD_EPILOGUE(%rdx), %rdx
   test %rdx, %rdx

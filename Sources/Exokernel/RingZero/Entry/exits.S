@@ -33,6 +33,13 @@ ring0_wait_for_interrupt:
 waited:
   cli
   ret
+# The same without sleeping, where there is more to do: what interrupts is served, once. The instruction behind STI still
+# runs with interrupts off.
+.globl ring0_serve_interrupts
+ring0_serve_interrupts:
+  sti
+  nop
+  jmp waited
 
 # ---------------------------------------------------------------- which instruction enters the kernel here?
 # ring0_probe(offset): runs a part of the gate page once in ring 3. ring0_probe(PROBE_SYSCALL) -> 0 SYSCALL, 1 int $4:

@@ -137,7 +137,7 @@ struct Caller {
       // Safe: as in `KernelCall.transfer`.
       return unsafe withUnsafeMutablePointer(to: &message) {
         unsafe libos_transfer(
-          values[0], values[1], mode, UnsafeMutableRawPointer($0).assumingMemoryBound(to: UInt64.self))
+          values[0], values[1], mode, UnsafeMutableRawPointer($0).assumingMemoryBound(to: UInt64.self), values[2])
       }
     default: return libos_call(number, values[0], values[1], values[2], values[3], values[4])
     }

@@ -88,7 +88,9 @@ extension Caller {
       let at = UInt(place &+ index &* 40)
       libos_store64(at, arguments.random.below(4) | arguments.random.below(2) &<< 32 | arguments.argument(.slot) &<< 40)
       libos_store64(
-        at &+ 8, arguments.random.once(in: 2) ? arguments.random.below(0xd000) & ~7 : arguments.argument(.frame) &<< 12)
+        at &+ 8,
+        arguments.random.once(in: 2) ? arguments.random.below(BooksLayout.size) & ~7 : arguments.argument(.frame) &<< 12
+      )
       libos_store64(at &+ 16, arguments.random.odd())
       libos_store64(at &+ 24, 0)
       libos_store64(at &+ 32, arguments.random.odd())

@@ -31,6 +31,20 @@ public enum KernelCall {
     }
   }
 
+  /// Slices for which `untilPaid` waits: ten times what an environment can owe for one child.
+  private static var longestPayment: Int { 320 }
+
+  /// Makes a call that gives a processor's time to somebody, and yields and makes it again where this environment owes
+  /// that processor a slice, as for children that ran past the ends of theirs. `again` where it has no position there
+  /// to pay with, or is in debt too deep.
+  static func untilPaid(_ call: () throws(CallError) -> Void) throws(CallError) {
+    for _ in 0..<longestPayment {
+      do throws(CallError) { return try call() } catch { guard error == .again else { throw error } }
+      yield()
+    }
+    throw .again
+  }
+
   /// Does nothing; `mark` is for whoever traces the machine.
   public static func null(mark: UInt64 = 0) { _ = call(.null, mark) }
 
@@ -57,16 +71,27 @@ public enum KernelCall {
   public static func sleepUntilPredicate() { libos_sleep_until() }
 
   /// Transfers control to another environment with six words of message, which are those of whoever transfers back
-  /// afterwards; returns that one's handle. `Handle.none` where the other one ended instead.
+  /// afterwards; returns that one's handle. A synchronous transfer returns `Handle.none`, and leaves the message empty,
+  /// where the other one ended instead, the time-stamp counter reached `deadline` (0: no deadline), or the kernel had
+  /// to tell of a revocation. At the end of a slice the transfer is put off to the next one.
   public static func transfer(
-    to environment: UInt64, capability slot: UInt64, mode: TransferMode, message: inout InlineArray<6, UInt64>
+    to environment: UInt64, capability slot: UInt64, mode: TransferMode, message: inout InlineArray<6, UInt64>,
+    deadline: UInt64 = 0
   ) throws(CallError) -> UInt64 {
-    // Safe: the array is six words, which the function reads and writes before it returns.
-    let result = unsafe withUnsafeMutablePointer(to: &message) {
-      unsafe libos_transfer(
-        slot, environment, mode.rawValue, UnsafeMutableRawPointer($0).assumingMemoryBound(to: UInt64.self))
+    while true {
+      var words = message
+      // Safe: the array is six words, which the function reads and writes before it returns.
+      let result = unsafe withUnsafeMutablePointer(to: &words) {
+        unsafe libos_transfer(
+          slot, environment, mode.rawValue, UnsafeMutableRawPointer($0).assumingMemoryBound(to: UInt64.self), deadline)
+      }
+      guard result != CallError.again.rawValue else {
+        yield()
+        continue
+      }
+      message = words
+      return try CallResult(rawValue: result).value()
     }
-    return try CallResult(rawValue: result).value()
   }
 
   /// Sleeps until the event count differs from `events` or the time-stamp counter reaches `deadline` (0: no deadline).

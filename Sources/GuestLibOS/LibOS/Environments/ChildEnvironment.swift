@@ -62,7 +62,9 @@ public struct ChildEnvironment: Sendable {
 
   /// Lets it run, on a position of a slice vector: processor << 8 | position, or any.
   public func start(position: UInt64 = CallNumber.any) throws(CallError) {
-    try KernelCall.startEnvironment(handle, capability: slot, entry: entry, stack: stack, position: position)
+    try KernelCall.untilPaid { () throws(CallError) in
+      try KernelCall.startEnvironment(handle, capability: slot, entry: entry, stack: stack, position: position)
+    }
   }
 
   /// Ends it, if it has not ended, and lets go of the capability for it.

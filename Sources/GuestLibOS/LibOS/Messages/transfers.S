@@ -13,9 +13,9 @@
 .endm
 
 .section .text.transfers, "ax", @progbits
-# int64_t libos_transfer(slot, environment, mode, message): goes on as another environment, with the six words of
-# `message` in the registers that calls preserve, and comes back with those of whoever transfers here. Returns that
-# one's handle, or an error.
+# int64_t libos_transfer(slot, environment, mode, message, deadline): goes on as another environment, with the six words
+# of `message` in the registers that calls preserve, and comes back with those of whoever transfers here, by `deadline`
+# where `mode` is 1. Returns that one's handle, or an error.
 .globl libos_transfer
 libos_transfer:
   push_callee_saved
@@ -30,7 +30,8 @@ libos_transfer:
   test %edx, %edx
   jz 1f
   lea CALL_CALL-1(%rdx), %eax
-1:call_gate
+1:mov %r8, %rdx
+  call_gate
   pop %rcx
   store_message %rcx
   pop_callee_saved

@@ -71,8 +71,8 @@ extension CallNumber {
       [ArgumentShape(.slot, in: 0), ArgumentShape(.position, in: 1), .none, .none, .none, .none, .none]
     case .sliceGive:
       [
-        ArgumentShape(.slot, in: 0), ArgumentShape(.position, in: 1), ArgumentShape(.environment, in: 2), .none, .none,
-        .none, .none,
+        ArgumentShape(.slot, in: 0), ArgumentShape(.position, in: 1), ArgumentShape(.table, in: 2), .none, .none, .none,
+        .none,
       ]
     case .capabilityDerive:
       [
@@ -224,7 +224,10 @@ extension CallNumber {
     case .packetSend:
       [ArgumentShape(.slot, in: 0), ArgumentShape(.interface, in: 1), .none, .none, .none, .none, .none]
     case .call:
-      [ArgumentShape(.slot, in: 0), ArgumentShape(.environment, in: 1), .none, .none, .none, .none, .none]
+      [
+        ArgumentShape(.slot, in: 0), ArgumentShape(.environment, in: 1), ArgumentShape(.deadline, in: 2), .none, .none,
+        .none, .none,
+      ]
     case .answer:
       [ArgumentShape(.slot, in: 0), ArgumentShape(.environment, in: 1), .none, .none, .none, .none, .none]
     }

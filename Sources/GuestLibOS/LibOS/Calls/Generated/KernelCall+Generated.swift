@@ -72,7 +72,8 @@ extension KernelCall {
     try call(.sliceAllocate, slot, position).value()
   }
 
-  /// Gives a position back. Needs the right to allocate.
+  /// Gives a position back. Needs the right to allocate. An owner that owes the position's processor a slice or more
+  /// pays first: `again`.
   ///
   /// - Parameters:
   ///   - position: processor << 8 | position of its slice vector
@@ -82,11 +83,12 @@ extension KernelCall {
     _ = try call(.sliceFree, slot, position).value()
   }
 
-  /// Gives a position to another environment; needs the right to allocate over the position.
+  /// Gives a position to another environment; needs the right to allocate over the position, and to control the
+  /// receiver. An owner that owes the position's processor a slice or more pays first: `again`.
   ///
   /// - Parameters:
   ///   - position: processor << 8 | position of its slice vector
-  ///   - environment: an environment's handle
+  ///   - environment: whose page table: `Handle.own`, or a `TableArgument`
   ///   - slot: the slot of the capability that is presented
   /// - Throws: why `CallNumber.sliceGive` is refused.
   public static func giveSlice(
