@@ -31,6 +31,7 @@ struct AssemblyConstantTests {
       "GATE_WINDOW": AddressMap.gateWindow - AddressMap.gatePage,
       "GATE_WINDOW_SIZE": AddressMap.gateWindowSize,
       "GATE_EXCEPTION": AddressMap.exceptionGate - AddressMap.gatePage,
+      "GATE_ARRIVAL": AddressMap.arrivalGate - AddressMap.gatePage,
       "CALLS": CallNumber.count,
       // layout.inc
       "KERNEL_BASE": UInt64(ImageLayout.base),

@@ -39,6 +39,8 @@ public enum AddressMap {
   public static let gateWindowSize: UInt64 = 832
   /// Where exceptions go on, whoever took them, with an `ExceptionFrame` at the stack pointer; inside `gateWindow`.
   public static let exceptionGate: UInt64 = gatePage + 576
+  /// Where transfers arrive, with the callee's entry or place in rdx; inside `gateWindow`.
+  public static let arrivalGate: UInt64 = gatePage + 896
   /// The books, starting with `BooksHeader`.
   public static let books: UInt64 = 0x7f00_0000_1000
   /// The frame table, one `FrameRecord` per frame from frame 0.

@@ -13,6 +13,9 @@ typedef struct {
 // The CPU's frame of a kernel call: always at the top of the kernel's stack.
 typedef struct { uint64_t instruction, codeSegment, flags, stack, stackSegment; } UserFrame;
 
+// How a transfer leaves ring 0, in rax and rdx: what the callee finds in rax, and where it goes on; or an error, and 0.
+typedef struct { int64_t result; uint64_t entry; } TransferReturn;
+
 #define RING0 static inline __attribute__((always_inline))
 
 RING0 void ring0_out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }

@@ -1,3 +1,4 @@
+import CInstructions
 import CLibOS
 import ExokernelABI
 import GuestSupport
@@ -25,6 +26,12 @@ public func programMain() -> Int32 {
     guard try call(server, &message) == server.handle, message[1] == Environment.handle else {
       return fail("the caller's handle")
     }
+
+    // Nothing but the message crosses, in either direction.
+    message[0] = Request.traces
+    leave_traces()
+    guard try call(server, &message) == server.handle, message[1] == 0 else { return fail("a trace of the caller") }
+    guard vector_traces() == 0, vector_control() == 0x1f80 else { return fail("a trace of the server") }
 
     // Who does not wait goes on by itself, and its message arrives all the same.
     for _ in 0..<10 {
@@ -59,6 +66,7 @@ private enum Request {
   static var count: UInt64 { 2 }
   static var howMany: UInt64 { 3 }
   static var end: UInt64 { 4 }
+  static var traces: UInt64 { 5 }
 }
 
 private nonisolated(unsafe) var counted: UInt64 = 0
@@ -78,6 +86,9 @@ private func serve(_ maker: UInt64, _ page: UInt64) -> Int32 {
         unsafe counted &+= 1
         return false
       case Request.howMany: message[1] = unsafe counted
+      case Request.traces:
+        message[1] = vector_traces() | UInt64(vector_control() ^ 0x1f80)
+        leave_traces()
       default: KernelCall.exit(status: 0)
       }
       return true

@@ -47,9 +47,9 @@ public enum CallNumber: UInt64, Sendable {
   /// from whom: from environments whose guards have the first `length` bytes of `name`.
   case transferBind = 11
   /// transfer(slot, environment): goes on as the other environment, at the entry that it bound, with the callee-saved
-  /// and the SSE registers as arguments and the caller's handle in rax; the caller stays runnable, the callee gets the
-  /// rest of the slice. Needs the right to call, but for an answer to somebody who waits for it. The other registers
-  /// are not cleared. Once the slice is over, it says `again`: yield first.
+  /// registers as arguments and the caller's handle in rax; all others are empty, those of SSE, AVX and x87, too. The
+  /// caller stays runnable, the callee gets the rest of the slice. Needs the right to call, but for an answer to
+  /// somebody who waits for it. Once the slice is over, it says `again`: yield first.
   case transfer = 12
   /// sliceAllocate(slot, position): takes a free position of a slice vector, processor << 8 | position, or any
   /// (`CallNumber.any`); returns it. Needs the right to allocate.

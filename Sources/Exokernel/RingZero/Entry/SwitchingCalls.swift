@@ -71,11 +71,11 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
   }
 }
 
-@c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+@c(kernel_transfer) func callTransfer(_ slot: UInt64, _ environment: UInt64) -> TransferReturn {
   transferGenerally(slot, environment, 0, .asynchronous)
 }
 
-@c(kernel_call) func callCall(_ slot: UInt64, _ environment: UInt64, _ deadline: UInt64) -> Int64 {
+@c(kernel_call) func callCall(_ slot: UInt64, _ environment: UInt64, _ deadline: UInt64) -> TransferReturn {
   // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
   let arrival = unsafe kernel.callSleeper(
@@ -85,7 +85,7 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
   return arrive(arrival)
 }
 
-@c(kernel_answer) func callAnswer(_ slot: UInt64, _ environment: UInt64) -> Int64 {
+@c(kernel_answer) func callAnswer(_ slot: UInt64, _ environment: UInt64) -> TransferReturn {
   // Safe: as in `callCall`.
   let frame = unsafe UserFrame.place
   let arrival = unsafe kernel.answer(
@@ -96,11 +96,11 @@ func callExceptionDecline(_ vector: UInt64, _ instruction: UInt64, _ code: UInt6
 
 @inline(never)
 private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ deadline: UInt64, _ mode: TransferMode)
-  -> Int64
+  -> TransferReturn
 {
   let callee = kernel.recordNumbered(by: environment)
   if let error = kernel.transferRefusal(slot: slot, environment: environment, callee) {
-    return kernel.refuse(error).rawValue
+    return TransferReturn(result: kernel.refuse(error).rawValue, entry: 0)
   }
   let frame = UserFrame.current
   return arrive(
@@ -108,13 +108,14 @@ private func transferGenerally(_ slot: UInt64, _ environment: UInt64, _ deadline
       to: callee, mode: mode, deadline: deadline, instruction: frame.instruction, stack: frame.stack))
 }
 
-/// The call returns as the other environment.
-@inline(__always) private func arrive(_ arrival: Arrival) -> Int64 {
+/// The call returns as the other environment, by way of the gate page, which empties the registers that are not the
+/// message.
+@inline(__always) private func arrive(_ arrival: Arrival) -> TransferReturn {
   // Safe: the frame is this call's own, at the top of the stack.
   let frame = unsafe UserFrame.place
-  unsafe frame.pointee.instruction = arrival.entry
+  unsafe frame.pointee.instruction = AddressMap.arrivalGate
   unsafe frame.pointee.codeSegment = Selector.userCode
   unsafe frame.pointee.flags = ProcessorFlags.user
   unsafe frame.pointee.stack = arrival.stack
-  return Int64(bitPattern: arrival.caller)
+  return TransferReturn(result: Int64(bitPattern: arrival.caller), entry: arrival.entry)
 }

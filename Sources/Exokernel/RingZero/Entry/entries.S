@@ -90,8 +90,9 @@ leave_unlocked:
 unknown_call:
   mov $-1, %rax
   jmp leave_unlocked
-# A transfer leaves with the registers as they are: those that a call preserves are the message, and in the others is
-# nothing that the books do not tell everybody.
+# A transfer leaves with the registers as they are: those that a call preserves are the message, rdx says where the
+# callee goes on, and the gate page empties the others. Where it was refused, in the others is nothing that the books do
+# not tell everybody.
 .globl call_transfer, call_call, call_answer
 call_transfer:
   movq $leave_transfer, (%rsp)

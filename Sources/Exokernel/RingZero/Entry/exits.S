@@ -33,8 +33,8 @@ ring0_wait_for_interrupt:
 waited:
   cli
   ret
-# The same without sleeping, where there is more to do: what interrupts is served, once. The instruction behind STI still
-# runs with interrupts off.
+# The same without sleeping, where there is more to do: what interrupts is served, once. The instruction behind STI
+# still runs with interrupts off.
 .globl ring0_serve_interrupts
 ring0_serve_interrupts:
   sti

@@ -15,6 +15,23 @@
   pop_caller_saved_but_rax
   ret
 .endm
+# How a transfer arrives: rdx says where. The message is in the registers that calls preserve, the caller's handle in
+# rax; all others are emptied, as after giving the processor up.
+.macro arriving_gate has_avx
+  .if \has_avx
+  mov %rax, %r8
+  mov %rdx, %r9
+  mov $0xe7, %eax
+  xor %edx, %edx
+  xrstor64 10f(%rip)
+  mov %r8, %rax
+  mov %r9, %rdx
+  .else
+  fxrstor64 10f(%rip)
+  .endif
+  clear_registers %ecx, %esi, %edi, %r8d, %r9d, %r10d, %r11d
+  jmp *%rdx
+.endm
 # How an environment goes on that gave the processor up: rcx says where, rdx where it would have gone on. The registers
 # are still the kernel's and another environment's, so no upcall comes between: the kernel puts the end of a slice off
 # while the instruction pointer is in this part of the page (`AddressMap.gateWindow`). x87 and SSE as after FNINIT, all
@@ -133,6 +150,8 @@
   .org \name + GATE_WINDOW, 0xcc
   resuming_gate \has_avx
   exception_gates \name
+  .org \name + GATE_ARRIVAL, 0xcc
+  arriving_gate \has_avx
   .org \name + GATE_WINDOW + GATE_WINDOW_SIZE, 0xcc
   resuming_gate_state
 .endm
