@@ -218,7 +218,8 @@ final class ModelRun {
     let before = kernel.kernelPrivate.value
     _ = kernel.doChores()
     if before.destroyed != 0 { noteDoomed() }
-    if before.asked != 0 { noteRepossessions(before.asked) }
+    let isSweeping = before.sweep.wanted != before.sweep.ended
+    if before.asked != 0 || before.reaping != 0 || isSweeping { noteTaken(before.asked) }
   }
 
   /// Loads a program as at boot, where there is room.

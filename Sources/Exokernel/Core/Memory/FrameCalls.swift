@@ -13,6 +13,7 @@ extension Kernel {
   func decodeFrameAllocate(slot: UInt64, frame: UInt64) throws(CallError) -> FreshFrame {
     let capability = try presented(slot)
     guard capability.rights.contains(.allocate) else { throw .notPermitted }
+    try requireGrowth(of: current)
     guard hasRoom(current, .frames) else { throw .exhausted }
     guard frame != CallNumber.any else { return FreshFrame(frame: try anyFrame(), guardName: capability.guardName) }
     guard frame < UInt64(header.value.frameCount) else { throw .noSuchResource }
@@ -66,6 +67,7 @@ extension Kernel {
     let receiver = try tableOwner(table)
     // What is pinned is in use by a binding of its owner's.
     guard frames[index].pins == 0 else { throw .busy }
+    try requireGrowth(of: receiver)
     guard UInt32(frames[index].owner) == receiver || hasRoom(receiver, .frames) else { throw .exhausted }
     return (index, receiver)
   }
