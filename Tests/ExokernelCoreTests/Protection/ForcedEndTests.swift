@@ -63,6 +63,29 @@ struct ForcedEndTests {
     return world.kernel.predicateBind(slot: 0, frame: UInt64(program), offset: 0, count: 1).error
   }
 
+  @Test(
+    "a reader's predicate does not keep the owner from freeing a frame or giving it away", arguments: [true, false])
+  func reader(isFreed: Bool) throws {
+    let world = World(programs: 2)
+    let kernel = world.kernel
+    world.run(0)
+    let frame = try world.allocate(slot: CapabilitySlot.disks)
+    world.run(1)
+    #expect(try bind(world, frame) == nil)
+    #expect(world.sleepUntil())
+    world.run(0)
+    let child = try world.spawn()
+    let result =
+      isFreed
+      ? kernel.frameFree(slot: CapabilitySlot.disks, frame: UInt64(frame))
+      : kernel.frameGive(
+        slot: CapabilitySlot.disks, frame: UInt64(frame), environment: world.handle(child) | 5 << 32)
+    #expect(result.error == nil)
+    Audit.check(world)
+    #expect(kernel.environments[1].state == EnvironmentState.runnable.rawValue && kernel.predicates[1].count == 0)
+    #expect(world.told(1).map(\.resource) == [UInt64(frame)] && world.page(1).events == 1)
+  }
+
   @Test("a record whose frame a device has waits without chores")
   func waiting() throws {
     let disk = FakeDisk(blocks: 64)

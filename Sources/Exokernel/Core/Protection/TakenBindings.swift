@@ -1,7 +1,7 @@
 import ExokernelABI
 
 // Bindings that keep a frame in place: regions, filters' rings, predicates. None of them keeps the frame from being
-// taken.
+// taken, and a predicate does not keep the owner from giving it away either.
 extension Kernel {
   /// Unbinds what pins a frame, but for requests of devices, and tells those who had bound it.
   func dropBindings(of frame: UInt32) {
@@ -26,6 +26,24 @@ extension Kernel {
       return true
     }
     return false
+  }
+
+  /// True where nothing pins a frame, or only predicates of others than its owner do, which `dropPredicates` unbinds.
+  func hasNoPins(_ frame: UInt32) -> Bool {
+    let pins = frames[frame].pins
+    return pins == 0 || UInt32(pins) == foreignPredicatePins(frame)
+  }
+
+  /// How many pins of a frame are of predicates that others than its owner have bound; 0 where its owner has bound one
+  /// on it, too. Bounded by the table of predicates.
+  private func foreignPredicatePins(_ frame: UInt32) -> UInt32 {
+    var count: UInt32 = 0
+    for environment in 0..<environments.count where predicates[environment].count != 0 {
+      let own = pins(ofPredicateOf: environment, on: frame)
+      if own != 0, environment == UInt32(frames[frame].owner) { return 0 }
+      count &+= own
+    }
+    return count
   }
 
   /// How many comparisons of an environment's predicate look at a frame.
