@@ -36,7 +36,7 @@ final class ModelRun {
     // Large frames are asked for while there are some, and the console is drawn upon while somebody may: later that is
     // seldom.
     world.run(0)
-    consoleDraw()
+    for _ in 0..<100 where acceptedCalls[Int(CallNumber.consoleDraw.rawValue)] == 0 { consoleDraw() }
     for _ in 0..<4000 where acceptedCalls[Int(CallNumber.largeFree.rawValue)] < 3 { largeCall() }
   }
 
