@@ -61,9 +61,9 @@ extension Kernel {
     guard frames[frame].pins != 0 else { return }
     for environment in 0..<environments.count where pins(ofPredicateOf: environment, on: frame) != 0 {
       unbindPredicate(of: environment)
+      page(of: environment).value.matchedTerm = 0
       if environments[environment].state == EnvironmentState.waiting.rawValue {
         environments[environment].state = EnvironmentState.runnable.rawValue
-        page(of: environment).value.matchedTerm = 0
       }
       tell(environment, of: UInt64(frame), Repossession.predicate)
     }
