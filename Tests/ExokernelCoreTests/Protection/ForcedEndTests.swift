@@ -102,4 +102,21 @@ struct ForcedEndTests {
     kernel.deviceInterrupt(UInt64(disk.interrupt))
     #expect(choresToFree(world, 0) != nil)
   }
+
+  @Test("packets of living environments that a device does not send are no chores for an ended one's frames")
+  func stuckSender() throws {
+    let disk = FakeDisk(blocks: 64)
+    let world = World(disk: disk, network: FakeNetwork())
+    let kernel = world.kernel
+    world.run(1)
+    #expect(world.send(1, [SendPiece(frame: try world.allocate(), offset: 0, length: 60)]).error == nil)
+    world.run(0)
+    let frame = UInt64(try world.allocate())
+    let extent = try kernel.extentBind(slot: 1, disk: 0, first: 0, count: 64, rights: 1).value()
+    _ = try kernel.blockSubmit(extent: extent, block: 0, frame: frame, operation: 8, tag: 0).value()
+    kernel.end(0, status: 0)
+    for _ in 0..<100 { _ = kernel.doChores() }
+    #expect(kernel.environments[0].state == EnvironmentState.ended.rawValue && !kernel.hasChores)
+    Audit.check(world)
+  }
 }

@@ -37,12 +37,21 @@ extension Kernel {
     if kernelPrivate.value.reaping != 0 {
       for index in 0..<header.value.interfaceCount {
         reclaimSent(index)
-        if interfaceDrivers[index].sendSeen != interfaceDrivers[index].sendPublished { isSending = true }
+        if progress == 0, sendsForEnded(index) { isSending = true }
       }
     }
     // The device does not say when it has sent something. Everything else that is waited for calls `wakeReaper`.
     kernelPrivate.value.reaperWaits = progress | (isSending ? 1 : 0) == 0 ? 1 : 0
     return progress != 0 && kernelPrivate.value.reaping != 0
+  }
+
+  /// True where an interface still has a packet of an ended environment's. Bounded by its queue.
+  private func sendsForEnded(_ driver: UInt32) -> Bool {
+    for head in 0..<InterfaceDriver.sendQueueSize {
+      let ownerPlusOne = UInt64(sendOwners[driver &* InterfaceDriver.sendQueueSize &+ head])
+      if ownerPlusOne != 0, kernelPrivate.value.reaping &>> (ownerPlusOne &- 1) & 1 != 0 { return true }
+    }
+    return false
   }
 
   /// Something has happened that may let a frame of an ended environment's go back.
