@@ -119,4 +119,25 @@ struct ForcedEndTests {
     #expect(kernel.environments[0].state == EnvironmentState.ended.rawValue && !kernel.hasChores)
     Audit.check(world)
   }
+
+  @Test("an end in the middle of a sweep leaves nobody out, where another shares the page table")
+  func endDuringSweep() throws {
+    let world = World(programs: 3)
+    let kernel = world.kernel
+    world.run(2)
+    let frame = try world.allocate(slot: CapabilitySlot.disks)
+    world.run(1)
+    let result = kernel.frameMap(slot: CapabilitySlot.disks, frame: UInt64(frame), address: 0x50_0000, rights: 1)
+    #expect(result.error == nil)
+    world.run(0)
+    _ = try world.create(page: 0x51_0000, sharedTable: Handle.own).value()
+    kernel.end(2, status: 0)
+    while !kernel.needsSweep { _ = kernel.reap(limit: 1) }
+    kernel.sweep(limit: 2)
+    #expect(kernel.kernelPrivate.value.sweep.environment == 0)
+    kernel.end(0, status: 0)
+    #expect(choresToFree(world, 2) != nil)
+    world.run(1)
+    #expect(world.entry(0x50_0000) == nil)
+  }
 }

@@ -94,13 +94,12 @@ extension Kernel {
     return true
   }
 
-  /// An environment ends: what it maps is for the reaper now, unless others share its page table.
+  /// An environment ends: what it maps is for the reaper now. Others may share its page table, with higher numbers or
+  /// lower ones: the sweep looks for the next one among all, and those that it has been through it has passed.
   func leaveSweep(_ environment: UInt32) {
     kernelPrivate.value.sweep.passed &= ~(1 &<< UInt64(environment))
     guard kernelPrivate.value.sweep.isActive != 0, kernelPrivate.value.sweep.environment == environment else { return }
-    let others = holders(of: rootTable(of: environment))
-    guard others != 0 else { return findTable(from: environment &+ 1) }
-    kernelPrivate.value.sweep.environment = UInt32(truncatingIfNeeded: others.trailingZeroBitCount)
+    findTable(from: 0)
   }
 
   /// The living environments that have a page table, as bits.
