@@ -13,7 +13,7 @@ struct RevocationTests {
     #expect(result.lines.contains("[0 presser] exactly what was asked"), "\(result.all)")
     #expect(result.status == 0)
   }
-  @Test("finds every mapping of what it takes, and leaves what others have mapped")
+  @Test("finds every mapping of what it takes, and tells others that had mapped it")
   func aliases() throws {
     let result = try Guests.boot("aliasedframes", options: ["--timeout", "30"])
     #expect(result.lines == ["[0 aliasedframes] taken from both places"], "\(result.all)")

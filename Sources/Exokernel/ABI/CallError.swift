@@ -25,9 +25,12 @@ public enum CallError: Int64, Error, Sendable {
   /// The other environment does not accept it.
   case notAccepted = -12
   /// There are free frames, but what one call may do did not suffice to find one, or it is still being cleared; the
-  /// budget for drawing is used up, until a slice's length has passed; the slice is over that was to be given; or the
-  /// processor is owed a slice: yield and call again.
+  /// kernel chooses what it takes from an environment that did not give what it was asked for, which gets no frames
+  /// meanwhile; the budget for drawing is used up, until a slice's length has passed; the slice is over that was to be
+  /// given; or the processor is owed a slice: yield and call again.
   case again = -13
+  /// The kernel takes the frame from its owner, by force or because the owner has ended.
+  case revoked = -14
 }
 
 /// What a call returned: a value, or an error.

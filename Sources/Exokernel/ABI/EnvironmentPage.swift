@@ -51,7 +51,8 @@
   public var revocationCount: UInt64
   /// The time-stamp after which they are taken.
   public var revocationDeadline: UInt64
-  /// Entries of the repossession vector that the kernel has written since that request.
+  /// Entries that the kernel has written into the repossession vector since the last request, or since the environment
+  /// began. Entry n is at n modulo `repossessionCapacity`.
   public var repossessed: UInt64
   /// Where exceptions arrive; read by the gate page. 0: they end the environment. One for each page table: the gate
   /// page looks at `AddressMap.environmentPage`. There the stack pointer, 8 more than a multiple of 16, points to an
@@ -117,12 +118,26 @@
   }
 }
 
-/// One resource that was taken by force.
+/// Something that was taken by force: from who was asked for it, or from who had mapped or bound what the kernel took
+/// from its owner. Of a frame that was mapped at several addresses there are several entries.
 @frozen public struct Repossession {
-  /// The frame's number, the slice position (processor << 8 | position), or the filter's handle.
+  /// The frame's number, the slice position (processor << 8 | position), or the handle of the filter or region.
   public var resource: UInt64
-  /// Where a frame was mapped, 1 where it was not; 0 for the other kinds.
+  /// Where a frame was mapped, for all environments that share the page table; otherwise one of the values below.
   public var address: UInt64
+
+  /// `address` of a slice, and of a filter that was asked for.
+  public static let asked: UInt64 = 0
+  /// `address` of a frame of one's own that one's page table did not map.
+  public static let notMapped: UInt64 = 1
+  /// `address` of a frame at which one's predicate looked: the predicate is unbound, and who waited for it goes on.
+  public static let predicate: UInt64 = 2
+  /// `address` of a region whose frame was taken: it is unbound.
+  public static let region: UInt64 = 3
+  /// `address` of a filter of whose ring a frame was taken: it is unbound.
+  public static let ring: UInt64 = 4
+  /// `address` of a frame that was a page table. What it mapped has entries of its own.
+  public static let pageTable: UInt64 = 5
 
   /// An entry.
   @inline(__always) public init(resource: UInt64, address: UInt64) {

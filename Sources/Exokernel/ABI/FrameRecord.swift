@@ -41,6 +41,12 @@
   @inlinable public var kind: UInt8 { @inline(__always) get { identity.kind } }
   /// The environment that owns it.
   @inlinable public var owner: UInt8 { @inline(__always) get { identity.owner } }
+  /// True for the first of a large frame that somebody owns.
+  @inlinable public var isLarge: Bool {
+    @inline(__always) get { kind == FrameKind.large.rawValue || kind == FrameKind.revokedLarge.rawValue }
+  }
+  /// True for memory that the kernel takes from its owner.
+  @inlinable public var isRevoked: Bool { @inline(__always) get { kind >= FrameKind.revoked.rawValue } }
 }
 
 /// What a frame is and whose.
@@ -88,4 +94,9 @@ public enum FrameKind: UInt8, Sendable {
   case environmentPage = 3
   /// The first of 512 frames that are one.
   case large = 4
+  /// Memory that the kernel takes from its owner, who was asked for it in vain or has ended: nobody maps it any more,
+  /// gives it away or lets a device work on it.
+  case revoked = 5
+  /// The same for the first of 512 frames that are one.
+  case revokedLarge = 6
 }

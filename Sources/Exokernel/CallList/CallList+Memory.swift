@@ -17,7 +17,9 @@ extension CallList {
     CallDescription(
       "frameFree", 28, .memory, [.slot(over: .own), Argument("frame", .frame)], result: .nothing,
       doc: "gives back a frame that is not mapped and not in a device's hands. Needs the right to allocate.",
-      cost: .init(checks: "right to allocate over the guard, not mapped, not pinned"),
+      cost: .init(
+        checks: "right to allocate over the guard, not mapped, not pinned but by others' predicates",
+        bound: "predicates"),
       stub: .generated("freeFrame", ["_ frame", capability]), fuzz: .init(.none)),
     CallDescription(
       "frameGuard", 35, .memory,
@@ -38,7 +40,10 @@ extension CallList {
         makes a frame another environment's, if its quota has room. Needs the right to allocate over the frame and to \
         control over the environment.
         """,
-      cost: .init(checks: "right to allocate over the frame, to control the receiver; its quota; not pinned"),
+      cost: .init(
+        checks: """
+          right to allocate over the frame, to control the receiver; its quota; not pinned but by others' predicates
+          """, bound: "predicates"),
       stub: .generated("giveFrame", ["_ frame", "to environment", capability]), fuzz: .init(.frame("frame"))),
   ]
 

@@ -142,7 +142,7 @@ public struct FrameMap: Sendable {
     else { return nil }
     let owner = Int(record.owner)
     switch record.kind {
-    case FrameKind.large.rawValue:
+    case FrameKind.large.rawValue, FrameKind.revokedLarge.rawValue:
       large = LargeFrame(owner: owner, end: frame &+ FrameRecord.largeWeight)
       totals[owner].large += 1
     case FrameKind.pageTable.rawValue: totals[owner].pageTables += 1

@@ -19,22 +19,28 @@ struct SharingTests {
     return (world, frame)
   }
 
-  @Test("a shared frame stays out of other hands after its owner's end, until the last mapping is gone")
+  @Test("a shared frame stays out of other hands after its owner's end, until whoever maps it has lost it and is told")
   func ownerEnds() throws {
     let (world, frame) = try shared()
     world.run(0)
     world.kernel.end(0, status: 0)
-    world.reapAll()
+    while world.kernel.reap(limit: 16) {}
     Audit.check(world)
-    #expect(world.kernel.frames[frame].kind == FrameKind.memory.rawValue)
+    #expect(world.kernel.frames[frame].kind == FrameKind.revoked.rawValue)
     #expect(world.kernel.frames[frame].references == 1)
     #expect(world.kernel.environments[0].frames == 1)
     world.run(2)
     #expect(world.kernel.frameAllocate(slot: 0, frame: UInt64(frame)).error == .busy)
+    let again = world.kernel.frameMap(slot: CapabilitySlot.disks, frame: UInt64(frame), address: 0x50_0000, rights: 1)
+    #expect(again.error == .revoked)
     world.run(1)
-    #expect(world.kernel.frameUnmap(address: 0x50_0000).error == nil)
+    world.machine.touch(0x50_0000)
     world.reapAll()
     Audit.check(world)
+    #expect(world.entry(0x50_0000) == nil)
+    let told: Repossession = world.machine.get(world.pageAddress(1) + EnvironmentPage.repossessionOffset)
+    #expect(world.page(1).repossessed == 1 && world.page(1).events == 1)
+    #expect(told.resource == UInt64(frame) && told.address == 0x50_0000)
     #expect(world.kernel.environments[0].state == EnvironmentState.free.rawValue)
     #expect(world.kernel.frames[frame].kind == 0)
   }

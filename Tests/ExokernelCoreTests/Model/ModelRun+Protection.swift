@@ -237,43 +237,6 @@ extension ModelRun {
     guard call(.revoke, result) != nil else { return }
     guard let index = model.index(handle) else { return model.require(false, "revoke from nobody") }
     model.require(current, slot, Rights.revoke.rawValue, over: model.environments[index].name, "revoke")
-    model.environments[index].repossessed = 0
-  }
-
-  /// Takes over what the kernel says it has taken by force.
-  func noteRepossessions(_ asked: UInt64) {
-    for index in 0..<64 where asked >> UInt64(index) & 1 != 0 && model.environments[index].life != 0 {
-      let life = model.environments[index].life
-      let page = world.pageAddress(UInt32(index))
-      let count = kernel.page(of: UInt32(index)).value.repossessed
-      while model.environments[index].repossessed < count {
-        let place = page + EnvironmentPage.repossessionOffset + model.environments[index].repossessed * 16
-        let taken: Repossession = machine.get(place)
-        model.environments[index].repossessed += 1
-        switch kernel.page(of: UInt32(index)).value.revocationKind {
-        case ResourceKind.frames.rawValue:
-          let frame = UInt32(taken.resource)
-          model.require(model.frames[Int(frame)].owner == life, "frame \(frame) was taken from somebody else")
-          if taken.address != 1 {
-            let root = model.environments[index].root
-            model.require(
-              model.mappings[root]?[taken.address]?.frame == frame, "frame \(frame) was not mapped at \(taken.address)")
-            // All mappings are its own, or it would not have been taken.
-            for (page, mapping) in model.mappings[root, default: [:]] where mapping.frame == frame {
-              model.unmap(root, page, "repossession")
-            }
-          }
-          model.free(frame, "repossession")
-        case ResourceKind.slices.rawValue:
-          let slice = Int(taken.resource >> 8 * 64 + taken.resource & 0xff)
-          model.require(model.slices[slice].owner == life, "slice \(slice) was taken from somebody else")
-          model.slices[slice] = (0, Name())
-        default:
-          model.require(model.filters[taken.resource]?.owner == life, "a filter was taken from somebody else")
-          model.filters[taken.resource] = nil
-        }
-      }
-    }
   }
 
   /// Makes a child as a libOS does: page tables, memory, start.

@@ -36,7 +36,7 @@ final class ModelRun {
     // Large frames are asked for while there are some, and the console is drawn upon while somebody may: later that is
     // seldom.
     world.run(0)
-    consoleDraw()
+    for _ in 0..<100 where acceptedCalls[Int(CallNumber.consoleDraw.rawValue)] == 0 { consoleDraw() }
     for _ in 0..<4000 where acceptedCalls[Int(CallNumber.largeFree.rawValue)] < 3 { largeCall() }
   }
 
@@ -218,7 +218,8 @@ final class ModelRun {
     let before = kernel.kernelPrivate.value
     _ = kernel.doChores()
     if before.destroyed != 0 { noteDoomed() }
-    if before.asked != 0 { noteRepossessions(before.asked) }
+    let isSweeping = before.sweep.wanted != before.sweep.ended
+    if before.asked != 0 || before.reaping != 0 || isSweeping { noteTaken(before.asked) }
   }
 
   /// Loads a program as at boot, where there is room.

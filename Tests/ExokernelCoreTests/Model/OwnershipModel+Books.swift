@@ -91,9 +91,10 @@ extension OwnershipModel {
   }
 
   private func isAlike(_ mine: Frame, _ told: FrameRecord) -> Bool {
-    let kinds: [Kind] = [.nothing, .memory, .table, .page, .large]
+    let kinds: [Kind] = [.nothing, .memory, .table, .page, .large, .memory, .large]
     guard kinds[Int(told.kind)] == mine.kind else { return false }
     if mine.kind == .table || mine.kind == .page { return true }
+    if told.isRevoked { return told.guardName == mine.name.guardName && Int(told.references) >= mine.references }
     return told.guardName == mine.name.guardName && UInt32(told.identity.allowed) == mine.allowed
       && Int(told.references) >= mine.references
   }

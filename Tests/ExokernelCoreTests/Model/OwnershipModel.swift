@@ -53,8 +53,6 @@ struct OwnershipModel {
     var isStarted = false
     var capabilities: [Name?] = Array(repeating: nil, count: 16)
     var acceptances: [UInt64] = Array(repeating: 0, count: 16)
-    /// Entries of its repossession vector that were looked at.
-    var repossessed: UInt64 = 0
     /// True where somebody on another processor destroyed it.
     var isDoomed = false
   }

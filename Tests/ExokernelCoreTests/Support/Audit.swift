@@ -24,6 +24,7 @@ struct Audit {
     var audit = Audit(world)
     audit.checkLists()
     audit.checkMappings()
+    audit.checkRevoked()
     audit.checkPins()
     audit.checkSendQueues()
     audit.checkSlices()
@@ -93,7 +94,7 @@ struct Audit {
       {
         faults.append("frame \(frame) on the list of \(environment): \(record)")
       }
-      if record.kind == FrameKind.large.rawValue {
+      if record.isLarge {
         guard markLarge(frame, Int16(environment), &holder) else { return nil }
         count += 511
       }

@@ -8,6 +8,8 @@ struct FoundMappings {
   var references: [UInt32]
   /// Tables that point to each frame as a table.
   var parents: [UInt32]
+  /// Mappings of revoked frames by living environments.
+  var revoked = 0
 }
 
 // Page tables.
@@ -32,12 +34,18 @@ extension Audit {
         }
         if own.reaper.environment == environment { start = own.reaper.address }
       }
+      let before = found.revoked
       walk(root, 39, 0, start, root, &found)
+      // What ended ones map the reaper lets go of.
+      if !isAlive(environment) { found.revoked = before }
     }
     for frame in Int(header.firstFrame)..<Int(header.frameCount) where frames[frame].kind != 0 {
       checkFound(frame, users[UInt32(frame)] ?? 0, found)
     }
     checkBootFrames(found)
+    if found.revoked != 0, own.sweep.wanted == own.sweep.ended {
+      faults.append("\(found.revoked) mappings of revoked frames, and no sweep that looks for them")
+    }
     faults += world.machine.staleTranslations
   }
 
@@ -106,7 +114,7 @@ extension Audit {
       if shift == 12 || entry & 0x80 != 0 {
         if entry & 4 == 0 { faults.append("root \(root): mapping at \(here) is not the user's") }
         found.references[frame] += 1
-        checkMapping(frame, entry, here, shift, root)
+        checkMapping(frame, entry, here, shift, root, &found)
       } else if frames[frame].kind == FrameKind.pageTable.rawValue, uses(Int(frames[frame].owner), root) {
         found.parents[frame] += 1
         walk(UInt32(frame), shift - 9, here, start, root, &found)
@@ -116,7 +124,9 @@ extension Audit {
     }
   }
 
-  private mutating func checkMapping(_ frame: Int, _ entry: UInt64, _ here: UInt64, _ shift: UInt64, _ root: UInt32) {
+  private mutating func checkMapping(
+    _ frame: Int, _ entry: UInt64, _ here: UInt64, _ shift: UInt64, _ root: UInt32, _ found: inout FoundMappings
+  ) {
     let record = frames[frame]
     let owner = Int(record.owner)
     if frame < Int(header.firstFrame) {
@@ -125,7 +135,10 @@ extension Audit {
     }
     let isLarge = here >= AddressMap.largePages
     switch record.kind {
-    case FrameKind.memory.rawValue where !isLarge && shift == 12, FrameKind.large.rawValue where isLarge && shift == 21:
+    case FrameKind.memory.rawValue where !isLarge && shift == 12, FrameKind.large.rawValue where isLarge && shift == 21,
+      FrameKind.revoked.rawValue where !isLarge && shift == 12,
+      FrameKind.revokedLarge.rawValue where isLarge && shift == 21:
+      if record.isRevoked { found.revoked += 1 }
       guard !uses(owner, root) else { return }
       // Whoever is the last one to end must look for foreign frames.
       if !isSharing(owner) || all.contains(where: { isAlive($0) && uses($0, root) && !isSharing($0) }) {

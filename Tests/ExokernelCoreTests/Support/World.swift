@@ -103,7 +103,11 @@ final class World {
 
   /// Takes back everything of ended environments that can be taken back.
   func reapAll() {
-    for _ in 0..<100_000 where !kernel.reap(limit: 16) { return }
+    for _ in 0..<100_000 {
+      let isReaping = kernel.reap(limit: 16)
+      let isSweeping = kernel.sweep(limit: 16)
+      if !isReaping, !isSweeping { return }
+    }
   }
 
   func page(_ environment: UInt32) -> EnvironmentPage { kernel.page(of: environment).value }

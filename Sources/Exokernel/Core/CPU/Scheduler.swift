@@ -179,7 +179,7 @@ extension Kernel {
     // What an environment does not give back by the deadline, the kernel takes: so a deadline wakes the processor, too.
     var asked = kernelPrivate.value.asked
     while asked != 0 {
-      let deadline = revocations[UInt32(truncatingIfNeeded: asked.trailingZeroBitCount)].deadline
+      let deadline = nextLook(of: UInt32(truncatingIfNeeded: asked.trailingZeroBitCount), now: now)
       asked &= asked &- 1
       if earliest == 0 || deadline < earliest { earliest = deadline }
     }

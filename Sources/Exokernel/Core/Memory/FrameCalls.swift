@@ -13,6 +13,7 @@ extension Kernel {
   func decodeFrameAllocate(slot: UInt64, frame: UInt64) throws(CallError) -> FreshFrame {
     let capability = try presented(slot)
     guard capability.rights.contains(.allocate) else { throw .notPermitted }
+    try requireGrowth(of: current)
     guard hasRoom(current, .frames) else { throw .exhausted }
     guard frame != CallNumber.any else { return FreshFrame(frame: try anyFrame(), guardName: capability.guardName) }
     guard frame < UInt64(header.value.frameCount) else { throw .noSuchResource }
@@ -35,12 +36,15 @@ extension Kernel {
   /// Checks `CallNumber.frameFree`. Page tables are not memory any more and stay to the environment's end.
   func decodeFrameFree(slot: UInt64, frame: UInt64) throws(CallError) -> UInt32 {
     let index = try require(slot, .allocate, frame: frame)
-    guard frames[index].references == 0, frames[index].pins == 0 else { throw .busy }
+    guard frames[index].references == 0, hasNoPins(index) else { throw .busy }
     return index
   }
 
-  /// Gives the frame back.
-  func performFrameFree(_ frame: UInt32) { returnFrame(frame) }
+  /// Gives the frame back. Whose predicate looks at it is told.
+  func performFrameFree(_ frame: UInt32) {
+    dropPredicates(on: frame)
+    returnFrame(frame)
+  }
 
   /// Checks `CallNumber.frameGuard`.
   func decodeFrameGuard(_ call: FrameGuardArguments) throws(CallError) -> (
@@ -65,7 +69,8 @@ extension Kernel {
     let index = try require(slot, .allocate, frame: frame)
     let receiver = try tableOwner(table)
     // What is pinned is in use by a binding of its owner's.
-    guard frames[index].pins == 0 else { throw .busy }
+    guard hasNoPins(index) else { throw .busy }
+    try requireGrowth(of: receiver)
     guard UInt32(frames[index].owner) == receiver || hasRoom(receiver, .frames) else { throw .exhausted }
     return (index, receiver)
   }
@@ -73,6 +78,7 @@ extension Kernel {
   /// Makes the frame the receiver's. The guard becomes the receiver's, too.
   func performFrameGive(_ decoded: (frame: UInt32, receiver: UInt32)) {
     let (index, receiver) = decoded
+    dropPredicates(on: index)
     kernelPrivate.value.sharing |= 1 &<< UInt64(frames[index].owner) | 1 &<< UInt64(receiver)
     handOver(index, to: receiver, guardName: environments[receiver].guardName)
   }

@@ -28,6 +28,15 @@ extension FrameRecord {
     self.identity = identity
   }
 
+  /// Makes memory something that the kernel takes from its owner. Nothing new is done with it.
+  @inline(__always) mutating func revoke() {
+    identity.kind = kind == FrameKind.large.rawValue ? FrameKind.revokedLarge.rawValue : FrameKind.revoked.rawValue
+    identity.allowed = 0
+  }
+
+  /// The owner was told of a mapping of a revoked frame that it has lost.
+  @inline(__always) mutating func noteTold() { identity.allowed = 1 }
+
   /// Links a frame that is on no list before `frame`, in a list that is never searched.
   @inline(__always) mutating func link(before frame: UInt32) { next = frame }
 
@@ -122,6 +131,12 @@ extension Kernel {
     linkOwned(frame, to: UInt32(identity.owner), weight: 1)
   }
 
+  /// Puts a part of a large frame of the owner's, which is on no list any more, on the owner's list. It keeps its data.
+  func keep(_ frame: UInt32, _ identity: FrameIdentity, guardName: UInt64) {
+    frames[frame] = .owned(identity, guardName: guardName)
+    linkOwned(frame, to: UInt32(identity.owner), weight: 1)
+  }
+
   /// The same for the first of a large frame, which is clean.
   func giveLarge(_ frame: UInt32, _ identity: FrameIdentity, guardName: UInt64) {
     frames[frame] = .owned(identity, guardName: guardName)
@@ -161,13 +176,17 @@ extension Kernel {
     let previous = frames[frame].previous
     if next != 0 { frames[next].previous = previous }
     if previous != 0 { frames[previous].next = next } else { environments[owner].firstFrame = next }
+    // A search that stands at this frame goes on with the next one: nobody gets out of its way.
+    if kernelPrivate.value.asked & 1 &<< UInt64(owner) != 0, revocations[owner].cursor == frame {
+      revocations[owner].cursor = next
+    }
     environments[owner].quotas[.frames].used &-= weight
     header.value.freeFrames &+= weight
   }
 
   /// Gives a frame of its owner's back. Nothing may map it or have it in flight.
   func returnFrame(_ frame: UInt32) {
-    guard frames[frame].kind != FrameKind.large.rawValue else { return returnLarge(frame) }
+    guard !frames[frame].isLarge else { return returnLarge(frame) }
     unlinkOwned(frame, weight: 1)
     linkFree(frame)
   }
@@ -200,7 +219,9 @@ extension Kernel {
   {
     guard frame < UInt64(header.value.frameCount) else { return .noSuchResource }
     let record = frames.cell(at: UInt32(truncatingIfNeeded: frame))
-    guard record.value.kind == kind.rawValue else { return .noSuchResource }
+    guard record.value.kind == kind.rawValue else {
+      return record.value.isRevoked ? .revoked : .noSuchResource
+    }
     guard
       capability.allows(rights, guardName: record.value.guardName)
     else { return .notPermitted }

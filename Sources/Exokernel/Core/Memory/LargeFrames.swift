@@ -16,6 +16,7 @@ extension Kernel {
   func decodeLargeAllocate(slot: UInt64) throws(CallError) -> FreshFrame {
     let capability = try presented(slot)
     guard capability.rights.contains(.allocate) else { throw .notPermitted }
+    try requireGrowth(of: current)
     guard hasRoom(current, .frames, FrameRecord.largeWeight) else { throw .exhausted }
     guard let frame = takeLarge() else { throw kernelPrivate.value.largeDirty != 0 ? .again : .exhausted }
     return FreshFrame(frame: frame, guardName: capability.guardName)

@@ -36,6 +36,7 @@ extension Kernel {
     // Large pages end one level earlier.
     guard level >= 1, level <= 3, level >= 2 || address < AddressMap.largePages else { throw .badArgument }
     let target = try tableOwner(table)
+    try requireGrowth(of: target)
     let isFresh = frame == CallNumber.any
     if isFresh {
       guard capability.rights.contains(.write | .allocate) else { throw .notPermitted }
@@ -106,6 +107,7 @@ extension Kernel {
     let first = address &>> 12 & 511
     guard count >= 1, count <= Self.runLimit, first &+ count <= 512 else { throw .badArgument }
     let target = try tableOwner(table)
+    try requireGrowth(of: target)
     let number = UInt32(truncatingIfNeeded: count)
     guard hasRoom(target, .frames, number), header.value.freeFrames >= number else { throw .exhausted }
     guard let place = unsafe entryPlace(target, address) else { throw .noPageTable }

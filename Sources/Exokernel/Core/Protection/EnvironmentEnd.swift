@@ -23,6 +23,8 @@ extension Kernel {
     kernelPrivate.value.destroyed &= ~(1 &<< UInt64(environment))
     unbindPredicate(of: environment)
     dropRevocation(of: environment)
+    revocations[environment].told = 0
+    leaveSweep(environment)
     for slot in 0..<CapabilitySlot.count {
       capabilities[self.slot(slot, of: environment)] = .empty
       acceptances[self.slot(slot, of: environment)] = Handle.none
@@ -49,8 +51,7 @@ extension Kernel {
     let bit: UInt64 = 1 &<< UInt64(environment)
     frames[root].removeReference()
     kernelPrivate.value.reaping |= bit
-    kernelPrivate.value.needsChores = 1
-    kernelPrivate.value.reaper.progress = 1
+    wakeReaper()
     if frames[root].references != 0 {
       unmapPage(of: environment)
       kernelPrivate.value.sharesTable |= bit
@@ -88,9 +89,8 @@ extension Kernel {
       && environments[index].rootTable == root
     {
       kernelPrivate.value.reaping |= 1 &<< UInt64(index)
-      kernelPrivate.value.needsChores = 1
       kernelPrivate.value.unmapped |= 1 &<< UInt64(index)
-      kernelPrivate.value.reaper.progress = 1
+      wakeReaper()
     }
   }
 

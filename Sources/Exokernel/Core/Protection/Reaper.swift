@@ -1,11 +1,9 @@
 import ExokernelABI
 
-// Taking back what ended environments owned. Frames that another environment still maps, or that a device still works
-// on, stay with the ended record until they are let go: a frame has a new owner only when nobody can reach it any more.
+// Taking back what ended environments owned. What others map or look at is taken from them, as by force, and they are
+// told; what a device works on stays with the ended record until the request ends: a frame has a new owner only when
+// nobody can reach it any more.
 extension Kernel {
-  /// Entries of page tables that one step lets go of.
-  private static var entriesPerStep: Int { 64 }
-
   /// Takes up to `limit` small steps in taking back the frames of ended environments; true while more can be done at
   /// once. Each step is a frame, or `entriesPerStep` entries of a page table.
   public func reap(limit: UInt32) -> Bool {
@@ -35,8 +33,33 @@ extension Kernel {
     let progress = kernelPrivate.value.reaper.progress
     kernelPrivate.value.reaper = ReaperPosition(address: 0, environment: 0, frame: 0, progress: 0)
     // Chains that the device has sent keep frames until somebody looks.
-    if kernelPrivate.value.reaping != 0 { for index in 0..<header.value.interfaceCount { reclaimSent(index) } }
+    var isSending = false
+    if kernelPrivate.value.reaping != 0 {
+      for index in 0..<header.value.interfaceCount {
+        reclaimSent(index)
+        if progress == 0, sendsForEnded(index) { isSending = true }
+      }
+    }
+    // The device does not say when it has sent something. Everything else that is waited for calls `wakeReaper`.
+    kernelPrivate.value.reaperWaits = progress | (isSending ? 1 : 0) == 0 ? 1 : 0
     return progress != 0 && kernelPrivate.value.reaping != 0
+  }
+
+  /// True where an interface still has a packet of an ended environment's. Bounded by its queue.
+  private func sendsForEnded(_ driver: UInt32) -> Bool {
+    for head in 0..<InterfaceDriver.sendQueueSize {
+      let ownerPlusOne = UInt64(sendOwners[driver &* InterfaceDriver.sendQueueSize &+ head])
+      if ownerPlusOne != 0, kernelPrivate.value.reaping &>> (ownerPlusOne &- 1) & 1 != 0 { return true }
+    }
+    return false
+  }
+
+  /// Something has happened that may let a frame of an ended environment's go back.
+  func wakeReaper() {
+    guard kernelPrivate.value.reaping != 0 else { return }
+    kernelPrivate.value.reaperWaits = 0
+    kernelPrivate.value.reaper.progress = 1
+    kernelPrivate.value.needsChores = 1
   }
 
   /// Lets go of the frames that the next few entries of an ended environment's page tables map: some may be another
@@ -44,43 +67,14 @@ extension Kernel {
   private func dropMappings(of environment: UInt32, _ bit: UInt64) {
     let address = kernelPrivate.value.reaper.address
     if address < AddressMap.userEnd {
-      kernelPrivate.value.reaper.address = dropMappings(UInt64(environments[environment].rootTable) &<< 12, address)
+      kernelPrivate.value.reaper.address = visitMappings(rootTable(of: environment), from: address) { mapping in
+        dropReference(mapping.entry)
+      }
     } else {
       kernelPrivate.value.unmapped |= bit
       startReapingSharers(of: environment)
     }
     kernelPrivate.value.reaper.progress = 1
-  }
-
-  /// Lets go of what the next few entries map that lead to `address` and lie behind it, in one table; returns the next
-  /// address that may be mapped.
-  private func dropMappings(_ root: UInt64, _ address: UInt64) -> UInt64 {
-    // The kernel's, in all page tables alike.
-    if isReserved(address) { return (address &>> 30 &+ 1) &<< 30 }
-    var table = root
-    var shift: UInt64 = 39
-    while true {
-      // Safe: tables lie in the direct map, and nine bits of index stay inside one.
-      let entries = unsafe hardware.memory(at: table).assumingMemoryBound(to: UInt64.self)
-      let first = Int(truncatingIfNeeded: address &>> shift & 511)
-      let end = first &+ Self.entriesPerStep < 512 ? first &+ Self.entriesPerStep : 512
-      var index = first
-      // Most entries are empty.
-      while index < end, unsafe entries[index] & PageEntry.present == 0 || drop(entries[index], shift) { index &+= 1 }
-      // At a table of the next level: into it, unless entries before it were passed.
-      guard index == first else {
-        return (address &>> shift &+ UInt64(truncatingIfNeeded: index &- first)) &<< shift
-      }
-      table = unsafe entries[index] & PageEntry.addressMask
-      shift &-= 9
-    }
-  }
-
-  /// Lets go of what an entry maps; false where it leads to another table.
-  @inline(never) private func drop(_ entry: UInt64, _ shift: UInt64) -> Bool {
-    guard shift == 12 || entry & PageEntry.large != 0 else { return false }
-    dropReference(entry)
-    return true
   }
 
   /// Takes back one frame of an ended environment's list, or steps over it; with the last one, its record is free.
@@ -102,12 +96,7 @@ extension Kernel {
       return
     }
     let next = frames[frame].next
-    let kind = frames[frame].kind
-    let isMemory = kind == FrameKind.memory.rawValue || kind == FrameKind.large.rawValue
-    let isMapped = kernelPrivate.value.sharing & bit != 0 && isMemory && frames[frame].references != 0
-    // Tables that another environment still uses are mapped as long as that one lives.
-    let isInUse = kernelPrivate.value.sharesTable & bit != 0 && kind == FrameKind.pageTable.rawValue
-    if frames[frame].pins == 0, !isMapped, !isInUse {
+    if isFreeToGo(frame, of: environment, bit) {
       returnFrame(frame)
       kernelPrivate.value.reaper.progress = 1
     }
@@ -117,5 +106,23 @@ extension Kernel {
       kernelPrivate.value.reaper.environment = environment &+ 1
       kernelPrivate.value.reaper.address = 0
     }
+  }
+
+  /// True where nobody can reach a frame of an ended environment any more. Where others can, they lose it: the frame is
+  /// revoked, and goes back in a later round.
+  private func isFreeToGo(_ frame: UInt32, of environment: UInt32, _ bit: UInt64) -> Bool {
+    let kind = frames[frame].kind
+    // Tables that another environment still uses are mapped as long as that one lives.
+    let isShared = kernelPrivate.value.sharesTable & bit != 0
+    if kind == FrameKind.pageTable.rawValue { return !isShared && frames[frame].pins == 0 }
+    if kind == FrameKind.environmentPage.rawValue { return true }
+    if frames[frame].pins != 0 { dropPredicates(on: frame) }
+    let isMapped = kernelPrivate.value.sharing & bit != 0 && frames[frame].references != 0
+    // What the environments that share its page table map is theirs to use as long as the table is.
+    if isMapped, !isShared, !frames[frame].isRevoked {
+      revoke(frame)
+      kernelPrivate.value.reaper.progress = 1
+    }
+    return !isMapped && frames[frame].pins == 0
   }
 }

@@ -11,8 +11,14 @@ import ExokernelABI
   /// How many are asked for: more are never taken, whatever the environment has got meanwhile. 0 where there is no
   /// request.
   public var count: UInt32
-  /// Entries of the repossession vector written.
+  /// Resources that the kernel has taken.
   public var taken: UInt32
+  /// Frames that the kernel has chosen to take and not taken yet.
+  public var chosen: UInt32
+  /// In a search in the list of the owner's frames, the next one, or 0 at the list's end.
+  public var cursor: UInt32
+  /// Entries of the repossession vector written since the last request; it counts on where there is no request.
+  public var told: UInt32
   /// What the request has come to.
   public var stage: RevocationStage
 }
@@ -26,42 +32,28 @@ import ExokernelABI
   case told
   /// The kernel takes slices, or filters, as the request's kind says, lowest index first.
   case taking
-  /// The kernel takes frames that are not mapped. `next` is the place in the list of the owner's frames, 0 its
-  /// beginning.
-  case takingUnmapped(next: UInt32)
-  /// The kernel takes frames that are mapped.
-  case takingMapped(MappingSearch)
+  /// The kernel chooses frames. Those that are chosen are revoked: nobody moves them out of the way any more.
+  case choosing(FrameSearch)
+  /// A large frame was revoked, and is made single frames after the sweep of this number.
+  case breaking(frame: UInt32, sweep: UInt64)
+  /// All frames are chosen. They are taken after the sweep of this number, those that a device works on when its
+  /// request ends.
+  case collecting(sweep: UInt64)
 }
 
-/// A search in the page table of an environment, from the highest address down, for programs lie at the lowest.
-@frozen public struct MappingSearch: BitwiseCopyable {
-  /// End of the addresses that are still to be looked at.
-  public var end: UInt64
-  /// What is looked for.
-  public var goal: Goal
-
-  /// What a search looks for.
-  @frozen public enum Goal: BitwiseCopyable {
-    /// Frames that have one mapping, which are taken at once.
-    case mappedOnce
-    /// A frame that has several mappings.
-    case shared
-    /// The other mappings of such a frame, of which so many were found: all of them must be the environment's own.
-    case mappings(of: SharedFrame, found: UInt32)
-    /// The same mappings once more: each is removed, and the frame is taken with the last one.
-    case removal(of: SharedFrame)
-  }
-
-  /// A search in everything that can be mapped by ordinary pages.
-  static func all(_ goal: Goal) -> MappingSearch { MappingSearch(end: AddressMap.largePages, goal: goal) }
-}
-
-/// A frame with several mappings.
-@frozen public struct SharedFrame: BitwiseCopyable {
-  /// Its number.
-  public var frame: UInt32
-  /// The highest address at which it is mapped: the search for the next one goes on below.
-  public var address: UInt64
+/// Where the kernel looks for frames to take, in this order.
+@frozen public enum FrameSearch: BitwiseCopyable {
+  /// In the list of the owner's frames, for memory that nobody maps or pins.
+  case unused
+  /// In the owner's page table, from the highest address down, for programs lie at the lowest: memory of its own that
+  /// is not pinned. `end` is the end of the addresses that are still to be looked at.
+  case mapped(end: UInt64)
+  /// In the list, for all other memory.
+  case memory
+  /// In the list, for a large frame.
+  case large
+  /// In the owner's page table, from the highest address down, for page tables of this level.
+  case tables(level: UInt64, end: UInt64)
 }
 
 /// Visible revocation, and the abort protocol. The kernel asks with an upcall; the libOS chooses what to give. Past the
@@ -79,12 +71,12 @@ extension Kernel {
       call.count <= EnvironmentPage.repossessionCapacity
     else { throw .badArgument }
     guard kernelPrivate.value.asked & 1 &<< UInt64(index) == 0 else { throw .busy }
-    let owned = environments[index].quotas[kind].used
+    let owned = owned(by: index, kind)
     let count = UInt32(truncatingIfNeeded: call.count)
     guard count <= owned else { throw .exhausted }
     let request = RevocationRequest(
       deadline: call.deadline, target: owned &- count, kind: UInt32(truncatingIfNeeded: call.kind),
-      count: count, taken: 0, stage: .announced)
+      count: count, taken: 0, chosen: 0, cursor: 0, told: 0, stage: .announced)
     return (index, request)
   }
 
@@ -130,10 +122,45 @@ extension Kernel {
     return entry
   }
 
+  /// True where the deadline of a request is over and it was not met before.
+  func isTaking(from environment: UInt32) -> Bool {
+    guard kernelPrivate.value.asked & 1 &<< UInt64(environment) != 0 else { return false }
+    switch revocations[environment].stage {
+    case .announced, .told: return false
+    default: return true
+    }
+  }
+
+  /// How much of a kind an environment owns itself: what it has given to those that it made is not its own.
+  func owned(by environment: UInt32, _ kind: ResourceKind) -> UInt32 {
+    var owned = environments[environment].quotas[kind].used
+    for index in 0..<environments.count
+    where environments[index].creatorPlusOne == environment &+ 1
+      && environments[index].state != EnvironmentState.free.rawValue
+    {
+      owned &-= environments[index].quotas[kind].limit
+    }
+    return owned
+  }
+
   /// Forgets a request, which was met, or whose environment ends.
   func dropRevocation(of environment: UInt32) {
     kernelPrivate.value.asked &= ~(1 &<< UInt64(environment))
+    kernelPrivate.value.choosing &= ~(1 &<< UInt64(environment))
     revocations[environment].count = 0
+  }
+
+  /// Throws `again` where the kernel chooses frames of an environment that did not give what it was asked for: the list
+  /// of its frames does not grow meanwhile, so the search comes to an end.
+  @inline(__always) func requireGrowth(of environment: UInt32) throws(CallError) {
+    guard kernelPrivate.value.choosing & 1 &<< UInt64(environment) == 0 else { throw .again }
+  }
+
+  /// When to look after a request of an environment again: at its deadline, or from time to time where a device works
+  /// on what was chosen.
+  func nextLook(of environment: UInt32, now: UInt64) -> UInt64 {
+    guard case .collecting = revocations[environment].stage else { return revocations[environment].deadline }
+    return now &+ header.value.sliceLength
   }
 
   /// Looks after up to `limit` small steps of requests whose time is over; true while there is more to do at once.
@@ -152,33 +179,61 @@ extension Kernel {
   /// One step of one request; true where another one may follow at once.
   private func advanceRevocation(_ environment: UInt32) -> Bool {
     let request = revocations.cell(at: environment)
-    let owned = environments[environment].quotas.values[Int(truncatingIfNeeded: request.value.kind)].used
-    if owned <= request.value.target || request.value.taken >= request.value.count {
-      finish(environment)
-      return false
-    }
     switch request.value.stage {
     case .announced, .told:
+      guard missing(environment, request) != 0 else { return finish(environment) }
       guard hardware.timeStamp >= request.value.deadline else { return false }
-      let isFrames = UInt64(request.value.kind) == ResourceKind.frames.rawValue
-      request.value.stage = isFrames ? .takingUnmapped(next: 0) : .taking
-    default: break
-    }
-    switch request.value.stage {
-    case .takingUnmapped(let next): return takeUnmappedFrame(environment, request, next: next)
-    case .takingMapped(let search): return takeMappedFrame(environment, request, search)
-    default:
+      startTaking(environment, request)
+      return true
+    case .taking:
+      guard missing(environment, request) != 0 else { return finish(environment) }
       return UInt64(request.value.kind) == ResourceKind.slices.rawValue
         ? takeSliceByForce(environment) : takeFilterByForce(environment)
+    case .choosing(let search):
+      guard request.value.chosen < missing(environment, request) else { return startCollecting(environment, request) }
+      return choose(environment, request, search)
+    case .breaking(let frame, let sweep): return breakRevoked(frame, of: environment, request, after: sweep)
+    case .collecting(let sweep): return collect(environment, request, after: sweep)
     }
   }
 
+  /// How many of what was asked for are still to be taken. Of frames, those that are chosen count as still owned.
+  private func missing(_ environment: UInt32, _ request: Cell<RevocationRequest>) -> UInt32 {
+    guard let kind = ResourceKind(rawValue: UInt64(request.value.kind)) else { return 0 }
+    let owned = owned(by: environment, kind)
+    guard owned > request.value.target, request.value.taken < request.value.count else { return 0 }
+    let rest = request.value.count &- request.value.taken
+    let excess = owned &- request.value.target
+    return excess < rest ? excess : rest
+  }
+
+  /// The deadline is over: from now on the kernel takes.
+  private func startTaking(_ environment: UInt32, _ request: Cell<RevocationRequest>) {
+    guard UInt64(request.value.kind) == ResourceKind.frames.rawValue else {
+      request.value.stage = .taking
+      return
+    }
+    kernelPrivate.value.choosing |= 1 &<< UInt64(environment)
+    request.value.cursor = environments[environment].firstFrame
+    request.value.stage = .choosing(.unused)
+  }
+
+  /// Enough frames are chosen, or all that may be taken.
+  func startCollecting(_ environment: UInt32, _ request: Cell<RevocationRequest>) -> Bool {
+    guard request.value.chosen != 0 else { return finish(environment) }
+    kernelPrivate.value.choosing &= ~(1 &<< UInt64(environment))
+    request.value.cursor = environments[environment].firstFrame
+    request.value.stage = .collecting(sweep: wantSweep())
+    return true
+  }
+
   /// The request is over: it is met, or there is nothing more that may be taken. The environment is told by
-  /// an event where something was taken, and can be asked again.
-  func finish(_ environment: UInt32) {
-    let taken = revocations[environment].taken
+  /// an event where something was taken, and can be asked again. False: no step follows.
+  @discardableResult func finish(_ environment: UInt32) -> Bool {
+    let isTaking = isTaking(from: environment)
     dropRevocation(of: environment)
     page(of: environment).value.revocationCount = 0
-    if taken != 0 { countEvent(of: environment) }
+    if isTaking { countEvent(of: environment) }
+    return false
   }
 }

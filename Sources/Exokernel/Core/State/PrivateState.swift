@@ -37,6 +37,31 @@ import ExokernelABI
   public var hasFirst: UInt32
   /// 1 once every boot program was started: from then on a machine without environments has nothing left to do.
   public var hasBooted: UInt32
+  /// Those of `asked` whose frames the kernel chooses: they get no others meanwhile.
+  public var choosing: UInt64
+  /// The sweep through page tables that looks for revoked frames.
+  public var sweep: SweepState
+  /// 1 where nothing of `reaping` can go back before something happens that sets this to 0: then there are no chores
+  /// for it.
+  public var reaperWaits: UInt64
+}
+
+/// A sweep through all page tables that may map another environment's frames, or those of one that is asked.
+@frozen public struct SweepState {
+  /// The first address that was not looked at yet, in the page table of `environment`.
+  public var address: UInt64
+  /// The environment whose page table it is.
+  public var environment: UInt32
+  /// 1 while a sweep is under way.
+  public var isActive: UInt32
+  /// Sweeps begun so far.
+  public var begun: UInt64
+  /// Sweeps ended so far.
+  public var ended: UInt64
+  /// The sweep with this number is needed, and so are all before it.
+  public var wanted: UInt64
+  /// Living environments whose page tables this sweep has been through.
+  public var passed: UInt64
 }
 
 /// What only the kernel may see or change of one processor. Other processors change `slicesTaken`, `isAlone` and

@@ -91,7 +91,7 @@ struct BooksAudit {
       guard (record.kind == FrameKind.free.rawValue) == (owner == nil), owner == nil || UInt64(record.owner) == owner,
         UInt64(record.previous) == previous
       else { return Finding(text: "a frame is on another list than it should be:", value: frame) }
-      let weight: UInt64 = record.kind == FrameKind.large.rawValue ? UInt64(FrameRecord.largeWeight) : 1
+      let weight: UInt64 = record.isLarge ? UInt64(FrameRecord.largeWeight) : 1
       guard frame &+ weight <= UInt64(Books.header.frameCount) else {
         return Finding(text: "a large frame is no memory:", value: frame)
       }

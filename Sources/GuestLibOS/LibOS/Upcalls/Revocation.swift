@@ -31,7 +31,8 @@ public enum Revocation {
     if handler != nil, EnvironmentWord.revocationCount.load() != 0 { KernelCall.yield() }
   }
 
-  /// What the last request took by force, so far: entries of the repossession vector. The next request starts it anew.
+  /// Entries of the repossession vector that can be read, at most its capacity: what was taken by force since the last
+  /// request, from this environment or from whom it shared it with. The next request starts it anew.
   public static var takenCount: UInt64 {
     min(EnvironmentWord.repossessed.load(), EnvironmentPage.repossessionCapacity)
   }

@@ -198,6 +198,7 @@ extension Kernel {
     driver.value.freeRequests = free | 1 &<< request
     let record = diskRequests.cell(at: index &* DiskDriver.requests &+ request)
     frames.cell(at: record.value.frame).value.unpin()
+    wakeReaper()
     extents.cell(at: record.value.extent).value.inFlight &-= 1
     header.value.counters.blocks &+= 1
     let environment = UInt32(record.value.environment)
