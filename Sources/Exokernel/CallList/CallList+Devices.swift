@@ -46,11 +46,21 @@ extension CallList {
       ], result: .nothing,
       doc: "starts the transfer of up to 8 blocks to or from one frame. Needs the right to read or to write.",
       cost: .init(
-        checks: "guard, range, right, frame's owner, room", budget: "with the completion 350, found 321"),
+        checks: "guard, range, right, frame's owner, room", budget: "with the completion 350, found 327"),
       stub: .generated(
         "submitBlocks",
         ["extent", "first block", "count", "frame", "isWrite", "tag", "capability slot = CapabilitySlot.own"]),
       fuzz: .init(.frame("frame"))),
+    CallDescription(
+      "diskFlush", 55, .devices,
+      [.slot(over: .own), Argument("extent", .extent), Argument("tag", .tag)], result: .nothing,
+      doc: """
+        has the extent's disk make durable what was written. Once that is done, every write of the disk whose success \
+        was told before this call outlives a loss of power, as far as the disk's own promises go. Needs the right to \
+        write, of the extent, too.
+        """,
+      cost: .init(checks: "guard, right, room"),
+      stub: .generated("flushDisk", ["extent", "tag", "capability slot = CapabilitySlot.own"]), fuzz: .init(.none)),
     CallDescription(
       "filterBind", 50, .devices,
       [

@@ -31,7 +31,8 @@ extension Kernel {
     disks[index] = DiskRecord(
       blocks: UInt64(high) &<< 32 | UInt64(low), readOnly: features.contains(.blockReadOnly) ? 1 : 0)
     diskDrivers[index] = DiskDriver(
-      device: device, rings: rings, freeRequests: .max, usedSeen: 0, published: 0, interrupt: interrupt, reserved: 0)
+      device: device, rings: rings, freeRequests: .max, usedSeen: 0, published: 0, interrupt: interrupt,
+      hasFlush: features.contains(.blockFlush) ? 1 : 0)
     header.value.diskCount = index &+ 1
     recordLine(interrupt, disk: index)
     start(device)
