@@ -26,6 +26,7 @@ struct Audit {
     audit.checkMappings()
     audit.checkPins()
     audit.checkSendQueues()
+    audit.checkShares()
     audit.checkSlices()
     audit.checkQuotas()
     audit.checkEnvironments()

@@ -27,7 +27,8 @@ public struct DiskExtent: ~Copyable {
   }
 
   /// Starts moving `count` (1...8) blocks from `block` on into, or out of, the page at `address`; returns the request's
-  /// tag. Throws `deviceFull` where neither tag nor room is left: try again after a completion.
+  /// tag. Throws `deviceFull` where no tag is left, or no room in
+  /// this environment's share of the disk: an event follows when there is, so sleep on events, and try again.
   public mutating func submit(block: UInt64, count: UInt64, page address: UInt64, isWrite: Bool = false)
     throws(CallError) -> Int
   {

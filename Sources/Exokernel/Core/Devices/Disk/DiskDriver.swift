@@ -17,6 +17,10 @@ import VirtioLayout
   public var interrupt: UInt32
   /// 1 where it takes flush requests; 0 where what it has finished is durable.
   public var hasFlush: UInt32
+  /// Environments that were refused `deviceFull` and wait to be told of room: bit n for record n.
+  public var waiting: UInt64
+  /// Zero: the size is a power of two.
+  public var reserved: (UInt64, UInt64, UInt64)
 
   /// Requests that may be in flight.
   public static let requests: UInt32 = 32
@@ -84,6 +88,7 @@ extension Kernel {
   func performExtentBind(_ decoded: (index: UInt32, record: ExtentRecord)) -> UInt64 {
     extents[decoded.index] = decoded.record
     charge(current, .extents)
+    joinDisk(UInt32(decoded.record.disk), current)
     return Handle.of(decoded.index, generation: decoded.record.generation)
   }
 
@@ -101,6 +106,7 @@ extension Kernel {
   /// Frees an extent's record; what is in flight still ends.
   func dropExtent(_ index: UInt32) {
     discharge(extents[index].owner, .extents)
+    leaveDisk(UInt32(extents[index].disk), extents[index].owner)
     extents[index].count = 0
   }
 }

@@ -6,6 +6,8 @@ struct BlockTransfer {
   /// The extent's record.
   var extent: UInt32
   var disk: UInt32
+  /// What the environment has of the disk.
+  var use: Cell<DeviceUse>
   var frame: UInt32
   /// The first block, counted on the disk.
   var first: UInt64
@@ -34,17 +36,37 @@ extension Kernel {
       throw .notPermitted
     }
     let driver = UInt32(binding.value.disk)
-    guard diskDrivers[driver].freeRequests != 0, frames[target].pins < UInt16.max else { throw .deviceFull }
+    guard frames[target].pins < UInt16.max else { throw .busy }
+    let use = use(of: .disk(driver), by: current)
+    guard diskDrivers[driver].freeRequests != 0, use.value.inFlight < use.value.limit else {
+      throw refuseRequest(driver)
+    }
     return BlockTransfer(
-      extent: index, disk: driver, frame: target, first: binding.value.first &+ call.block, count: call.count,
+      extent: index, disk: driver, use: use, frame: target, first: binding.value.first &+ call.block, count: call.count,
       tag: call.tag, isWrite: isWrite)
+  }
+
+  /// The environment's share of the disk has no room: it is told by an event when it has. That is noted, and nothing
+  /// else is changed by a call that is refused. Who had no share, for the extent is another's, has one from now on, and
+  /// is told at once.
+  @inline(never) private func refuseRequest(_ disk: UInt32) -> CallError {
+    startUsing(.disk(disk))
+    let driver = diskDrivers.cell(at: disk)
+    let use = use(of: .disk(disk), by: current).value
+    if driver.value.freeRequests != 0, use.inFlight < use.limit {
+      countEvent(of: current)
+    } else {
+      driver.value.waiting |= 1 &<< UInt64(current)
+    }
+    return .deviceFull
   }
 
   /// Starts the transfer.
   @inline(__always) func performBlockSubmit(_ transfer: BlockTransfer) {
     let driver = diskDrivers.cell(at: transfer.disk)
     let request = takeRequest(
-      driver, transfer.disk, extent: transfer.extent, frame: transfer.frame, tag: transfer.tag, isFlush: 0)
+      driver, transfer.disk, transfer.use, extent: transfer.extent, frame: transfer.frame, tag: transfer.tag, isFlush: 0
+    )
     let rings = driver.value.rings
     let isWrite = transfer.isWrite
     let header = rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
@@ -67,7 +89,9 @@ extension Kernel {
     guard extents[index].rights & UInt16(Rights.write.rawValue) != 0 else { throw .notPermitted }
     let disk = UInt32(extents[index].disk)
     let page = currentRecord.value.environmentPage
-    guard diskDrivers[disk].freeRequests != 0, frames[page].pins < UInt16.max else { throw .deviceFull }
+    guard frames[page].pins < UInt16.max else { throw .busy }
+    let use = use(of: .disk(disk), by: current).value
+    guard diskDrivers[disk].freeRequests != 0, use.inFlight < use.limit else { throw refuseRequest(disk) }
     return (index, disk, tag)
   }
 
@@ -83,7 +107,8 @@ extension Kernel {
       return countEvent(of: current)
     }
     let request = takeRequest(
-      driver, decoded.disk, extent: decoded.extent, frame: page, tag: decoded.tag, isFlush: 1)
+      driver, decoded.disk, use(of: .disk(decoded.disk), by: current), extent: decoded.extent, frame: page,
+      tag: decoded.tag, isFlush: 1)
     let header = driver.value.rings &+ DiskDriver.headersOffset &+ UInt64(request) &* 16
     put(header, VirtioBlock.RequestType.flush)
     put(header &+ 8, 0 as UInt64)
@@ -98,13 +123,15 @@ extension Kernel {
 
   /// Takes a free request for the running environment; returns its number.
   @inline(__always) private func takeRequest(
-    _ driver: Cell<DiskDriver>, _ disk: UInt32, extent: UInt32, frame: UInt32, tag: UInt64, isFlush: UInt16
+    _ driver: Cell<DiskDriver>, _ disk: UInt32, _ use: Cell<DeviceUse>, extent: UInt32, frame: UInt32, tag: UInt64,
+    isFlush: UInt16
   ) -> UInt32 {
     let free = driver.value.freeRequests
     let request = UInt32(truncatingIfNeeded: free.trailingZeroBitCount)
     driver.value.freeRequests = free & (free &- 1)
     frames.cell(at: frame).value.pin()
     extents.cell(at: extent).value.inFlight &+= 1
+    use.value.inFlight &+= 1
     diskRequests[disk &* DiskDriver.requests &+ request] = DiskRequest(
       frame: frame, extent: extent, environment: UInt8(truncatingIfNeeded: current),
       tag: UInt8(truncatingIfNeeded: tag), isFlush: isFlush)
@@ -136,13 +163,21 @@ extension Kernel {
     while rest != 0 {
       let published: UInt16 = get(used &+ 2)
       let seen = driver.value.usedSeen
-      guard published != seen else { return }
+      guard published != seen else { break }
       hardware.orderStores()
       let descriptor: UInt32 = get(used &+ 4 &+ UInt64(seen & 127) &* 8)
       driver.value.usedSeen = seen &+ 1
       finishRequest(index, driver, descriptor)
       rest &-= 1
     }
+    if _slowPath(driver.value.waiting != 0) { tellOfRequests(index) }
+  }
+
+  /// Tells those who wait for a request and may have one now.
+  @inline(never) func tellOfRequests(_ disk: UInt32) {
+    let driver = diskDrivers.cell(at: disk)
+    guard driver.value.freeRequests != 0 else { return }
+    driver.value.waiting = tellOfRoom(on: .disk(disk), driver.value.waiting)
   }
 
   @inline(__always) private func finishRequest(_ index: UInt32, _ driver: Cell<DiskDriver>, _ descriptor: UInt32) {
@@ -170,8 +205,10 @@ extension Kernel {
     extents.cell(at: record.value.extent).value.inFlight &-= 1
     header.value.counters.blocks &+= 1
     let environment = UInt32(record.value.environment)
+    let isLive = isLive(environment)
+    use(of: .disk(index), by: environment).value.inFlight &-= 1
     // The frame was pinned, so its owner's record has not been used again; but it may have ended.
-    guard isLive(environment) else { return }
+    guard isLive else { return }
     let page = UInt64(environments[environment].environmentPage) &<< 12
     let status: UInt8 = get(driver.value.rings &+ DiskDriver.statusOffset &+ UInt64(request))
     put(
