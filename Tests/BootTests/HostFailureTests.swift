@@ -14,7 +14,8 @@ import Testing
 /// | standard descriptors are closed | no file gets their numbers | here |
 /// | the file system of a disk image is full | the guest is told of an error, the user why | here |
 /// | a disk image becomes shorter | the same | here |
-/// | io_uring refused | transfers on the device's thread | here |
+/// | io_uring refused | transfers on a thread of the disk's | here |
+/// | fdatasync fails | the flush fails | `DurabilityTests` |
 /// | no descriptors left (EMFILE) | told, a status of sysexits(3) | here |
 /// | address space limited (RLIMIT_AS) | told, status 71 | here |
 /// | memory limited by a cgroup | pages are taken when touched, so a large machine runs | here |

@@ -65,6 +65,8 @@ struct LayoutTests {
         ("slice nodes", Place.sliceNodes, 256 * MemoryLayout<SliceNode>.stride),
         ("nobody", Place.nobodysNode, MemoryLayout<SliceNode>.stride + MemoryLayout<EnvironmentRecord>.stride),
         ("console accounts", Place.consoleAccounts, environments * MemoryLayout<ConsoleAccount>.stride),
+        ("lines", Place.lines, 64),
+        ("device uses", Place.deviceUses, 6 * environments * MemoryLayout<DeviceUse>.stride),
       ], from: MemoryLayout<PrivateState>.size, to: Place.size)
     #expect(MemoryLayout<ProcessorState>.size == ProcessorState.size)
   }

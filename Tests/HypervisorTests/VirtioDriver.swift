@@ -12,6 +12,13 @@ final class ManualThread: DeviceThread {
     work.withLock { $0.append(body) }
   }
 
+  /// Runs one piece of what was posted; false where there is none.
+  @discardableResult func step() -> Bool {
+    guard let next = work.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { return false }
+    next()
+    return true
+  }
+
   /// Runs everything posted, and what that posts; at most `limit` pieces, so that a test cannot hang.
   func run(limit: Int = 10_000) {
     for _ in 0..<limit {

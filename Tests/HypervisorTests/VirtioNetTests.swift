@@ -116,6 +116,19 @@ import VirtioLayout
     #expect(backend.features == .networkGuestTSO4 | .networkGuestChecksum)
   }
 
+  @Test("frames that are refused use up a turn of the device as those that are sent do")
+  func refusedBudget() throws {
+    try driver.bringUp(size: 256)
+    // A header, and a frame that is too short to be one.
+    let address = driver.allocate(4096)
+    for _ in 0..<200 { driver.add(1, [.readable(address, 13)]) }
+    driver.write(VirtioMMIO.Register.queueNotify, 1)
+    driver.thread.step()
+    #expect(driver.usedIndex(1) == 64, "other devices have their turn")
+    driver.thread.run()
+    #expect(driver.usedIndex(1) == 200 && device.counters.sendDropped == 200 && device.counters.sent == 0)
+  }
+
   @Test("frames are sent as they are, over any split into buffers")
   func sending() throws {
     try driver.bringUp()

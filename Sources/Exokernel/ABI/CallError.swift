@@ -20,7 +20,8 @@ public enum CallError: Int64, Error, Sendable {
   case badArgument = -9
   /// The downloaded program was refused by the verifier.
   case badProgram = -10
-  /// The device has no room for another request now.
+  /// The device has no room for another request now, or none in this environment's share. An event tells when there may
+  /// be room again.
   case deviceFull = -11
   /// The other environment does not accept it.
   case notAccepted = -12

@@ -58,8 +58,9 @@
   public var quotas: PerResource<Quota>
   /// The environment that made it, plus 1: what it may own goes back to that one. 0 at boot.
   public var creatorPlusOne: UInt32
-  /// Zero.
-  public var reserved: UInt32
+  /// Number of the boot program's record that it is, or descends from, whether that still runs or not: devices are
+  /// divided among these.
+  public var account: UInt32
   /// The program's name, zero-padded ASCII, first byte least significant.
   public var name: (UInt64, UInt64)
 

@@ -29,7 +29,9 @@ extension CallList {
         binds a range of a disk; returns the extent's handle. Guarded by the environment's own guard. Needs the rights \
         that the extent gets.
         """,
-      cost: .init(checks: "disk's guard, range, read-only, quota", bound: "64 extents"),
+      cost: .init(
+        checks: "disk's guard, range, read-only, quota",
+        bound: "64 extents; 64 environments, four times, where shares change"),
       stub: .generated("bindExtent", ["disk", "first", "count", "rights", "capability slot = CapabilitySlot.disks"]),
       fuzz: .init(.none)),
     CallDescription(
@@ -46,11 +48,22 @@ extension CallList {
       ], result: .nothing,
       doc: "starts the transfer of up to 8 blocks to or from one frame. Needs the right to read or to write.",
       cost: .init(
-        checks: "guard, range, right, frame's owner, room", budget: "with the completion 350, found 321"),
+        checks: "guard, range, right, frame's owner, room in one's share",
+        budget: "with the completion 350, found 350"),
       stub: .generated(
         "submitBlocks",
         ["extent", "first block", "count", "frame", "isWrite", "tag", "capability slot = CapabilitySlot.own"]),
       fuzz: .init(.frame("frame"))),
+    CallDescription(
+      "diskFlush", 55, .devices,
+      [.slot(over: .own), Argument("extent", .extent), Argument("tag", .tag)], result: .nothing,
+      doc: """
+        has the extent's disk make durable what was written. Once that is done, every write of the disk whose success \
+        was told before this call outlives a loss of power, as far as the disk's own promises go. Needs the right to \
+        write, of the extent, too.
+        """,
+      cost: .init(checks: "guard, right, room in one's share"),
+      stub: .generated("flushDisk", ["extent", "tag", "capability slot = CapabilitySlot.own"]), fuzz: .init(.none)),
     CallDescription(
       "filterBind", 50, .devices,
       [
@@ -77,7 +90,8 @@ extension CallList {
         sent. Needs the right to write.
         """,
       cost: .init(
-        checks: "interface's guard, each piece's owner and range", bound: "18 pieces, 4 reclaims"),
+        checks: "interface's guard, room in one's share, each piece's owner and range",
+        bound: "18 pieces, 4 reclaims", budget: "with one reclaim 350, found 347"),
       stub: .generated("sendPacket", ["interface", "capability slot = CapabilitySlot.networks"]), fuzz: .init(.none)),
   ]
 }

@@ -5,6 +5,8 @@
 public enum VirtioBlock {
   /// Bytes of a sector, the unit of every position and of the capacity, whatever `Configuration.blockSize` says.
   @inlinable public static var sectorByteCount: UInt64 { 512 }
+  /// Bytes of a `RequestHeader`.
+  @inlinable public static var headerByteCount: UInt64 { 16 }
   /// Index of the request queue.
   @inlinable public static var requestQueue: UInt16 { 0 }
   /// Bytes that `RequestType.getID` returns, padded with zero bytes.

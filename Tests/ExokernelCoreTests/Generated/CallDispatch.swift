@@ -110,6 +110,8 @@ extension Kernel {
       filterUnbind(slot: registers[0], filter: registers[1])
     case .packetSend:
       packetSend(slot: registers[0], interface: registers[1])
+    case .diskFlush:
+      diskFlush(slot: registers[0], extent: registers[1], tag: registers[2])
     case .null, .exit, .yield, .yieldTo, .sleep, .sleepUntil, .faultDecline, .exceptionDecline, .transfer,
       .environmentDestroy, .call, .answer:
       nil
@@ -227,6 +229,8 @@ extension Kernel {
       _ = try decodeFilterUnbind(slot: registers[0], filter: registers[1])
     case .packetSend:
       _ = try decodePacketSend(slot: registers[0], interface: registers[1])
+    case .diskFlush:
+      _ = try decodeDiskFlush(slot: registers[0], extent: registers[1], tag: registers[2])
     case .null, .exit, .yield, .yieldTo, .sleep, .sleepUntil, .faultDecline, .exceptionDecline, .transfer,
       .environmentDestroy, .frameMap, .frameUnmap, .call, .answer:
       return false

@@ -36,6 +36,7 @@ extension ModelRun {
     let block = chance(10) ? .max - random(0..<9) : random(0..<60)
     let count = random(0..<10)
     let isWrite = chance(2)
+    if chance(6) { return flush(slot, handle) }
     let result = kernel.blockSubmit(
       slot: slot, extent: handle, block: block, frame: frame, operation: count | (isWrite ? 1 << 32 : 0),
       tag: chance(20) ? 64 : random(0..<64))
@@ -46,6 +47,14 @@ extension ModelRun {
     model.require(block + count <= extent.count, "blockSubmit past the extent's end")
     model.require(
       model.frames[Int(frame)].owner == model.environments[current].life, "blockSubmit to another's frame")
+  }
+
+  private func flush(_ slot: UInt64, _ handle: UInt64) {
+    let result = kernel.diskFlush(slot: slot, extent: handle, tag: chance(20) ? 64 : random(0..<64))
+    guard call(.diskFlush, result) != nil else { return }
+    guard let extent = model.extents[handle] else { return model.require(false, "diskFlush of no extent") }
+    model.require(current, slot, 2, over: extent.name, "diskFlush")
+    model.require(extent.rights & 2 != 0, "diskFlush beyond the extent's rights")
   }
 
   func networkCall() {

@@ -27,6 +27,7 @@ struct Audit {
     audit.checkRevoked()
     audit.checkPins()
     audit.checkSendQueues()
+    audit.checkShares()
     audit.checkSlices()
     audit.checkQuotas()
     audit.checkEnvironments()

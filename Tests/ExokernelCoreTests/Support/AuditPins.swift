@@ -58,7 +58,7 @@ extension Audit {
     }
   }
 
-  private func sendChain(_ interface: UInt32, _ head: UInt16) -> [VirtqueueDescriptor] {
+  func sendChain(_ interface: UInt32, _ head: UInt16) -> [VirtqueueDescriptor] {
     let table = FakeMachine.Place.networkRings + UInt64(interface) * 16384 + 8192
     var all: [VirtqueueDescriptor] = [world.machine.get(table + UInt64(head) * 16)]
     while all[all.count - 1].flags & 1 != 0, all.count <= 256 {

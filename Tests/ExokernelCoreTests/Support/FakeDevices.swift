@@ -110,13 +110,17 @@ class FakeDevice {
 /// A disk, its contents in an array.
 final class FakeDisk: FakeDevice {
   var contents: [UInt8]
+  /// What a loss of power would leave: what was there at the last flush.
+  var durable: [UInt8]
   /// Status that requests end with.
   var outcome: UInt8 = 0
   var served: [(type: UInt32, sector: UInt64, byteCount: UInt32)] = []
 
-  init(blocks: Int, number: UInt32 = 0, isReadOnly: Bool = false) {
+  init(blocks: Int, number: UInt32 = 0, isReadOnly: Bool = false, hasFlush: Bool = true) {
     contents = (0..<(blocks * 512)).map { UInt8(truncatingIfNeeded: $0 / 512 &+ $0) }
-    super.init(VirtioDeviceID.block, number: number, features: isReadOnly ? VirtioFeatures.blockReadOnly.rawValue : 0)
+    durable = contents
+    let features: VirtioFeatures = (isReadOnly ? .blockReadOnly : .none) | (hasFlush ? .blockFlush : .none)
+    super.init(VirtioDeviceID.block, number: number, features: features.rawValue)
     for byte in 0..<8 { configuration[byte] = UInt8(truncatingIfNeeded: blocks >> (byte * 8)) }
   }
 
@@ -126,6 +130,13 @@ final class FakeDisk: FakeDevice {
     let parts = chain(0, head)
     let type: UInt32 = machine.get(parts[0].address)
     let sector: UInt64 = machine.get(parts[0].address + 8)
+    if type == VirtioBlock.RequestType.flush {
+      precondition(parts.count == 2 && parts[1].byteCount == 1, "a flush has no data (virtio 1.2, section 5.2.6)")
+      served.append((type, sector, 0))
+      if outcome == 0 { durable = contents }
+      machine.put(parts[1].address, outcome)
+      return head
+    }
     let range = Int(sector) * 512..<Int(sector) * 512 + Int(parts[1].byteCount)
     served.append((type, sector, parts[1].byteCount))
     if outcome == 0 {

@@ -193,8 +193,15 @@ public enum CallNumber: UInt64, Sendable {
   /// comes. How a server answers.
   case answer = 54
 
+  // Devices.
+
+  /// diskFlush(slot, extent, tag): has the extent's disk make durable what was written. Once that is done, every write
+  /// of the disk whose success was told before this call outlives a loss of power, as far as the disk's own promises
+  /// go. Needs the right to write, of the extent, too.
+  case diskFlush = 55
+
   /// Number of calls.
-  public static let count: UInt64 = 55
+  public static let count: UInt64 = 56
   /// Names "any free frame" or "any free position" where a number is asked for.
   public static let any: UInt64 = UInt64(UInt32.max)
 }

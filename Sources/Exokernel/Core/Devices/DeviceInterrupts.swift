@@ -7,7 +7,7 @@ extension Kernel {
 
   // Safe: the private layout gives the table its own range.
   /// By interrupt line, what is on it: 0 nothing, `Self.diskLine` and up a disk, 1 and up an interface,
-  /// `Self.sharedLine` several devices.
+  /// `Self.sharedLine` several devices, or an interface of which somebody waits for room.
   @inline(__always) private var lines: Table<UInt8> {
     unsafe Table(hardware.privateBase + PrivateLayout.lines, count: 64)
   }
@@ -39,13 +39,34 @@ extension Kernel {
     if device >= Self.diskLine { diskInterrupt(number) } else { interfaceInterrupt(number &- 1) }
   }
 
-  /// Every device on a line that several share.
+  /// Every device on a line that several share, or on which somebody waits for an interface to send.
   private func serveShared(_ line: UInt64) {
     for index in 0..<header.value.interfaceCount where UInt64(interfaceDrivers[index].interrupt) == line {
       interfaceInterrupt(index)
+      tellOfDescriptors(index)
     }
     for index in 0..<header.value.diskCount where UInt64(diskDrivers[index].interrupt) == line {
       diskInterrupt(index)
+    }
+    recordLine(again: UInt32(truncatingIfNeeded: line))
+  }
+
+  /// Somebody waits for an interface to send: until it was told, the line's interrupts go the long way, so that the
+  /// short one need not look.
+  func watchSends(of interface: UInt32) {
+    lines[interfaceDrivers[interface].interrupt & 63] = Self.sharedLine
+  }
+
+  /// Records what is on a line once more, unless somebody waits.
+  private func recordLine(again line: UInt32) {
+    for index in 0..<header.value.interfaceCount
+    where interfaceDrivers[index].interrupt == line && interfaceDrivers[index].waiting != 0 { return }
+    lines[line & 63] = 0
+    for index in 0..<header.value.interfaceCount where interfaceDrivers[index].interrupt == line {
+      recordLine(line, interface: index)
+    }
+    for index in 0..<header.value.diskCount where diskDrivers[index].interrupt == line {
+      recordLine(line, disk: index)
     }
   }
 

@@ -31,7 +31,8 @@ extension Kernel {
     disks[index] = DiskRecord(
       blocks: UInt64(high) &<< 32 | UInt64(low), readOnly: features.contains(.blockReadOnly) ? 1 : 0)
     diskDrivers[index] = DiskDriver(
-      device: device, rings: rings, freeRequests: .max, usedSeen: 0, published: 0, interrupt: interrupt, reserved: 0)
+      device: device, rings: rings, freeRequests: .max, usedSeen: 0, published: 0, interrupt: interrupt,
+      hasFlush: features.contains(.blockFlush) ? 1 : 0, waiting: 0, reserved: (0, 0, 0))
     header.value.diskCount = index &+ 1
     recordLine(interrupt, disk: index)
     start(device)
@@ -66,7 +67,8 @@ extension Kernel {
       hardwareAddress: UInt64(high) &<< 32 | UInt64(low), offload: offload, maximumTransmissionUnit: unit)
     interfaceDrivers[index] = InterfaceDriver(
       device: device, rings: rings, interrupt: interrupt, freeDescriptor: 0, freeDescriptors: 256, receiveSeen: 0,
-      receivePublished: 64, sendSeen: 0, sendPublished: 0, headerMask: headerMask(offload))
+      receivePublished: 64, sendSeen: 0, sendPublished: 0, headerMask: headerMask(offload),
+      waiting: 0)
     // The device need not interrupt for what it has sent: the next send looks.
     put(rings &+ InterfaceDriver.sendAvailable, UInt16(1))
     header.value.interfaceCount = index &+ 1

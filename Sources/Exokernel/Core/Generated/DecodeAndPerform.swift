@@ -464,4 +464,15 @@ extension Kernel {
       return refuse(error)
     }
   }
+
+  /// `CallNumber.diskFlush`.
+  @inline(__always) public func diskFlush(slot: UInt64, extent: UInt64, tag: UInt64) -> CallResult {
+    do throws(CallError) {
+      let decoded = try decodeDiskFlush(slot: slot, extent: extent, tag: tag)
+      performDiskFlush(decoded)
+      return .success
+    } catch {
+      return refuse(error)
+    }
+  }
 }

@@ -77,6 +77,7 @@ extension Kernel {
     ResourceKind.forEach { charge(creator, $0, new.block.quotas[$0]) }
     charge(creator, .environments)
     environments[index].creatorPlusOne = creator &+ 1
+    environments[index].account = environments[creator].account
     environments[index].name = new.block.name
     environments[index].pageAddress = new.page
     if let entry = new.entry {

@@ -19,6 +19,7 @@ extension Kernel {
     for index in 0..<extents.count where extents[index].count != 0 && extents[index].owner == environment {
       dropExtent(index)
     }
+    leaveDevices(environment)
     for index in 0..<regions.count where regions[index].ownerPlusOne == environment &+ 1 { unbindRegion(index) }
     kernelPrivate.value.destroyed &= ~(1 &<< UInt64(environment))
     unbindPredicate(of: environment)

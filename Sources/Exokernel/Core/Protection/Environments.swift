@@ -98,6 +98,7 @@ extension Kernel {
     quotas[.frames] = header.value.frameCount
     quotas[.slices] = UInt32(BooksLayout.slices * BooksLayout.processors)
     makeEnvironment(index, quotas: quotas, sharing: nil, frames: frames)
+    environments[index].account = index
     let devices: Rights = .read | .write | .allocate | .grant
     capabilities[slot(CapabilitySlot.disks, of: index)] = Capability(
       name: CapabilityName.disk &<< 56, length: 1, rights: devices)

@@ -201,6 +201,8 @@ public enum PrivateLayout {
   public static let consoleAccounts = 0x1_e200
   /// `UInt8`s: which device is on an interrupt line, 64 of them.
   public static let lines = 0x1_e800
+  /// `DeviceUse`s, one per environment for each disk and each interface.
+  public static let deviceUses = 0x1_e900
   /// Size in bytes.
-  public static let size = 0x1_f000
+  public static let size = 0x2_0000
 }

@@ -38,7 +38,7 @@ enum ParavirtualClock {
     guard registers[0] & 8 != 0 else { return nil }
     // The structure is 32 bytes, 4-aligned; it goes to the unused end of the private state, and is switched off after
     // one reading.
-    let place = RingZeroHardware().physical(ring0_private_state_address()) &+ 0x1efc0
+    let place = RingZeroHardware().physical(ring0_private_state_address()) &+ UInt64(PrivateLayout.size &- 64)
     ring0_write_msr(ModelSpecificRegister.kvmSystemTime, place | 1)
     let memory = unsafe RingZeroHardware().memory(at: place)
     // Safe: the structure was just filled in by the host, inside the private state.

@@ -6,7 +6,8 @@
 
 # ---------------------------------------------------------------- disks: 8 KiB each
 # 0: 128 descriptors; 2048: available ring; 2560: used ring; 4096: 32 request headers; 4608: 32 status bytes.
-# Request n owns descriptors 3n (header), 3n+1 (data), 3n+2 (status); only the data descriptor changes.
+# Request n owns descriptors 3n (header), 3n+1 (data), 3n+2 (status); only the data descriptor changes. Those from
+# 96 on, one for each request, are for headers of flushes, which have no data; the driver fills them in.
 .section .rings, "aw", @progbits
 .balign 4096
 .globl disk_rings

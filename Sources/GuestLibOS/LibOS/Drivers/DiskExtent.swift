@@ -2,7 +2,7 @@ import CLibOS
 import ExokernelABI
 
 /// A range of a disk that this program has bound: reads and writes move whole blocks between it and the program's own
-/// pages.
+/// pages, flushes make durable what was written.
 ///
 /// Completions are bytes in the environment page, so asking for them costs no call.
 public struct DiskExtent: ~Copyable {
@@ -27,18 +27,33 @@ public struct DiskExtent: ~Copyable {
   }
 
   /// Starts moving `count` (1...8) blocks from `block` on into, or out of, the page at `address`; returns the request's
-  /// tag. Throws `deviceFull` where neither tag nor room is left: try again after a completion.
+  /// tag. Throws `deviceFull` where no tag is left, or no room in
+  /// this environment's share of the disk: an event follows when there is, so sleep on events, and try again.
   public mutating func submit(block: UInt64, count: UInt64, page address: UInt64, isWrite: Bool = false)
     throws(CallError) -> Int
   {
-    let free = ~inFlight
-    guard free != 0 else { throw .deviceFull }
     guard let frame = Books.frameNumber(of: address) else { throw .badAddress }
-    let tag = free.trailingZeroBitCount
+    let tag = try freeTag()
     try KernelCall.submitBlocks(
       extent: number, first: block, count: count, frame: frame, isWrite: isWrite, tag: UInt64(tag))
     inFlight |= 1 &<< UInt64(tag)
     return tag
+  }
+
+  /// Starts making durable what was written; returns the request's tag. Once it has succeeded, every write whose
+  /// success `nextCompletion` had told before this call outlives a crash of the host, and a loss of power where the
+  /// host's disk keeps its word. Writes under way may or may not be covered. Needs an extent bound for writing; throws
+  /// as `submit` does.
+  public mutating func flush() throws(CallError) -> Int {
+    let tag = try freeTag()
+    try KernelCall.flushDisk(extent: number, tag: UInt64(tag))
+    inFlight |= 1 &<< UInt64(tag)
+    return tag
+  }
+
+  private func freeTag() throws(CallError) -> Int {
+    guard inFlight != .max else { throw .deviceFull }
+    return (~inFlight).trailingZeroBitCount
   }
 
   /// The tag of a request that has ended and whether all its blocks arrived; nil where none has.

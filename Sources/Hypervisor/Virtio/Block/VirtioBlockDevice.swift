@@ -10,8 +10,13 @@ import VirtioLayout
 
 /// A disk on the virtio bus (VIRTIO 1.3, section 5.2) whose sectors are those of a `DiskImage`.
 ///
-/// Reads, writes and flushes go through an io_uring where the host has one, so that a slow disk does not hold up the
-/// device thread; otherwise, and for discard and write-zeroes, they are done at once on that thread.
+/// No transfer is done on the device thread, which serves network, signals and timers, too. Reads, writes and flushes
+/// go through an io_uring where the host has one; otherwise, and for what the ring refuses or does in part, for discard
+/// and write-zeroes, a `DiskWorker` does them.
+///
+/// A flush that has ended covers every write that had ended before the driver made the flush available (section
+/// 5.2.6): those are in the host's cache by then, and fdatasync(2), or the ring's IORING_OP_FSYNC, comes after that.
+/// For a driver that did not accept flushes, a write has ended once it is durable.
 public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   private static let queueSize: UInt16 = 256
   /// Most requests under way at a time.
@@ -33,7 +38,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     init(tag: UInt64) { self.tag = tag }
   }
 
-  private let image: DiskImage
+  private let image: any DiskStorage
   private let log: Logger
   /// The host's errors that were told; each is told once.
   private var toldErrors: Set<Errno> = []
@@ -49,15 +54,23 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   private var prepared: [Operation] = []
   /// Submitted to the ring, not yet complete.
   private var inFlightCount = 0
+  private let worker = DiskWorker()
   /// The queue may hold requests that found no free operation.
   private var isStarved = false
 
   /// A disk of `image`. `identifier` (at most 20 bytes are used) is what the driver reads as its serial number.
-  /// `usesIOURing` false, or a host without io_uring, makes all transfers synchronous.
-  public init(
+  /// `usesIOURing` false, or a host without io_uring, has the worker do all transfers.
+  public convenience init(
     image: DiskImage, identifier: String, usesIOURing: Bool = true, log: Logger = Logger(label: "xokvm.disk")
   ) {
-    self.image = image
+    self.init(storage: image, identifier: identifier, usesIOURing: usesIOURing, log: log)
+  }
+
+  /// The same for any storage.
+  init(
+    storage: any DiskStorage, identifier: String, usesIOURing: Bool = true, log: Logger = Logger(label: "xokvm.disk")
+  ) {
+    image = storage
     self.log = log
     self.identifier = Array(identifier.utf8.prefix(VirtioBlock.idByteCount))
     ring = usesIOURing ? try? IOURing(depth: UInt32(Self.depth)) : nil
@@ -112,6 +125,8 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     submit(nil)
     // The host may still write to guest memory for them.
     while inFlightCount > 0, let ring, ring.wait() { reap() }
+    worker.cancel()
+    reap()
     free = operations
     isStarved = false
   }
@@ -169,7 +184,8 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     }
   }
 
-  /// What the event loop watches for reading, to call `completionsReady`; nil when all transfers are synchronous.
+  /// What the event loop watches for reading, to call `completionsReady`; nil without a ring. What the worker has done
+  /// is posted to the device thread.
   public var completionDescriptor: Int32? { ring?.event.rawValue }
 
   private func takeOperation() -> Operation? {
@@ -188,13 +204,13 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     case .read(let range):
       operation.byteCount = Int(range.byteCount)
       operation.position = range.offset
-      if !enqueue(operation) { execute(operation, session) }
+      if !enqueue(operation) { hand(operation, session) }
     case .write(let range):
       operation.position = range.offset
       // A driver that did not accept flush requests expects finished writes to be durable.
-      if !session.features.contains(.blockFlush) || !enqueue(operation) { execute(operation, session) }
+      if !session.features.contains(.blockFlush) || !enqueue(operation) { hand(operation, session) }
     case .flush:
-      if !enqueue(operation) { execute(operation, session) }
+      if !enqueue(operation) { hand(operation, session) }
     case .identify:
       let bytes = identifier + [UInt8](repeating: 0, count: VirtioBlock.idByteCount - identifier.count)
       // Safe: the array lives for the duration of the call.
@@ -202,7 +218,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
       operation.byteCount = bytes.count
       finish(operation, status: VirtioBlock.Status.ok)
     case .discard, .writeZeroes:
-      execute(operation, session)
+      hand(operation, session)
     case .refuse(let status):
       finish(operation, status: status)
     }
@@ -210,7 +226,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
 
   /// Gives a read, write or flush to the ring; false when there is none or it is full.
   private func enqueue(_ operation: Operation) -> Bool {
-    guard let ring else { return false }
+    guard let ring, let file = image.file else { return false }
     let request: IOURing.Operation
     switch operation.request {
     case .read: unsafe request = .read(operation.chain.writable.vectors, offset: operation.position)
@@ -220,24 +236,28 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     }
     // Safe: the chain's pieces are guest memory, mapped as long as the device; the list stays as it is until the
     // completion.
-    guard unsafe ring.prepare(request, file: image.descriptor, tag: operation.tag) else { return false }
+    guard unsafe ring.prepare(request, file: file, tag: operation.tag) else { return false }
     prepared.append(operation)
     return true
   }
 
-  /// Starts what was given to the ring. What the ring does not take is done here and now.
+  /// Starts what was given to the ring. What the ring does not take is the worker's.
   private func submit(_ session: VirtioSession?) {
     guard let ring, !prepared.isEmpty else { return }
     let refused = ring.submit()
     inFlightCount += prepared.count - refused
     for operation in prepared.suffix(refused) {
-      if let session { execute(operation, session) } else { finish(operation, status: VirtioBlock.Status.ioError) }
+      if let session { hand(operation, session) } else { finish(operation, status: VirtioBlock.Status.ioError) }
     }
     prepared.removeAll(keepingCapacity: true)
   }
 
-  /// Finishes what the ring completed.
+  /// Finishes what ring and worker completed.
   private func reap() {
+    for result in worker.takeResults() {
+      guard let index = Int(exactly: result.tag), operations.indices.contains(index) else { continue }
+      finish(operations[index], result.error)
+    }
     ring?.reap { tag, result in
       inFlightCount -= 1
       guard let index = Int(exactly: tag), operations.indices.contains(index) else { return }
@@ -268,47 +288,64 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     if result > 0 && list.isEmpty {
       finish(operation, status: VirtioBlock.Status.ok)
     } else if let session, result > 0 || result == -EINTR || result == -EAGAIN {
-      // Short, which is rare for files: the rest is done here and now.
-      execute(operation, session)
+      // Short, which is rare for files: the rest is the worker's.
+      hand(operation, session)
     } else {
       // No byte of a file where there was one when it was opened: somebody has cut the file.
       fail(operation, result < 0 ? Errno(rawValue: -result) : .ioError)
     }
   }
 
-  /// Does the operation, or what is left of it, on this thread.
-  private func execute(_ operation: Operation, _ session: VirtioSession) {
+  /// Has the worker do the operation, or what is left of it. Without a thread for it, it is done here and now.
+  private func hand(_ operation: Operation, _ session: VirtioSession) {
     let isDurable = !session.features.contains(.blockFlush)
-    do throws(Errno) {
-      switch operation.request {
-      case .read:
-        try image.transfer(operation.chain.writable, at: operation.position, isWrite: false)
-      case .write:
-        try image.transfer(operation.chain.readable, at: operation.position, isWrite: true)
-        if isDurable { try image.flush() }
-      case .flush:
-        try image.flush()
-      case .discard(let ranges):
-        // Where the host cannot free the range nothing happens: a discard is a hint.
-        for range in ranges { _ = try image.punch(at: range.offset, byteCount: range.byteCount) }
-      case .writeZeroes(let ranges):
-        for range in ranges {
-          if range.mayFree, try image.punch(at: range.offset, byteCount: range.byteCount) { continue }
-          try image.zero(at: range.offset, byteCount: range.byteCount)
-        }
-        if isDurable { try image.flush() }
-      case .identify, .refuse:
-        break
-      }
-      finish(operation, status: VirtioBlock.Status.ok)
-    } catch {
-      fail(operation, error)
+    let work = { [image] () throws(Errno) in try Self.execute(operation, on: image, isDurable: isDurable) }
+    let finished = { [weak self, thread = session.thread] in
+      guard let device = self else { return }
+      thread.post { [weak device] in device?.completionsReady() }
     }
+    guard !worker.begin(DiskWorker.Job(tag: operation.tag, work: work, finished: finished)) else { return }
+    do throws(Errno) {
+      try work()
+      finish(operation, nil)
+    } catch {
+      finish(operation, error)
+    }
+  }
+
+  /// Does the operation, or what is left of it, on the calling thread. Touches nothing of the device.
+  private static func execute(_ operation: Operation, on image: any DiskStorage, isDurable: Bool) throws(Errno) {
+    switch operation.request {
+    case .read:
+      try image.transfer(operation.chain.writable, at: operation.position, isWrite: false)
+    case .write:
+      try image.transfer(operation.chain.readable, at: operation.position, isWrite: true)
+      if isDurable { try image.flush() }
+    case .flush:
+      try image.flush()
+    case .discard(let ranges):
+      // Where the host cannot free the range nothing happens: a discard is a hint.
+      for range in ranges { _ = try image.punch(at: range.offset, byteCount: range.byteCount) }
+    case .writeZeroes(let ranges):
+      for range in ranges {
+        if range.mayFree, try image.punch(at: range.offset, byteCount: range.byteCount) { continue }
+        try image.zero(at: range.offset, byteCount: range.byteCount)
+      }
+      if isDurable { try image.flush() }
+    case .identify, .refuse:
+      break
+    }
+  }
+
+  private func finish(_ operation: Operation, _ error: Errno?) {
+    if let error { fail(operation, error) } else { finish(operation, status: VirtioBlock.Status.ok) }
   }
 
   /// Tells the guest that its request failed, and the user why: the guest is not told that.
   private func fail(_ operation: Operation, _ error: Errno) {
     finish(operation, status: VirtioBlock.Status.ioError)
+    // After a reset nobody asks for it any more.
+    guard session != nil else { return }
     guard toldErrors.insert(error).inserted else { return }
     if image.hasShrunk {
       log.warning("the disk \(image.path) has become shorter than it was at the start: what is missing cannot be read")

@@ -7,7 +7,7 @@ import VirtioLayout
 /// device thread only; this class's own state is covered by the device's lock.
 public final class VirtioNetDevice: VirtioDevice, @unchecked Sendable {
   private static let queueSize: UInt16 = 256
-  /// Frames sent before other devices have their turn.
+  /// Frames sent or dropped before other devices have their turn.
   private static let batch = 64
 
   /// What became of frames, since the device was made.
@@ -114,8 +114,15 @@ public final class VirtioNetDevice: VirtioDevice, @unchecked Sendable {
     repeat {
       queue.disableNotifications()
       while true {
+        // Frames that are dropped count as well: a driver that adds them as fast as they are refused would otherwise
+        // keep the device thread for itself.
+        guard budget > 0 else {
+          session.complete(queue)
+          return session.processAgain(queue: index)
+        }
         if !isSendPending {
           guard try queue.pop(into: sendChain) else { break }
+          budget -= 1
           guard try parseSendChain(session.features) else {
             storedCounters.withLock { $0.sendDropped += 1 }
             queue.push(head: sendChain.head, byteCount: 0)
@@ -132,11 +139,6 @@ public final class VirtioNetDevice: VirtioDevice, @unchecked Sendable {
         isSendPending = false
         storedCounters.withLock { $0.sent += 1 }
         queue.push(head: sendChain.head, byteCount: 0)
-        budget -= 1
-        if budget == 0 {
-          session.complete(queue)
-          return session.processAgain(queue: index)
-        }
       }
       session.complete(queue)
     } while try queue.enableNotifications()

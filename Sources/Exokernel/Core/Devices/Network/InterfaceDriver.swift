@@ -22,6 +22,9 @@ import ExokernelABI
   public var sendPublished: UInt16
   /// Bits of a packet header's first eight bytes that the agreed features allow.
   public var headerMask: UInt64
+  /// Environments that were refused `deviceFull` and wait to be told of room: bit n for record n. Where there are some,
+  /// the device interrupts for what it has sent.
+  public var waiting: UInt64
 
   static let receiveQueueSize: UInt32 = 64
   static let sendQueueSize: UInt32 = 256

@@ -79,6 +79,8 @@ extension Kernel {
       ownerPlusOne: current &+ 1, ringFrame: control, packets: 0, guardName: environments[current].guardName,
       generation: generation)
     charge(current, .filters)
+    // Who receives will answer: so its first packet need not divide the interfaces anew.
+    for interface in 0..<header.value.interfaceCount { startUsing(.interface(interface)) }
     if index >= header.value.filterCount { header.value.filterCount = index &+ 1 }
     return Handle.of(index, generation: generation)
   }

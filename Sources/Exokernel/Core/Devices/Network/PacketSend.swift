@@ -27,6 +27,7 @@ extension Kernel {
   /// that is no effect of the call but what an interrupt would do, were there one for it, and only then is it known
   /// whether there is room. And the pieces are written into free descriptors: until the head is published, the device
   /// does not look at them, and where the call is refused they stay free, in the same order.
+  /// Who is refused for want of room is told by an event when there is some, so that is noted.
   @inline(__always) func decodePacketSend(slot: UInt64, interface: UInt64) throws(CallError) -> PacketChain {
     let capability = try presented(slot)
     guard interface < UInt64(header.value.interfaceCount) else { throw .noSuchResource }
@@ -43,7 +44,12 @@ extension Kernel {
     let state = interfaceDrivers.cell(at: driver)
     let head = state.value.freeDescriptor
     guard pieces != 0 else { return PacketChain(driver: driver, block: block, pieces: 0, head: head, following: head) }
-    guard UInt32(state.value.freeDescriptors) > pieces else { throw .deviceFull }
+    let use = use(of: .interface(driver), by: current).value
+    if _slowPath(
+      UInt32(state.value.freeDescriptors) <= pieces || UInt32(use.inFlight) &+ pieces >= UInt32(use.limit))
+    {
+      guard findsDescriptors(driver, pieces &+ 1) else { throw .deviceFull }
+    }
 
     let table = state.value.rings &+ InterfaceDriver.sendDescriptors
     var descriptor = head
@@ -70,6 +76,45 @@ extension Kernel {
     return PacketChain(driver: driver, block: block, pieces: pieces, head: head, following: following)
   }
 
+  /// The long way of asking for `count` descriptors of an interface. Who is refused waits to be told.
+  @inline(never) private func findsDescriptors(_ driver: UInt32, _ count: UInt32) -> Bool {
+    let state = interfaceDrivers.cell(at: driver)
+    guard !findsRoom(on: .interface(driver), count, free: UInt32(state.value.freeDescriptors)) else { return true }
+    // The device interrupts for what it has sent from now on, where it has not sent something already.
+    let flags = state.value.rings &+ InterfaceDriver.sendAvailable
+    put(flags, 0 as UInt16)
+    hardware.orderAll()
+    if hasSent(driver) {
+      if state.value.waiting == 0 { put(flags, 1 as UInt16) }
+      countEvent(of: current)
+    } else {
+      state.value.waiting |= 1 &<< UInt64(current)
+      watchSends(of: driver)
+    }
+    return false
+  }
+
+  /// True where the device has sent what was not taken over yet.
+  private func hasSent(_ driver: UInt32) -> Bool {
+    let state = interfaceDrivers.cell(at: driver)
+    let published: UInt16 = get(state.value.rings &+ InterfaceDriver.sendUsed &+ 2)
+    return published != state.value.sendSeen
+  }
+
+  /// The interface has interrupted: tells all who wait for room, where the device has sent something. They take
+  /// it over when they send, each at its own expense. Bounded by the table of environments.
+  func tellOfDescriptors(_ driver: UInt32) {
+    guard interfaceDrivers[driver].waiting == 0 || hasSent(driver) else { return }
+    let state = interfaceDrivers.cell(at: driver)
+    var rest = state.value.waiting
+    state.value.waiting = 0
+    put(state.value.rings &+ InterfaceDriver.sendAvailable, 1 as UInt16)
+    while rest != 0 {
+      countEvent(of: UInt32(truncatingIfNeeded: rest.trailingZeroBitCount))
+      rest &= rest &- 1
+    }
+  }
+
   /// Publishes the chain; does nothing where it has no pieces.
   @inline(__always) func performPacketSend(_ chain: PacketChain) {
     guard chain.pieces != 0 else { return }
@@ -86,6 +131,7 @@ extension Kernel {
     }
     state.value.freeDescriptor = chain.following
     state.value.freeDescriptors &-= UInt16(truncatingIfNeeded: chain.pieces &+ 1)
+    use(of: .interface(driver), by: current).value.inFlight &+= UInt16(truncatingIfNeeded: chain.pieces &+ 1)
     let header = rings &+ InterfaceDriver.sendHeaders &+ UInt64(head) &* 16
     let first: UInt64 = get(block &+ 4)
     let rest: UInt32 = get(block &+ 12)
@@ -150,6 +196,7 @@ extension Kernel {
     put(table &+ UInt64(descriptor) &* 16 &+ 14, state.value.freeDescriptor)
     state.value.freeDescriptor = head
     state.value.freeDescriptors &+= count
+    use(of: .interface(driver), by: environment).value.inFlight &-= count
     header.value.counters.packetsSent &+= 1
     if isLive(environment) {
       page(of: environment).value.packetsSent &+= 1

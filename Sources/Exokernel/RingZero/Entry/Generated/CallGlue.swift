@@ -231,3 +231,8 @@ func callFilterUnbind(_ slot: UInt64, _ filter: UInt64) -> Int64 {
 func callPacketSend(_ slot: UInt64, _ interface: UInt64) -> Int64 {
   kernel.packetSend(slot: slot, interface: interface).rawValue
 }
+
+@c(call_disk_flush)
+func callDiskFlush(_ slot: UInt64, _ extent: UInt64, _ tag: UInt64) -> Int64 {
+  kernel.diskFlush(slot: slot, extent: extent, tag: tag).rawValue
+}

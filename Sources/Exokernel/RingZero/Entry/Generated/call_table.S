@@ -63,6 +63,7 @@ call_table:
   .quad call_packet_send
   .quad call_call
   .quad call_answer
+  .quad call_disk_flush
 call_table_end:
 .if (call_table_end - call_table) != CALLS * 8
   .error "the call table does not have CALLS entries"

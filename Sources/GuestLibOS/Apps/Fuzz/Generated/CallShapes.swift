@@ -230,6 +230,11 @@ extension CallNumber {
       ]
     case .answer:
       [ArgumentShape(.slot, in: 0), ArgumentShape(.environment, in: 1), .none, .none, .none, .none, .none]
+    case .diskFlush:
+      [
+        ArgumentShape(.slot, in: 0), ArgumentShape(.extent, in: 1), ArgumentShape(.tag, in: 2), .none, .none, .none,
+        .none,
+      ]
     }
   }
 
@@ -240,7 +245,7 @@ extension CallNumber {
       .exceptionDecline, .transferBind, .sliceFree, .sliceGive, .capabilityDerive, .capabilityAccept, .capabilityGrant,
       .capabilityDrop, .environmentStart, .environmentDestroy, .environmentGuard, .quotaMove, .revoke, .frameFree,
       .entryWrite, .tableInstall, .frameGuard, .frameGive, .largeFree, .largeMap, .largeUnmap, .regionUnbind,
-      .consoleDraw, .extentUnbind, .blockSubmit, .filterUnbind, .packetSend:
+      .consoleDraw, .extentUnbind, .blockSubmit, .filterUnbind, .packetSend, .diskFlush:
       .nothing
     case .transfer, .call, .answer: .caller
     case .sliceAllocate: .position
@@ -265,7 +270,7 @@ extension CallNumber {
       .capabilityDrop, .environmentCreate, .frameAllocate, .frameFree, .frameMap, .frameUnmap, .frameProtect,
       .entryWrite, .tableInstall, .framesAllocateMapped, .frameGuard, .frameGive, .largeAllocate, .largeFree, .largeMap,
       .largeUnmap, .regionBind, .regionUnbind, .regionRead, .regionWrite, .consoleWrite, .extentUnbind, .blockSubmit,
-      .filterUnbind:
+      .filterUnbind, .diskFlush:
       .own
     case .wake, .transfer, .capabilityGrant, .capabilityDestroy, .environmentStart, .environmentDestroy,
       .environmentGuard, .quotaMove, .revoke, .call, .answer:
@@ -283,7 +288,8 @@ extension CallNumber {
       .capabilityAccept, .capabilityGrant, .capabilityDrop, .capabilityDestroy, .environmentStart, .environmentDestroy,
       .environmentGuard, .quotaMove, .revoke, .frameAllocate, .frameFree, .frameMap, .frameUnmap, .frameProtect,
       .entryWrite, .tableInstall, .frameGuard, .frameGive, .largeMap, .largeUnmap, .regionBind, .regionUnbind,
-      .regionRead, .regionWrite, .extentBind, .extentUnbind, .blockSubmit, .filterBind, .filterUnbind, .packetSend:
+      .regionRead, .regionWrite, .extentBind, .extentUnbind, .blockSubmit, .filterBind, .filterUnbind, .packetSend,
+      .diskFlush:
       1
     case .exit, .faultDecline, .exceptionDecline: 40
     case .sleep, .sleepUntil, .transfer, .environmentCreate, .framesAllocateMapped, .call, .answer: 4
@@ -298,7 +304,7 @@ extension CallNumber {
       .sliceGive, .capabilityDerive, .capabilityAccept, .capabilityDrop, .capabilityDestroy, .environmentCreate,
       .environmentGuard, .quotaMove, .frameAllocate, .frameFree, .frameGuard, .largeAllocate, .largeFree, .largeMap,
       .largeUnmap, .regionBind, .regionUnbind, .regionRead, .regionWrite, .consoleWrite, .consoleDraw, .extentBind,
-      .extentUnbind, .filterBind, .filterUnbind, .packetSend, .call, .answer:
+      .extentUnbind, .filterBind, .filterUnbind, .packetSend, .call, .answer, .diskFlush:
       .none
     case .exit, .upcallBind, .faultDecline, .exceptionDecline, .transferBind, .environmentStart, .environmentDestroy,
       .revoke:

@@ -607,4 +607,19 @@ extension KernelCall {
   ) throws(CallError) {
     _ = try call(.packetSend, slot, interface).value()
   }
+
+  /// Has the extent's disk make durable what was written. Once that is done, every write of the disk whose success was
+  /// told before this call outlives a loss of power, as far as the disk's own promises go. Needs the right to write, of
+  /// the extent, too.
+  ///
+  /// - Parameters:
+  ///   - extent: an extent's handle
+  ///   - tag: where the environment page tells the result, below `EnvironmentPage.blockTags`
+  ///   - slot: the slot of the capability that is presented
+  /// - Throws: why `CallNumber.diskFlush` is refused.
+  public static func flushDisk(
+    extent: UInt64, tag: UInt64, capability slot: UInt64 = CapabilitySlot.own
+  ) throws(CallError) {
+    _ = try call(.diskFlush, slot, extent, tag).value()
+  }
 }
