@@ -140,4 +140,30 @@ struct ForcedEndTests {
     world.run(1)
     #expect(world.entry(0x50_0000) == nil)
   }
+
+  @Test("a sweep finds a page table that somebody with a number it has passed has taken over meanwhile")
+  func handedOnDuringSweep() throws {
+    let world = World(programs: 4)
+    let kernel = world.kernel
+    kernel.end(0, status: 0)
+    world.reapAll()
+    world.run(3)
+    let frame = try world.allocate(slot: CapabilitySlot.disks)
+    for reader: UInt32 in [1, 2] {
+      world.run(reader)
+      let result = kernel.frameMap(slot: CapabilitySlot.disks, frame: UInt64(frame), address: 0x50_0000, rights: 1)
+      #expect(result.error == nil)
+    }
+    kernel.end(3, status: 0)
+    while !kernel.needsSweep { _ = kernel.reap(limit: 1) }
+    kernel.sweep(limit: 2)
+    #expect(kernel.kernelPrivate.value.sweep.environment == 1)
+    world.run(2)
+    let child = try world.create(page: 0x51_0000, sharedTable: Handle.own).value()
+    #expect(Handle.index(child) == 0)
+    kernel.end(2, status: 0)
+    #expect(choresToFree(world, 3) != nil)
+    let table = try #require(kernel.lastTable(root: kernel.rootTable(of: 0), address: 0x50_0000))
+    #expect(kernel.tableEntry(table, 0x50_0000 >> 12) & 1 == 0)
+  }
 }

@@ -215,7 +215,8 @@ extension Kernel {
     }
   }
 
-  /// No environment runs here, and others may have the lock. Its page table is not in force any more either: another processor may change it.
+  /// No environment runs here, and others may have the lock. Its page table is not in force any more either: another
+  /// processor may change it.
   public func leaveProcessor() {
     let processor = self.processor
     processor.value.environment = BooksLayout.noEnvironment

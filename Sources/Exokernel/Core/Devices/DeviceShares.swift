@@ -60,6 +60,13 @@ extension Kernel {
     deviceUses.cell(at: device.number &* UInt32(BooksLayout.environments) &+ environment)
   }
 
+  /// What the running environment has of a disk. Only where one runs.
+  @inline(__always) func ownUse(ofDisk disk: UInt32) -> Cell<DeviceUse> {
+    let index = disk & UInt32(BooksLayout.disks &- 1) &* UInt32(BooksLayout.environments) &+ current
+    // Safe: who runs is one of the environments, and the disk is one of the disks.
+    return unsafe Cell(UnsafeMutableRawPointer(deviceUses.base + Int(index)))
+  }
+
   /// An environment has bound an extent of a disk.
   func joinDisk(_ disk: UInt32, _ environment: UInt32) {
     let use = use(of: .disk(disk), by: environment)

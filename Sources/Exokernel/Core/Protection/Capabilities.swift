@@ -7,8 +7,14 @@ extension Kernel {
   /// The capability in `slot` of the running environment, if the slot holds one.
   @inline(__always) func capability(_ slot: UInt64) -> Capability? {
     guard slot < CapabilitySlot.count else { return nil }
-    let found = capabilities[self.slot(slot, of: current)]
+    let found = ownCapability(slot).value
     return found.rights.isEmpty ? nil : found
+  }
+
+  /// The same for a slot that is one, empty or not. Only where an environment runs.
+  @inline(__always) private func ownCapability(_ slot: UInt64) -> Cell<Capability> {
+    // Safe: who runs is one of the environments, and the callers have checked the slot.
+    unsafe Cell(UnsafeMutableRawPointer(capabilities.base + Int(self.slot(slot, of: current))))
   }
 
   /// The capability in `slot` of the running environment, which a call needs.
@@ -36,7 +42,7 @@ extension Kernel {
   /// Nil where the capability in `slot` dominates a guard with `rights`; otherwise what the call is refused with.
   @inline(__always) func refusal(_ slot: UInt64, _ rights: Rights, guardName: UInt64) -> CallError? {
     guard slot < CapabilitySlot.count else { return .noSuchCapability }
-    let capability = capabilities.cell(at: self.slot(slot, of: current))
+    let capability = ownCapability(slot)
     // An empty slot has no rights, so the usual case need not ask for it.
     guard capability.value.allows(rights, guardName: guardName) else {
       return capability.value.rights.isEmpty ? .noSuchCapability : .notPermitted

@@ -115,7 +115,8 @@ extension Kernel {
     // Tables that another environment still uses are mapped as long as that one lives.
     let isShared = kernelPrivate.value.sharesTable & bit != 0
     if kind == FrameKind.pageTable.rawValue { return !isShared && frames[frame].pins == 0 }
-    if kind == FrameKind.environmentPage.rawValue { return true }
+    // A flush of a disk pins it.
+    if kind == FrameKind.environmentPage.rawValue { return frames[frame].pins == 0 }
     if frames[frame].pins != 0 { dropPredicates(on: frame) }
     let isMapped = kernelPrivate.value.sharing & bit != 0 && frames[frame].references != 0
     // What the environments that share its page table map is theirs to use as long as the table is.

@@ -70,12 +70,20 @@ extension Kernel {
     wakeReaper()
   }
 
-  /// Goes on with the first environment from `start` on whose page table may map a revoked frame.
+  /// Goes on with the first environment from `start` on whose page table may map a revoked frame, and from the first
+  /// one on behind the last: one that was made meanwhile may have the page table of one that has ended meanwhile.
   private func findTable(from start: UInt32) {
-    var index = start
-    while index < environments.count, !mayMapRevoked(index) { index &+= 1 }
-    kernelPrivate.value.sweep.environment = index
     kernelPrivate.value.sweep.address = 0
+    var index = start
+    for _ in 0..<environments.count {
+      if index >= environments.count { index = 0 }
+      guard !mayMapRevoked(index) else {
+        kernelPrivate.value.sweep.environment = index
+        return
+      }
+      index &+= 1
+    }
+    kernelPrivate.value.sweep.environment = environments.count
   }
 
   /// True for a living environment that maps frames of others or is asked for frames, but where the sweep has been
@@ -94,12 +102,16 @@ extension Kernel {
     return true
   }
 
-  /// An environment ends: what it maps is for the reaper now. Others may share its page table, with higher numbers or
-  /// lower ones: the sweep looks for the next one among all, and those that it has been through it has passed.
+  /// An environment ends: what it maps is for the reaper now. Where others have its page table, the sweep has been
+  /// through that as theirs, or goes through it as theirs.
   func leaveSweep(_ environment: UInt32) {
-    kernelPrivate.value.sweep.passed &= ~(1 &<< UInt64(environment))
+    let bit: UInt64 = 1 &<< UInt64(environment)
+    if kernelPrivate.value.sweep.passed & bit != 0 {
+      kernelPrivate.value.sweep.passed &= ~bit
+      kernelPrivate.value.sweep.passed |= holders(of: rootTable(of: environment))
+    }
     guard kernelPrivate.value.sweep.isActive != 0, kernelPrivate.value.sweep.environment == environment else { return }
-    findTable(from: 0)
+    findTable(from: environment &+ 1)
   }
 
   /// The living environments that have a page table, as bits.

@@ -35,9 +35,9 @@ extension Kernel {
     guard frames[target].kind == FrameKind.memory.rawValue, UInt32(frames[target].owner) == current else {
       throw .notPermitted
     }
-    let driver = UInt32(binding.value.disk)
+    let driver = UInt32(binding.value.disk) & UInt32(BooksLayout.disks &- 1)
     guard frames[target].pins < UInt16.max else { throw .busy }
-    let use = use(of: .disk(driver), by: current)
+    let use = ownUse(ofDisk: driver)
     guard diskDrivers[driver].freeRequests != 0, use.value.inFlight < use.value.limit else {
       throw refuseRequest(driver)
     }
