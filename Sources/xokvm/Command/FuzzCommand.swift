@@ -52,9 +52,8 @@ struct FuzzCommand: ParsableCommand {
 
   func run() throws {
     let seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-    print("fuzz: seed \(seed), \(calls) calls")
     // The reader of a pipe learns it now, in case that this never ends.
-    _ = fflush(nil)
+    try StandardOutput.write("fuzz: seed \(seed), \(calls) calls\n")
     let (outcome, output) = try boot(seed)
     let lines = output.split(separator: "\n").map { String($0.drop { $0 == "\r" || $0 == " " }) }
     if case .signalled = outcome { throw CommandEnd(status: outcome.exitStatus) }
@@ -64,10 +63,10 @@ struct FuzzCommand: ParsableCommand {
         "\(reason): again with xokvm fuzz --seed \(seed) --calls \(calls) --cpus \(cpus) --console FILE")
     }
     let totals = Self.totals(lines)
-    print(
+    try StandardOutput.write(
       "fuzz: \(totals.calls) calls, \(totals.accepted) accepted, seed \(seed): nobody was harmed, the books agree; "
         + "\(totals.kinds.count) of \(CallNumber.count) kinds of calls were accepted at least once"
-        + Self.missing(totals.kinds))
+        + Self.missing(totals.kinds) + "\n")
   }
 
   /// What the programs tell, all together. They are the guest's numbers, and a call may have changed them: no sum of

@@ -52,7 +52,7 @@ struct BenchCommand: ParsableCommand {
       let linux = againstLinux ? try LinuxComparison.measured() : nil
       let (operations, entry) = try PrimitivesBench(rounds: rounds, slice: 1000 * slice).run()
       let report = PrimitivesReport(operations: operations, linux: linux, entry: entry)
-      print(json ? report.json : report.table, terminator: "")
+      try StandardOutput.write(json ? report.json : report.table)
     }
   }
 }
