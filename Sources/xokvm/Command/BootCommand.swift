@@ -96,18 +96,20 @@ struct BootCommand: ParsableCommand {
     // Before anything sleeps or another thread runs; see there.
     let start = stats == nil ? EventLoop.now : MachineStatistics.processStart()
     let statistics = MachineStatistics(start: start)
-    let report = try stats.map { try StatisticsFile(path: $0) }
+    // Opened now, so that a file that cannot be written is told early; left as it is until the machine starts.
+    let report = try stats.map { try openOutput($0) }
     if kernel == nil { for line in unusedValues { StandardError.say("warning: \(line)") } }
     let machine: VirtualMachine
     do {
+      try refuseOutputsInUse()
       machine = try VirtualMachine(try machineConfiguration(), statistics: statistics)
-    } catch let error as MachineError {
-      throw CommandFailure(status: error.exitStatus, error.description)
-    } catch let error as BootError {
-      throw CommandFailure(status: error.exitStatus, error.description)
+      try report?.beginWriting()
+    } catch {
+      report?.discard()
+      throw error
     }
     let outcome = machine.run()
-    try report?.write(statistics.json(outcome: outcome))
+    try report?.store(Array(statistics.json(outcome: outcome).utf8))
     if case .failed(let failure) = outcome {
       throw CommandFailure(
         status: outcome.exitStatus,
@@ -124,6 +126,17 @@ struct BootCommand: ParsableCommand {
     // What was lost of the console was told when it was lost.
     let hasLostConsole = machine.consoleError != nil && outcome.exitStatus == .success
     throw CommandEnd(status: hasLostConsole ? .ioError : outcome.exitStatus)
+  }
+
+  /// No output may be a file that is there for something else.
+  private func refuseOutputsInUse() throws {
+    var uses = FileUses()
+    if let kernel { uses.add("the kernel", kernel) }
+    for program in app { uses.add("--app", program.name) }
+    for path in module { uses.add("--module", path) }
+    for disk in disk { uses.add("--disk", disk.configuration.path) }
+    if let stats { try uses.add(output: "--stats", stats) }
+    if case .file(let path) = console.target { try uses.add(output: "--console file=", path) }
   }
 
   /// What was asked for and the exokernel leaves alone, one line each.

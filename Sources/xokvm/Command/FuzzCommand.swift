@@ -135,8 +135,27 @@ struct FuzzCommand: ParsableCommand {
   /// Boots the machine, and returns how it ended and what it wrote to its console.
   private func boot(_ seed: UInt64) throws -> (outcome: MachineOutcome, output: String) {
     // Now, so that a path that cannot be written is told before the work.
-    let log = try console.map { (try openForWriting($0), $0) }
+    let log = try console.map { try openOutput($0) }
+    let machine: VirtualMachine
     let text = try memoryFile("console")
+    do {
+      var uses = FileUses()
+      if let kernel { uses.add("--kernel", kernel) }
+      if let console { try uses.add(output: "--console", console) }
+      machine = try self.machine(seed, console: text.path)
+      try log?.beginWriting()
+    } catch {
+      log?.discard()
+      throw error
+    }
+    let outcome = machine.run()
+    let bytes = try text.contents()
+    try log?.store(bytes)
+    return (outcome, String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// The machine, of which nothing runs yet.
+  private func machine(_ seed: UInt64, console: String) throws -> VirtualMachine {
     let disk = try memoryFile("disk", byteCount: 1 << 20)
     var programs = [ProgramArgument(name: "fuzz", arguments: "watch,\(Self.programs)")]
     for program in 0..<Self.programs {
@@ -149,21 +168,12 @@ struct FuzzCommand: ParsableCommand {
     var configuration = MachineConfiguration(
       boot: BootConfiguration(
         kernel: image, modules: [(archive.image, "programs")], commandLine: archive.words.joined(separator: " ")),
-      memoryByteCount: Self.memory, processorCount: cpus, console: .file(path: text.path))
+      memoryByteCount: Self.memory, processorCount: cpus, console: .file(path: console))
     configuration.disks = [DiskConfiguration(path: disk.path)]
     configuration.networks = [.echo]
     // Ten milliseconds for a call are many, also on a busy host.
     configuration.timeLimit = (120_000 + calls * 10) * 1_000_000
     configuration.signals = [SIGINT, SIGTERM, SIGHUP]
-    let machine: VirtualMachine
-    do throws(MachineError) {
-      machine = try VirtualMachine(configuration)
-    } catch {
-      throw CommandFailure(status: error.exitStatus, error.description)
-    }
-    let outcome = machine.run()
-    let bytes = try text.contents()
-    if let (file, path) = log { try store(bytes, in: file, path: path) }
-    return (outcome, String(decoding: bytes, as: UTF8.self))
+    return try VirtualMachine(configuration)
   }
 }
