@@ -171,6 +171,7 @@ struct BootCommand: ParsableCommand {
     var maps = CodeMaps(kernelFile: kernel)
     if !programs.isEmpty {
       let archive = try ProgramArchive(programs)
+      if kernel == nil { try checkMemory(for: image, archive.image) }
       maps.files = archive.files
       modules.append((archive.image, "programs"))
       words += archive.words
@@ -185,6 +186,15 @@ struct BootCommand: ParsableCommand {
     configuration.codeMap = { [maps] in maps[$0] }
     configuration.signals = [SIGINT, SIGTERM, SIGHUP]
     return configuration
+  }
+
+  /// Refuses a machine in which the bundled kernel would end at once.
+  private func checkMemory(for kernel: ImageSource, _ archive: ImageSource) throws {
+    let least = LeastMemory.mebibytes(kernelEnd: Int(try ELFImage(kernel).end), archive: archive.byteCount)
+    guard memory < least else { return }
+    throw CommandFailure(
+      status: .dataError,
+      "the bundled kernel and these programs do not run in \(memory) MiB: give --memory \(least) or more")
   }
 
   /// The cards; the first user network gets the published ports.

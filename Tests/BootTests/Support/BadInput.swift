@@ -40,7 +40,6 @@ private let usage: Int32 = 64
 private let dataError: Int32 = 65
 private let noInput: Int32 = 66
 private let unavailable: Int32 = 69
-private let software: Int32 = 70
 private let cannotCreate: Int32 = 73
 private let noPermission: Int32 = 77
 
@@ -89,7 +88,8 @@ extension BadInput {
     BadInput(line: "image --kernel no/folder", cannotCreate, "no/folder"),
     BadInput(line: "boot --memory 1", dataError, "1 MiB", "--memory"),
     BadInput(line: "boot --memory 4", dataError, "4 MiB", "--memory"),
-    BadInput(line: "boot --memory 6", software, "too little memory"),
+    BadInput(line: "boot --memory 6", dataError, "in 6 MiB", "--memory 12"),
+    BadInput(line: "boot --memory 11", dataError, "in 11 MiB", "--memory 12"),
     BadInput(line: "boot --app web", noInput, "disk 0", "--disk"),
     BadInput(line: "boot --app web:ip=nonsense", usage, "usage"),
     BadInput(line: "boot --app hello:" + String(repeating: "x", count: 513), dataError, "longer than 512 bytes"),
