@@ -85,11 +85,14 @@ struct ConsoleArgument: ExpressibleByArgument, Equatable {
 }
 
 /// Reads a whole number; where the text is none, the refusal names the range, which is checked later. `unit` is what is
-/// counted.
-func integer(in range: ClosedRange<Int>, _ unit: String) -> @Sendable (String) throws -> Int {
+/// counted, if anything.
+func integer<Number: FixedWidthInteger & Sendable>(
+  in range: ClosedRange<Number>, _ unit: String? = nil
+) -> @Sendable (String) throws -> Number {
   { text in
-    guard let value = Int(text) else {
-      throw ValidationError("it is not a number of \(unit) from \(range.lowerBound) to \(range.upperBound)")
+    guard let value = Number(text) else {
+      let what = unit.map { "a number of \($0)" } ?? "a number"
+      throw ValidationError("it is not \(what) from \(range.lowerBound) to \(range.upperBound)")
     }
     return value
   }
@@ -97,8 +100,8 @@ func integer(in range: ClosedRange<Int>, _ unit: String) -> @Sendable (String) t
 
 /// Reads a positive number of seconds, at most some thirty years.
 func seconds(_ text: String) throws -> Double {
-  guard let value = Double(text), value > 0, value < 1e9 else {
-    throw ValidationError("it is not a positive number of seconds")
+  guard let value = Double(text), value > 0, value <= 1e9 else {
+    throw ValidationError("it is not a positive number of seconds, at most 1000000000")
   }
   return value
 }

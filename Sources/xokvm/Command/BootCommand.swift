@@ -80,12 +80,21 @@ struct BootCommand: ParsableCommand {
     guard numbers.contains(cpus) else {
       throw ValidationError("--cpus \(cpus) is not a number from 1 to \(numbers.upperBound)")
     }
+    if kernel?.isEmpty == true {
+      throw ValidationError("the name of the kernel is empty: name a file, or none for the bundled kernel")
+    }
     if kernel == nil, app.count > BooksLayout.environments {
       throw ValidationError(
         "--app is given \(app.count) times: the exokernel runs \(BooksLayout.environments) programs at most")
     }
     if network.contains(.none), network.count > 1 {
       throw ValidationError("--network none excludes other networks")
+    }
+    for (index, port) in publish.enumerated() {
+      guard let other = publish[..<index].first(where: { $0.excludes(port) }) else { continue }
+      throw ValidationError(
+        "--publish is given port \(port.hostPort) of \(port.hostAddress) for \(port.guestPort), which it has already "
+          + "as \(other.hostAddress):\(other.hostPort) for \(other.guestPort): use two host ports")
     }
     if !publish.isEmpty, !network.isEmpty, !network.contains(.user) {
       throw ValidationError("--publish needs --network user")

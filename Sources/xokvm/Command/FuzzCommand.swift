@@ -22,13 +22,23 @@ struct FuzzCommand: ParsableCommand {
       their slices alternate depends on the time.
       """)
 
-  @Option(help: "Where the random numbers start; a random one by default.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Where the random numbers start; a random one by default.", valueName: "SEED"),
+    transform: integer(in: 0...UInt64.max))
   var seed: UInt64?
 
-  @Option(help: "How many calls, of all programs together.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How many calls, of all programs together, 100000 by default.", valueName: "CALLS"),
+    transform: integer(in: callRange, "calls"))
   var calls: UInt64 = 100_000
 
-  @Option(help: "How many processors the machine has, at most as many as the kernel uses.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How many processors the machine has, from 1 to \(cpuRange.upperBound); 1 by default.", valueName: "CPUS"),
+    transform: integer(in: cpuRange, "processors"))
   var cpus = 1
 
   @Option(help: ArgumentHelp("A kernel other than the bundled one, an ELF file.", valueName: "FILE"))
@@ -37,16 +47,18 @@ struct FuzzCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where the console goes.", valueName: "FILE"))
   var console: String?
 
+  private static let callRange: ClosedRange<UInt64> = 1...1 << 32
+  private static let cpuRange = 1...Int(BooksLayout.processors)
   /// Programs that make calls, and the memory of their machine.
   private static let programs: UInt64 = 3
   private static let memory = 128 << 20
 
   func validate() throws {
-    guard (1...1 << 32).contains(calls) else {
-      throw ValidationError("--calls \(calls) is not a number from 1 to \(1 << 32)")
+    guard Self.callRange.contains(calls) else {
+      throw ValidationError("--calls \(calls) is not a number from 1 to \(Self.callRange.upperBound)")
     }
-    guard (1...Int(BooksLayout.processors)).contains(cpus) else {
-      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(BooksLayout.processors)")
+    guard Self.cpuRange.contains(cpus) else {
+      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(Self.cpuRange.upperBound)")
     }
   }
 
