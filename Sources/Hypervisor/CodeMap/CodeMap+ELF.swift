@@ -66,25 +66,40 @@ extension CodeMap {
     }
   }
 
-  /// A mangled name's last part as it is written in Swift; other names as they are. Swift mangles identifiers with
-  /// their length before them (docs/ABI/Mangling.rst), and the function's own is the last one that stands before its
-  /// types.
+  /// A mangled name's own part as it is written in Swift; other names as they are. Swift mangles identifiers with their
+  /// length before them (docs/ABI/Mangling.rst): the module's, then those of types, each with its kind behind it, then
+  /// the function's own, and behind that its labels and types. `s` stands for the module Swift, `S` and a letter for
+  /// one of its types.
   static func functionName(_ symbol: String) -> String {
     guard symbol.hasPrefix("$s") || symbol.hasPrefix("$e") else { return symbol }
     var rest = symbol.dropFirst(2)
     var name: Substring?
-    while let digits = Optional(rest.prefix { $0.isASCII && $0.isNumber }), let length = Int(digits), length > 0,
-      digits.first != "0", rest.count >= digits.count + length
-    {
-      let identifier = rest.dropFirst(digits.count).prefix(length)
-      // Behind a private function's name stands what tells its file from others.
-      if length == 33, identifier.first == "_" { break }
-      name = identifier
-      rest = rest.dropFirst(digits.count + length)
-      // Kinds of types: a letter or two before the next identifier.
-      while let letter = rest.first, "VCO".contains(letter) { rest.removeFirst() }
+    if rest.first == "s" {
+      rest.removeFirst()
+    } else if rest.first == "S", rest.count > 1 {
+      rest.removeFirst(2)
+    } else {
+      name = identifier(&rest)
+    }
+    while let next = identifier(&rest) {
+      name = next
+      // Behind a private name stands what tells its file from others.
+      if rest.hasPrefix("33_") { rest = rest.dropFirst(35).drop { $0 == "L" } }
+      guard let letter = rest.first, "VCO".contains(letter) else { break }
+      rest.removeFirst()
     }
     return name.map(String.init) ?? symbol
+  }
+
+  /// Takes an identifier and its length off the start of `rest`; nil, and nothing is taken, where there is none.
+  private static func identifier(_ rest: inout Substring) -> Substring? {
+    let digits = rest.prefix { $0.isASCII && $0.isNumber }
+    guard let length = Int(digits), length > 0, digits.first != "0", rest.count >= digits.count + length else {
+      return nil
+    }
+    let identifier = rest.dropFirst(digits.count).prefix(length)
+    rest = rest.dropFirst(digits.count + length)
+    return identifier
   }
 }
 
