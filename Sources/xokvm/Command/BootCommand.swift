@@ -25,7 +25,10 @@ struct BootCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A program to run: the name of a bundled one or an ELF file, and its arguments. May be repeated.",
+      """
+      A program to run: a bundled one by its name or an ELF file, and behind a colon its arguments. A path may hold colons where the \
+      file is there. May be repeated; hello twice by default.
+      """,
       valueName: "NAME|FILE[:ARG,...]"), transform: ProgramArgument.init(parsing:))
   var app: [ProgramArgument] = []
 
@@ -39,7 +42,10 @@ struct BootCommand: ParsableCommand {
     transform: integer(in: 1...MachineConfiguration.maximumProcessorCount, "vCPUs"))
   var cpus = 1
 
-  @Option(help: ArgumentHelp("A disk image. May be repeated.", valueName: "FILE[,readonly]"))
+  @Option(
+    help: ArgumentHelp(
+      "A disk image. May be repeated. A file whose own name ends in ,readonly is named whole.",
+      valueName: "FILE[,readonly]"))
   var disk: [DiskArgument] = []
 
   @Option(
