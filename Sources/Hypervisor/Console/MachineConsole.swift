@@ -130,6 +130,7 @@ final class Console: Sendable {
   /// Writes what is left, for as long as the reader takes something every `milliseconds` (see `BoundedOutput.finish`),
   /// and gives the terminal its mode back. To be called when no vCPU runs any more.
   func finish(grace milliseconds: Int32) {
+    output?.endDrawing()
     output?.finish(grace: milliseconds)
     source.jobControl = nil
     source.input = nil

@@ -183,6 +183,7 @@ struct BootCommand: ParsableCommand {
     }
     var programs = app
     if kernel == nil, app.isEmpty { programs = [ProgramArgument(name: "hello"), ProgramArgument(name: "hello")] }
+    if console.target == .standard { programs = programs.map { $0.fitting(rows: TerminalSize.rows(STDOUT_FILENO)) } }
     var maps = CodeMaps(kernelFile: kernel)
     if !programs.isEmpty {
       let archive = try ProgramArchive(programs)
