@@ -17,7 +17,17 @@ struct BootCommand: ParsableCommand {
     discussion: """
       The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), with 141 \
       when the console's reader has gone away, or with a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing \
-      input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+      input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the host refused something, 77 no permission.
+
+      On a terminal, Ctrl-C or Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends Ctrl-A; every other key is the guest's, Ctrl-\\ and Ctrl-Z, \
+      too.
+
+      Bundled programs, with their arguments divided by commas:
+        hello[:fault]           tells what it holds; with fault it makes a mistake
+        web[:ARG,...]           serves its disk, a tar archive, by HTTP; ip=A.B.C.D/N
+                                (else by DHCP), gateway=, port=, disk=, interface=
+        status[:ARG,...]        serves the books as a web page; ARG as of web
+        books[:once|:frames=N]  draws the books in the terminal; to be named first
       """)
 
   @Argument(help: "A PVH kernel, an ELF file. With it, no programs are given to the kernel unless --app is.")
@@ -33,12 +43,13 @@ struct BootCommand: ParsableCommand {
   var app: [ProgramArgument] = []
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Guest memory in MiB.", valueName: "MIB"),
+    parsing: .unconditional,
+    help: ArgumentHelp("Guest memory in MiB, from 1 to 1048576; 256 by default.", valueName: "MIB"),
     transform: integer(in: 1...MachineConfiguration.maximumMemoryByteCount >> 20, "MiB"))
   var memory = 256
 
   @Option(
-    parsing: .unconditional, help: "How many vCPUs.",
+    parsing: .unconditional, help: ArgumentHelp("How many vCPUs, from 1 to 255; 1 by default.", valueName: "COUNT"),
     transform: integer(in: 1...MachineConfiguration.maximumProcessorCount, "vCPUs"))
   var cpus = 1
 
