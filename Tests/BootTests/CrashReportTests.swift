@@ -100,7 +100,9 @@ struct CrashReportTests {
     let result = try Command.run(
       Command.xokvm, ["boot", "--memory", "16", "--module", module, "--timeout", "20"])
     #expect(result.status == 70)
-    let place = try #require(result.lines.firstIndex { $0.contains("[kernel] too little memory") }, "\(result.all)")
+    let place = try #require(
+      result.lines.firstIndex { $0.hasPrefix("[kernel] too little memory") && $0.hasSuffix("; MiB: 16") },
+      "\(result.all)")
     #expect(
       result.lines[place + 1].contains(/called from \w+\.swift:\d+ \w+, called from KernelMain\.swift:\d+ kernelMain/),
       "\(result.all)")
