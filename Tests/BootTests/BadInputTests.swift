@@ -13,6 +13,9 @@ struct BadInputTests {
   @Test("programs, archives and disks that cannot be used are refused, and stay as they are", arguments: BadInput.files)
   func files(_ input: BadInput) throws { try expectRefusal(input) }
 
+  @Test("files for output stay as they are where something is refused, be it them", arguments: BadInput.outputs)
+  func outputs(_ input: BadInput) throws { try expectRefusal(input) }
+
   @Test("more memory is recommended where it helps, and nowhere else")
   func memoryAdvice() throws {
     let folder = try ScratchFolder()

@@ -68,6 +68,38 @@ struct BooksTests {
     #expect(screen.lines.last?.hasPrefix("[1 hello] slice") == true || output.contains("step 3"))
   }
 
+  @Test("a machine that is ended leaves the whole terminal to scroll, and the cursor on a fresh last line")
+  func ended() throws {
+    let folder = try ScratchFolder()
+    for number in [SIGINT, SIGTERM] {
+      let terminal = try TestTerminal()
+      let machine = try SpawnedCommand(
+        Command.xokvm, try Guests.arguments(["books", "politeloop"], in: folder) + ["--timeout", "60"],
+        input: .file(terminal.path), output: .file(terminal.path))
+      let drawing = terminal.read(until: "counters", seconds: 30)
+      #expect(drawing.contains(#/\x{1b}\[[0-9]+;r/#), "\(drawing)\(machine.errors)")
+      machine.signal(number)
+      let rest = terminal.read(until: "\u{1b}[r\u{1b}[999;1H\r\n")
+      #expect(rest.hasSuffix("\u{1b}[0m\u{1b}[r\u{1b}[999;1H\r\n"), "\(rest.debugDescription)")
+      #expect(machine.status(within: 10) == 128 + number && machine.errors.isEmpty, "\(machine.errors)")
+    }
+  }
+
+  @Test("a terminal of 24 rows has a drawing that fits, and rows for the others' lines")
+  func smallTerminal() throws {
+    let terminal = try TestTerminal()
+    terminal.resize(rows: 24, columns: 80)
+    let machine = try SpawnedCommand(
+      Command.xokvm, ["boot", "--app", "books", "--app", "hello", "--timeout", "60"], output: .file(terminal.path))
+    let output = terminal.read(until: "\u{1b}[r\u{1b}[999;1H", seconds: 30)
+    #expect(machine.status(within: 10) == 0 && machine.errors.isEmpty, "\(machine.errors)")
+    let rows = output.matches(of: #/\x{1b}\[([0-9]+);1H/#).compactMap { Int($0.1) }.filter { $0 != 999 }
+    #expect((rows.max() ?? 0) > 10 && rows.allSatisfy { $0 <= 20 }, "\(rows)")
+    let regions = output.matches(of: #/\x{1b}\[([0-9]+);r/#).compactMap { Int($0.1) }
+    #expect(!regions.isEmpty && regions.allSatisfy { $0 <= 21 }, "\(regions)")
+    #expect(TerminalText(output).lines.contains { $0.hasPrefix("0 books ") }, "\(output)")
+  }
+
   @Test("where the console is no terminal the books are lines, without one control character")
   func plain() throws {
     let result = try Command.run(Command.xokvm, ["boot", "--app", "books:once", "--app", "hello", "--timeout", "60"])
@@ -80,7 +112,7 @@ struct BooksTests {
 
   @Test("what it does not understand, and a console that is not its own, are told in a line")
   func refusals() throws {
-    for argument in ["books:twice", "books:frames=0", "books:frames=-1"] {
+    for argument in ["books:twice", "books:frames=0", "books:frames=-1", "books:rows=x"] {
       let result = try Command.run(Command.xokvm, ["boot", "--app", argument])
       #expect(result.status == 64 && result.output.contains("usage: books"), "\(result.all)")
     }

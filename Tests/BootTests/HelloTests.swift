@@ -22,6 +22,23 @@ struct HelloTests {
     #expect(changes >= 3, "\(result.output)")
   }
 
+  @Test("says what the README quotes, but for the numbers")
+  func quotation() throws {
+    let place = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../README.md")
+    let quoted = try String(contentsOf: place.standardizedFileURL, encoding: .utf8).split(separator: "\n")
+      .filter { $0.hasPrefix("    [0 hello]") || $0.hasPrefix("    [1 hello]") }.prefix(6).map {
+        masked($0.dropFirst(4))
+      }
+    let said = try Command.run(Command.xokvm, ["boot"]).lines.map { masked($0[...]) }
+    try #require(quoted.count == 6)
+    for line in quoted { #expect(said.contains(line), "\(line)\nis not among\n\(said.joined(separator: "\n"))") }
+  }
+
+  /// The line with each number behind the environment's replaced.
+  private func masked(_ line: Substring) -> String {
+    String(line.prefix(3)) + String(line.dropFirst(3)).replacing(#/[0-9]+/#, with: "N")
+  }
+
   @Test("ends at the time limit with status 124")
   func timeLimit() throws {
     let result = try Guests.boot("politeloop", options: ["--timeout", "0.5"])

@@ -2,16 +2,25 @@ import Testing
 
 @testable import CodeMap
 
-@Suite("The name of a mangled symbol")
+@Suite("Names of functions")
 struct FunctionNameTests {
   @Test(
-    "names a function by its last identifier, whatever its lengths are",
+    "a mangled name is told as it is written in Swift",
     arguments: [
-      ("$s4main6faultyyS2iF", "faulty"), ("$s9223372036854775807main", "$s9223372036854775807main"),
-      ("$s99999999999999999999main", "$s99999999999999999999main"), ("$s", "$s"), ("$s5main", "$s5main"),
-      ("$s1", "$s1"), ("$e4main1C5\u{e9}abcd", "\u{e9}abc"),
+      ("$s8HelloApp11makeMistake33_0123456789ABCDEF0123456789ABCDEFLL2atySu_tF", "makeMistake"),
+      ("$e5LibOS7ConsoleO3put11hexadecimalys6UInt64V_tFZ", "put"), ("$s4main9helloMains5Int32VyF", "helloMain"),
+      (
+        "$eSa28_allocateBufferUninitialized15minimumCapacitys016_ContiguousArrayB0VyxGSi_tFZs6UInt64V_Tt0g5",
+        "_allocateBufferUninitialized"
+      ),
+      ("$ss12_ArrayBufferV20_consumeAndCreateNewAByxGyF", "_consumeAndCreateNew"), ("$sSo", "$sSo"),
+      ("_start", "_start"), ("$s", "$s"), ("swift_allocObject", "swift_allocObject"),
+      ("$e4main1CC5\u{e9}abcd", "\u{e9}abc"),
     ])
-  func functionNames(symbol: String, name: String) {
-    #expect(CodeMap.functionName(symbol) == name)
-  }
+  func names(mangled: String, name: String) { #expect(CodeMap.functionName(mangled) == name) }
+
+  @Test(
+    "a name whose lengths are wrong is told as it is",
+    arguments: ["$s9223372036854775807main", "$s99999999999999999999main", "$s5main", "$s1"])
+  func damaged(symbol: String) { #expect(CodeMap.functionName(symbol) == symbol) }
 }

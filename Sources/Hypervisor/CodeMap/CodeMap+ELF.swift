@@ -72,26 +72,40 @@ extension CodeMap {
     }
   }
 
-  /// A mangled name's last part as it is written in Swift; other names as they are. Swift mangles identifiers with
-  /// their length before them (docs/ABI/Mangling.rst), and the function's own is the last one that stands before its
-  /// types.
+  /// A mangled name's own part as it is written in Swift; other names as they are. Swift mangles identifiers with their
+  /// length before them (docs/ABI/Mangling.rst): the module's, then those of types, each with its kind behind it, then
+  /// the function's own, and behind that its labels and types. `s` stands for the module Swift, `S` and a letter for
+  /// one of its types.
   static func functionName(_ symbol: String) -> String {
     guard symbol.hasPrefix("$s") || symbol.hasPrefix("$e") else { return symbol }
     var rest = Array(symbol.utf8)[2...]
     var name: ArraySlice<UInt8>?
-    while let digits = Optional(rest.prefix { (0x30...0x39).contains($0) }),
-      let length = Int(String(decoding: digits, as: UTF8.self)), length > 0, digits.first != 0x30,
-      length <= rest.count - digits.count
-    {
-      let identifier = rest.dropFirst(digits.count).prefix(length)
-      // Behind a private function's name stands what tells its file from others.
-      if length == 33, identifier.first == UInt8(ascii: "_") { break }
-      name = identifier
-      rest = rest.dropFirst(digits.count + length)
-      // Kinds of types: a letter or two before the next identifier.
-      while let letter = rest.first, "VCO".utf8.contains(letter) { rest.removeFirst() }
+    if rest.first == UInt8(ascii: "s") {
+      rest.removeFirst()
+    } else if rest.first == UInt8(ascii: "S"), rest.count > 1 {
+      rest.removeFirst(2)
+    } else {
+      name = identifier(&rest)
+    }
+    while let next = identifier(&rest) {
+      name = next
+      // Behind a private name stands what tells its file from others.
+      if rest.starts(with: "33_".utf8) { rest = rest.dropFirst(35).drop { $0 == UInt8(ascii: "L") } }
+      guard let letter = rest.first, "VCO".utf8.contains(letter) else { break }
+      rest.removeFirst()
     }
     return name.map { String(decoding: $0, as: UTF8.self) } ?? symbol
+  }
+
+  /// Takes an identifier and its length off the start of `rest`; nil, and nothing is taken, where there is none.
+  private static func identifier(_ rest: inout ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    let digits = rest.prefix { (0x30...0x39).contains($0) }
+    guard let length = Int(String(decoding: digits, as: UTF8.self)), length > 0, digits.first != 0x30,
+      length <= rest.count - digits.count
+    else { return nil }
+    let identifier = rest.dropFirst(digits.count).prefix(length)
+    rest = rest.dropFirst(digits.count + length)
+    return identifier
   }
 }
 

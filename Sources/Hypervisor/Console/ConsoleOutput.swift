@@ -18,8 +18,11 @@ public final class ConsoleOutput: Sendable {
     var lastLine: [UInt8] = []
     /// The first line in which our kernel says what is wrong.
     var kernelLine: [UInt8] = []
+    /// Whether a part of the terminal scrolls alone.
+    var region = ScrollRegion()
 
     mutating func remember(_ byte: UInt8) {
+      region.take(byte)
       if byte != 0x0a {
         if byte >= 0x20, line.count < ConsoleOutput.lineLimit { line.append(byte) }
       } else if !line.isEmpty {
@@ -72,6 +75,14 @@ public final class ConsoleOutput: Sendable {
 
   /// Begins to write.
   func start() throws(EventLoopError) { try output.start() }
+
+  /// Gives a terminal on which the guest has drawn its whole height for scrolling again, and the cursor a fresh last
+  /// line. To be called when no vCPU runs any more, before `finish`.
+  func endDrawing() {
+    guard isTerminal, memory.withLock({ $0.region.isSet }) else { return }
+    // Colours, the region, the cursor. A sequence that the guest has begun is given up by the escape character.
+    append(Array("\u{1b}[0m\u{1b}[r\u{1b}[999;1H\n".utf8).span)
+  }
 
   /// Writes what is left, as `BoundedOutput.finish`. To be called when no vCPU runs any more.
   func finish(grace milliseconds: Int32) { output.finish(grace: milliseconds) }

@@ -13,6 +13,8 @@ final class Console: Sendable {
   let serial: SerialPort
   private let interrupt: EventDescriptor
   private let output: ConsoleOutput?
+  /// The file that the output goes to, where it is one.
+  private let file: OutputFile?
   private let source: InputSource
 
   /// The input, which only the loop's thread touches; the serial port knows it as someone who wants to hear of room.
@@ -36,27 +38,41 @@ final class Console: Sendable {
   private let loop: EventLoop
   private let control: MachineControl
 
-  /// Opens the target. Nothing is read before `start`.
+  /// What the host's refusal to write means for the text.
+  private static func consequence(of error: Errno) -> String {
+    switch error {
+    case .badFileDescriptor: "standard output is closed, so its text is dropped; give it a file, a pipe or --console"
+    case .noSpace, Errno(rawValue: EDQUOT): "its text is dropped until there is room"
+    default: "its text is dropped while that lasts"
+    }
+  }
+
+  /// Opens the file of a target that is one. It is emptied when output starts.
+  static func open(_ target: ConsoleTarget) throws(MachineError) -> OutputFile? {
+    guard case .file(let path) = target else { return nil }
+    // A FIFO without a reader is refused instead of waited for.
+    do throws(Errno) {
+      return try OutputFile(opening: path, isWaiting: false)
+    } catch {
+      throw .console(path: path, error)
+    }
+  }
+
+  /// A console that goes to `target`, or to its file, which `open` has opened. Nothing is read before `start`.
   init(
-    _ target: ConsoleTarget, loop: EventLoop, control: MachineControl, statistics: MachineStatistics,
+    _ target: ConsoleTarget, file: OutputFile?, loop: EventLoop, control: MachineControl, statistics: MachineStatistics,
     log: Logger = Logger(label: "xokvm.console")
   ) throws {
     var events = BoundedOutput.Events()
     events.onFirstLine = { statistics.mark(.firstConsoleLine) }
-    events.onError = { log.warning("cannot write the console (\($0)): its text is dropped until there is room") }
+    events.onError = { log.warning("cannot write the console (\($0)): \(Self.consequence(of: $0))") }
     events.onClosed = { control.finish(.consoleClosed) }
     switch target {
     case .standard: output = try ConsoleOutput(fd: STDOUT_FILENO, ownsDescriptor: false, events: events)
-    case .file(let path):
-      // Non-blocking, so that a FIFO without a reader is refused instead of waited for; no terminal becomes the
-      // process's own.
-      let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
-      // Safe: the string lives for the duration of the call.
-      let fd = unsafe open(path, flags, 0o666)
-      guard fd >= 0 else { throw MachineError.console(path: path, Errno(rawValue: errno)) }
-      output = try ConsoleOutput(fd: fd, ownsDescriptor: true, events: events)
+    case .file: output = try file.map { try ConsoleOutput(fd: $0.file.rawValue, ownsDescriptor: true, events: events) }
     case .none: output = nil
     }
+    self.file = file
     let source = InputSource()
     self.source = source
     interrupt = try EventDescriptor()
@@ -94,7 +110,11 @@ final class Console: Sendable {
   var result: (written: UInt64, dropped: UInt64, error: Errno?) { output?.result ?? (0, 0, nil) }
 
   /// Starts to write output; what the guest said before waits for it.
-  func startOutput() throws(EventLoopError) { try output?.start() }
+  func startOutput() throws(EventLoopError) {
+    // Who may write a file may empty it.
+    try? file?.begin()
+    try output?.start()
+  }
 
   /// Starts to read input. A terminal changes its mode from here to `finish`.
   func startInput() {
@@ -110,6 +130,7 @@ final class Console: Sendable {
   /// Writes what is left, for as long as the reader takes something every `milliseconds` (see `BoundedOutput.finish`),
   /// and gives the terminal its mode back. To be called when no vCPU runs any more.
   func finish(grace milliseconds: Int32) {
+    output?.endDrawing()
     output?.finish(grace: milliseconds)
     source.jobControl = nil
     source.input = nil

@@ -39,7 +39,7 @@ public struct PublishedPort: Equatable, Sendable {
       address = first == "localhost" ? .loopback : IPv4Address(parsing: Array(first.utf8)).map { .ipv4($0) }
       guard address != nil else { throw malformed("'\(first)' is neither localhost nor an IPv4 address") }
     }
-    guard fields.count >= 2 else { throw malformed("a port of the guest is missing") }
+    guard fields.count >= 2 else { throw malformed("there is no colon between two ports") }
     guard fields.count == 2 else {
       throw malformed(address == nil ? "an IPv6 address is written in brackets" : "there are too many colons")
     }
@@ -56,6 +56,17 @@ public struct PublishedPort: Equatable, Sendable {
     self.init(
       hostAddress: address ?? .loopback, hostPort: try port(fields[0], of: "host's"),
       guestPort: try port(fields[1], of: "guest's"))
+  }
+}
+
+extension PublishedPort {
+  /// Whether the host cannot listen for both: it is one port, of one address or of all.
+  public func excludes(_ other: PublishedPort) -> Bool {
+    guard hostPort == other.hostPort, hostPort != 0 else { return false }
+    if hostAddress == other.hostAddress { return true }
+    guard case .ipv4(let first) = hostAddress, case .ipv4(let second) = other.hostAddress else { return false }
+    let all = IPv4Address(0, 0, 0, 0)
+    return first == all || second == all
   }
 }
 

@@ -33,6 +33,9 @@ public final class VirtualMachine {
     tracer: InstructionTracer? = nil
   ) throws(MachineError) {
     self.statistics = statistics
+    let consoleFile = try Console.open(configuration.console)
+    var isComplete = false
+    defer { if !isComplete { consoleFile?.discard() } }
     do {
       memory = try GuestMemory(byteCount: configuration.memoryByteCount)
       loop = try EventLoop()
@@ -45,7 +48,8 @@ public final class VirtualMachine {
       try descriptor.makeInterruptController()
 
       var buses = MachineBuses()
-      console = try Console(configuration.console, loop: loop, control: control, statistics: statistics)
+      console = try Console(
+        configuration.console, file: consoleFile, loop: loop, control: control, statistics: statistics)
       try console.attach(to: &buses, descriptor, memory: memory)
       try Self.addControlPorts(to: &buses, control: control, statistics: statistics)
       slots = VirtioSlots(memory: memory, loop: loop)
@@ -100,6 +104,7 @@ public final class VirtualMachine {
       throw .eventLoop(.cannotCreate(.invalidArgument))
     }
     timeLimit = configuration.timeLimit
+    isComplete = true
     statistics.mark(.vmCreated)
   }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import CodeMap
-import ExokernelABI
 import GuestImages
 import Hypervisor
 
@@ -18,7 +17,17 @@ struct BootCommand: ParsableCommand {
     discussion: """
       The command ends with the guest's status, with 124 when time is up, with 130 after Ctrl-C (128 + n after signal n), with 141 \
       when the console's reader has gone away, or with a status of sysexits(3): 64 wrong use, 65 wrong input, 66 missing \
-      input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the host refused something, 77 no permission. Ctrl-A x quits, Ctrl-A Ctrl-A sends Ctrl-A.
+      input, 69 no KVM, 70 the guest crashed, 71, 73, 74 the host refused something, 77 no permission.
+
+      On a terminal, Ctrl-C or Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends Ctrl-A; every other key is the guest's, Ctrl-\\ and Ctrl-Z, \
+      too.
+
+      Bundled programs, with their arguments divided by commas:
+        hello[:fault]           tells what it holds; with fault it makes a mistake
+        web[:ARG,...]           serves its disk, a tar archive, by HTTP; ip=A.B.C.D/N
+                                (else by DHCP), gateway=, port=, disk=, interface=
+        status[:ARG,...]        serves the books as a web page; ARG as of web
+        books[:once|:frames=N]  draws the books in the terminal; to be named first
       """)
 
   @Argument(help: "A PVH kernel, an ELF file. With it, no programs are given to the kernel unless --app is.")
@@ -26,21 +35,28 @@ struct BootCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A program to run: the name of a bundled one or an ELF file, and its arguments. May be repeated.",
+      """
+      A program to run: a bundled one by its name or an ELF file, and behind a colon its arguments. A path may hold colons where the \
+      file is there. May be repeated; hello twice by default.
+      """,
       valueName: "NAME|FILE[:ARG,...]"), transform: ProgramArgument.init(parsing:))
   var app: [ProgramArgument] = []
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Guest memory in MiB.", valueName: "MIB"),
+    parsing: .unconditional,
+    help: ArgumentHelp("Guest memory in MiB, from 1 to 1048576; 256 by default.", valueName: "MIB"),
     transform: integer(in: 1...MachineConfiguration.maximumMemoryByteCount >> 20, "MiB"))
   var memory = 256
 
   @Option(
-    parsing: .unconditional, help: "How many vCPUs.",
+    parsing: .unconditional, help: ArgumentHelp("How many vCPUs, from 1 to 255; 1 by default.", valueName: "COUNT"),
     transform: integer(in: 1...MachineConfiguration.maximumProcessorCount, "vCPUs"))
   var cpus = 1
 
-  @Option(help: ArgumentHelp("A disk image. May be repeated.", valueName: "FILE[,readonly]"))
+  @Option(
+    help: ArgumentHelp(
+      "A disk image. May be repeated. A file whose own name ends in ,readonly is named whole.",
+      valueName: "FILE[,readonly]"))
   var disk: [DiskArgument] = []
 
   @Option(
@@ -72,43 +88,24 @@ struct BootCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Writes measures to a file, as JSON, when the machine has ended.", valueName: "FILE"))
   var stats: String?
 
-  func validate() throws {
-    let sizes = 1...MachineConfiguration.maximumMemoryByteCount >> 20
-    guard sizes.contains(memory) else {
-      throw ValidationError("--memory \(memory) is not a size in MiB from 1 to \(sizes.upperBound)")
-    }
-    let numbers = 1...MachineConfiguration.maximumProcessorCount
-    guard numbers.contains(cpus) else {
-      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(numbers.upperBound)")
-    }
-    if kernel == nil, app.count > BooksLayout.environments {
-      throw ValidationError(
-        "--app is given \(app.count) times: the exokernel runs \(BooksLayout.environments) programs at most")
-    }
-    if network.contains(.none), network.count > 1 {
-      throw ValidationError("--network none excludes other networks")
-    }
-    if !publish.isEmpty, !network.isEmpty, !network.contains(.user) {
-      throw ValidationError("--publish needs --network user")
-    }
-  }
-
   func run() throws {
     // Before anything sleeps or another thread runs; see there.
     let start = stats == nil ? EventLoop.now : MachineStatistics.processStart()
     let statistics = MachineStatistics(start: start)
-    let report = try stats.map { try StatisticsFile(path: $0) }
+    // Opened now, so that a file that cannot be written is told early; left as it is until the machine starts.
+    let report = try stats.map { try openOutput($0) }
     if kernel == nil { for line in unusedValues { StandardError.say("warning: \(line)") } }
     let machine: VirtualMachine
     do {
+      try refuseOutputsInUse()
       machine = try VirtualMachine(try machineConfiguration(), statistics: statistics)
-    } catch let error as MachineError {
-      throw CommandFailure(status: error.exitStatus, error.description)
-    } catch let error as BootError {
-      throw CommandFailure(status: error.exitStatus, error.description)
+      try report?.beginWriting()
+    } catch {
+      report?.discard()
+      throw error
     }
     let outcome = machine.run()
-    try report?.write(statistics.json(outcome: outcome))
+    try report?.store(Array(statistics.json(outcome: outcome).utf8))
     if case .failed(let failure) = outcome {
       throw CommandFailure(
         status: outcome.exitStatus,
@@ -127,21 +124,6 @@ struct BootCommand: ParsableCommand {
     throw CommandEnd(status: hasLostConsole ? .ioError : outcome.exitStatus)
   }
 
-  /// What was asked for and the exokernel leaves alone, one line each.
-  private var unusedValues: [String] {
-    var lines: [String] = []
-    let usable = Int(min(GuestMemory.lowEnd.rawValue, AddressMap.directMapSize) >> 20)
-    if memory > usable { lines.append("the exokernel uses the first \(usable) MiB of --memory \(memory)") }
-    let limits = [
-      ("--cpus \(cpus)", cpus, BooksLayout.processors), ("\(disk.count) disks", disk.count, BooksLayout.disks),
-      ("\(networks.count) networks", networks.count, BooksLayout.interfaces),
-    ]
-    for (what, count, limit) in limits where count > limit {
-      lines.append("the exokernel uses the first \(limit) of \(what)")
-    }
-    return lines
-  }
-
   /// The statuses of sysexits(3), by which kernel and programs say that they could not do their work.
   private static let tellingStatuses: ClosedRange<UInt8> = 64...78
 
@@ -156,9 +138,11 @@ struct BootCommand: ParsableCommand {
     }
     var programs = app
     if kernel == nil, app.isEmpty { programs = [ProgramArgument(name: "hello"), ProgramArgument(name: "hello")] }
+    if console.target == .standard { programs = programs.map { $0.fitting(rows: TerminalSize.rows(STDOUT_FILENO)) } }
     var maps = CodeMaps(kernelFile: kernel == nil ? nil : image)
     if !programs.isEmpty {
       let archive = try ProgramArchive(programs, memoryByteCount: memory << 20)
+      if kernel == nil { try checkMemory(for: image, archive.image) }
       maps.files = archive.files
       modules.append((archive.image, "programs"))
       words += archive.words
@@ -176,7 +160,7 @@ struct BootCommand: ParsableCommand {
   }
 
   /// The cards; the first user network gets the published ports.
-  private var networks: [NetworkConfiguration] {
+  var networks: [NetworkConfiguration] {
     let asked = network.isEmpty && !publish.isEmpty ? [.user] : network
     var ports = publish
     return asked.compactMap { argument in

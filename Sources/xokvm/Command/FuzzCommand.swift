@@ -22,13 +22,23 @@ struct FuzzCommand: ParsableCommand {
       their slices alternate depends on the time.
       """)
 
-  @Option(help: "Where the random numbers start; a random one by default.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Where the random numbers start; a random one by default.", valueName: "SEED"),
+    transform: integer(in: 0...UInt64.max))
   var seed: UInt64?
 
-  @Option(help: "How many calls, of all programs together.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How many calls, of all programs together, 100000 by default.", valueName: "CALLS"),
+    transform: integer(in: callRange, "calls"))
   var calls: UInt64 = 100_000
 
-  @Option(help: "How many processors the machine has, at most as many as the kernel uses.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How many processors the machine has, from 1 to \(cpuRange.upperBound); 1 by default.", valueName: "CPUS"),
+    transform: integer(in: cpuRange, "processors"))
   var cpus = 1
 
   @Option(help: ArgumentHelp("A kernel other than the bundled one, an ELF file.", valueName: "FILE"))
@@ -37,24 +47,25 @@ struct FuzzCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where the console goes.", valueName: "FILE"))
   var console: String?
 
+  private static let callRange: ClosedRange<UInt64> = 1...1 << 32
+  private static let cpuRange = 1...Int(BooksLayout.processors)
   /// Programs that make calls, and the memory of their machine.
   private static let programs: UInt64 = 3
   private static let memory = 128 << 20
 
   func validate() throws {
-    guard (1...1 << 32).contains(calls) else {
-      throw ValidationError("--calls \(calls) is not a number from 1 to \(1 << 32)")
+    guard Self.callRange.contains(calls) else {
+      throw ValidationError("--calls \(calls) is not a number from 1 to \(Self.callRange.upperBound)")
     }
-    guard (1...Int(BooksLayout.processors)).contains(cpus) else {
-      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(BooksLayout.processors)")
+    guard Self.cpuRange.contains(cpus) else {
+      throw ValidationError("--cpus \(cpus) is not a number from 1 to \(Self.cpuRange.upperBound)")
     }
   }
 
   func run() throws {
     let seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-    print("fuzz: seed \(seed), \(calls) calls")
     // The reader of a pipe learns it now, in case that this never ends.
-    _ = fflush(nil)
+    try StandardOutput.write("fuzz: seed \(seed), \(calls) calls\n")
     let (outcome, output) = try boot(seed)
     let lines = output.split(separator: "\n").map { String($0.drop { $0 == "\r" || $0 == " " }) }
     if case .signalled = outcome { throw CommandEnd(status: outcome.exitStatus) }
@@ -64,10 +75,10 @@ struct FuzzCommand: ParsableCommand {
         "\(reason): again with xokvm fuzz --seed \(seed) --calls \(calls) --cpus \(cpus) --console FILE")
     }
     let totals = Self.totals(lines)
-    print(
+    try StandardOutput.write(
       "fuzz: \(totals.calls) calls, \(totals.accepted) accepted, seed \(seed): nobody was harmed, the books agree; "
         + "\(totals.kinds.count) of \(CallNumber.count) kinds of calls were accepted at least once"
-        + Self.missing(totals.kinds))
+        + Self.missing(totals.kinds) + "\n")
   }
 
   /// What the programs tell, all together. They are the guest's numbers, and a call may have changed them: no sum of
@@ -136,8 +147,27 @@ struct FuzzCommand: ParsableCommand {
   /// Boots the machine, and returns how it ended and what it wrote to its console.
   private func boot(_ seed: UInt64) throws -> (outcome: MachineOutcome, output: String) {
     // Now, so that a path that cannot be written is told before the work.
-    let log = try console.map { (try openForWriting($0), $0) }
+    let log = try console.map { try openOutput($0) }
+    let machine: VirtualMachine
     let text = try memoryFile("console")
+    do {
+      var uses = FileUses()
+      if let kernel { uses.add("--kernel", kernel) }
+      if let console { try uses.add(output: "--console", console) }
+      machine = try self.machine(seed, console: text.path)
+      try log?.beginWriting()
+    } catch {
+      log?.discard()
+      throw error
+    }
+    let outcome = machine.run()
+    let bytes = try text.contents()
+    try log?.store(bytes)
+    return (outcome, String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// The machine, of which nothing runs yet.
+  private func machine(_ seed: UInt64, console: String) throws -> VirtualMachine {
     let disk = try memoryFile("disk", byteCount: 1 << 20)
     var programs = [ProgramArgument(name: "fuzz", arguments: "watch,\(Self.programs)")]
     for program in 0..<Self.programs {
@@ -150,21 +180,12 @@ struct FuzzCommand: ParsableCommand {
     var configuration = MachineConfiguration(
       boot: BootConfiguration(
         kernel: image, modules: [(archive.image, "programs")], commandLine: archive.words.joined(separator: " ")),
-      memoryByteCount: Self.memory, processorCount: cpus, console: .file(path: text.path))
+      memoryByteCount: Self.memory, processorCount: cpus, console: .file(path: console))
     configuration.disks = [DiskConfiguration(path: disk.path)]
     configuration.networks = [.echo]
     // Ten milliseconds for a call are many, also on a busy host.
     configuration.timeLimit = (120_000 + calls * 10) * 1_000_000
     configuration.signals = [SIGINT, SIGTERM, SIGHUP]
-    let machine: VirtualMachine
-    do throws(MachineError) {
-      machine = try VirtualMachine(configuration)
-    } catch {
-      throw CommandFailure(status: error.exitStatus, error.description)
-    }
-    let outcome = machine.run()
-    let bytes = try text.contents()
-    if let (file, path) = log { try store(bytes, in: file, path: path) }
-    return (outcome, String(decoding: bytes, as: UTF8.self))
+    return try VirtualMachine(configuration)
   }
 }

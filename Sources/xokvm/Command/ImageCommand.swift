@@ -13,14 +13,24 @@ struct ImageCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where to write the programs, a ustar archive.", valueName: "FILE"))
   var programs: String?
 
-  func validate() throws {
-    if kernel == nil, programs == nil {
-      throw ValidationError("nothing to write, give --kernel FILE or --programs FILE")
-    }
-  }
-
   func run() throws {
-    if let kernel { try store(GuestImages.kernel(), in: try openForWriting(kernel), path: kernel) }
-    if let programs { try store(GuestImages.programs(), in: try openForWriting(programs), path: programs) }
+    // Here, since `validate` is called before words that nobody expects are refused.
+    guard kernel != nil || programs != nil else {
+      throw CommandFailure(
+        status: .usage, "nothing to write, give --kernel FILE or --programs FILE: see 'xokvm image --help'")
+    }
+    let outputs = try [(kernel, GuestImages.kernel), (programs, GuestImages.programs)]
+      .compactMap { path, image in try path.map { (file: try WholeFile($0), image: image) } }
+    if outputs.count == 2, outputs[0].file.isSame(as: outputs[1].file) {
+      throw CommandFailure(
+        status: .usage, "--kernel and --programs are one file, \(outputs[0].file.path): name another for one of them")
+    }
+    do {
+      for (file, image) in outputs { try file.store(image()) }
+    } catch {
+      for (file, _) in outputs { file.discard() }
+      throw error
+    }
+    for (file, _) in outputs { try file.finish() }
   }
 }

@@ -1,38 +1,38 @@
 import Hypervisor
 import SystemPackage
 
-/// The file of `--stats`: created before the machine starts, so that a path that cannot be written is told then.
-struct StatisticsFile {
-  private let file: FileDescriptor
-  private let path: String
-
-  init(path: String) throws {
-    self.path = path
-    file = try openForWriting(path)
-  }
-
-  func write(_ text: String) throws {
-    try store(Array(text.utf8), in: file, path: path)
+/// Opens the output at `path`, which stays as it is for now.
+func openOutput(_ path: String) throws(CommandFailure) -> OutputFile {
+  do throws(Errno) {
+    return try OutputFile(opening: path)
+  } catch {
+    throw cannotCreate(path, error)
   }
 }
 
-/// Creates or empties the file at `path`.
-func openForWriting(_ path: String) throws -> FileDescriptor {
-  do {
-    return try FileDescriptor.open(
-      FilePath(path), .writeOnly, options: [.create, .truncate, .closeOnExec],
-      permissions: [.ownerReadWrite, .groupReadWrite, .otherReadWrite])
-  } catch {
-    throw CommandFailure(status: .cannotCreate, "cannot create \(path) (\(error)): check its directory")
-  }
+/// Why an output cannot be made, and what to look at.
+func cannotCreate(_ path: String, _ error: Errno) -> CommandFailure {
+  CommandFailure(status: .cannotCreate, "cannot create \(path) (\(error)): check its directory")
 }
 
-/// Writes `bytes` to `file` and closes it.
-func store(_ bytes: [UInt8], in file: FileDescriptor, path: String) throws {
-  do {
-    try file.closeAfter { _ = try file.writeAll(bytes) }
-  } catch {
-    throw CommandFailure(status: .ioError, "cannot write \(path) (\(error)): check the space on its file system")
+extension OutputFile {
+  /// `begin`, told as the command tells errors.
+  func beginWriting() throws(CommandFailure) {
+    do throws(Errno) { try begin() } catch { throw Self.cannotWrite(path, error) }
+  }
+
+  /// Writes `bytes` and closes the file.
+  func store(_ bytes: [UInt8]) throws(CommandFailure) {
+    do {
+      try file.closeAfter { _ = try file.writeAll(bytes) }
+    } catch {
+      throw Self.cannotWrite(path, error)
+    }
+  }
+
+  /// Why the file was not written, and what to look at.
+  static func cannotWrite(_ path: String, _ error: any Error) -> CommandFailure {
+    CommandFailure(status: .ioError, "cannot write \(path) (\(error)): check the space on its file system")
   }
 }
 

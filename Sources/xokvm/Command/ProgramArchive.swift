@@ -21,7 +21,9 @@ struct ProgramArchive {
   /// `memoryByteCount` is the guest's memory in bytes, into which the archive must fit.
   init(_ programs: [ProgramArgument], memoryByteCount: Int = 256 << 20) throws {
     let bundled = GuestImages.programPlaces()
-    var names = bundled.map(\.name)
+    let names = bundled.map(\.name)
+    // Names that are taken: of the bundled programs that run here, and then of the files.
+    var taken = names.filter { name in programs.contains { $0.name == name } }
     var archive = BootArchive()
     var carried: [String] = []
     var words: [String] = []
@@ -30,7 +32,7 @@ struct ProgramArchive {
     for program in programs {
       let isPath = program.name.utf8.contains(UInt8(ascii: "/"))
       let name: String
-      if !isPath, names.contains(program.name), !nameOfFile.contains(where: { $0.name == program.name }) {
+      if !isPath, names.contains(program.name) {
         name = program.name
         if !carried.contains(name), let place = bundled.first(where: { $0.name == name }) {
           archive.append(name, GuestImages.programs(in: place.range))
@@ -61,9 +63,9 @@ struct ProgramArchive {
               + "name a statically linked 64-bit ELF executable for x86-64"
           )
         }
-        name = Self.uniqueName(program.name, among: names)
+        name = Self.uniqueName(program.name, among: taken)
         archive.append(name, contents)
-        names.append(name)
+        taken.append(name)
         nameOfFile.append((source, name))
       }
       words.append("app=" + name + (program.arguments.isEmpty ? "" : ":" + program.arguments))

@@ -13,6 +13,7 @@ import Logging
   static let configuration = CommandConfiguration(
     commandName: "xokvm",
     abstract: "Runs library-OS programs on an exokernel, or any PVH kernel, in a KVM virtual machine.",
+    version: "xokvm 0.1",
     subcommands: [BootCommand.self, ImageCommand.self, BenchCommand.self, FuzzCommand.self])
 
   /// Parses, runs, and turns every error into one line on standard error and a status of sysexits(3).
@@ -25,20 +26,26 @@ import Logging
     do {
       var command = try parseAsRoot()
       try command.run()
-    } catch let end as CommandEnd {
-      endProcess(end.status)
-    } catch let failure as CommandFailure {
-      report(failure)
     } catch {
-      if exitCode(for: error).isSuccess {
-        // Help was asked for.
-        print(fullMessage(for: error))
-        endProcess(.success)
-      }
-      report(
-        CommandFailure(status: .usage, "\(oneLine(message(for: error))): see 'xokvm --help' and 'xokvm boot --help'"))
+      conclude(error)
     }
     endProcess(.success)
+  }
+
+  /// Ends as the command's work did.
+  private static func conclude(_ error: any Error) -> Never {
+    switch error {
+    case let end as CommandEnd: endProcess(end.status)
+    case let failure as CommandFailure: report(failure)
+    case let error as MachineError: report(CommandFailure(status: error.exitStatus, error.description))
+    case let error as BootError: report(CommandFailure(status: error.exitStatus, error.description))
+    case _ where exitCode(for: error).isSuccess:
+      // Help or the version was asked for.
+      do { try StandardOutput.write(fullMessage(for: error) + "\n") } catch { conclude(error) }
+      endProcess(.success)
+    default:
+      report(CommandFailure(status: .usage, "\(oneLine(message(for: error))): see '\(help(for: error))'"))
+    }
   }
 
   /// Puts something in the place of closed standard descriptors that ends for a reader and fails for a writer, so that
@@ -48,6 +55,18 @@ import Logging
       // The lowest free number is taken, which is this one. Safe: a constant string.
       _ = unsafe open("/dev/null", O_RDONLY)
     }
+  }
+
+  /// The command that tells of the options that were meant: the argument parser names it behind the usage.
+  private static func help(for error: any Error) -> String {
+    let text = fullMessage(for: error)
+    let start = "See '"
+    for line in text.split(separator: "\n").reversed() {
+      let words = line.drop { $0 == " " }
+      guard words.hasPrefix(start) else { continue }
+      return String(words.dropFirst(start.count).prefix { $0 != "'" })
+    }
+    return "xokvm --help"
   }
 
   private static func oneLine(_ text: String) -> String {

@@ -18,13 +18,16 @@ import Foundation
       let arguments = CommandLine.arguments.dropFirst()
       switch arguments.first {
       case "images" where arguments.count >= 9: try CarriedImages(Array(arguments.dropFirst())).build()
+      case "program" where arguments.contains("--help"): print(Self.usage)
       case "program" where arguments.count >= 2: try OwnProgram(Array(arguments.dropFirst())).build()
       case "map" where arguments.count == 3: try makeMap(of: arguments[2], into: arguments[3])
       case "flags": try OwnProgram([]).printFlags()
+      case "-h", "--help", "help": print(Self.usage)
       default: fail(Self.usage, status: 64)
       }
     } catch {
-      fail("GuestBuilder: \(error)", status: (error as? GuestBuildError)?.exitStatus ?? 74)
+      let known = error as? GuestBuildError
+      fail("GuestBuilder: \(known?.description ?? error.localizedDescription)", status: known?.exitStatus ?? 74)
     }
   }
 

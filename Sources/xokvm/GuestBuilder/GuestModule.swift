@@ -41,6 +41,7 @@ struct GuestModule {
 
   /// A program of one file or folder, whose name it gets in small letters.
   static func program(at path: String) throws -> GuestModule {
+    guard FileManager.default.fileExists(atPath: path) else { throw GuestBuildError.missing(path) }
     guard !files("swift", at: path).isEmpty else { throw GuestBuildError.noProgram(path) }
     let file = URL(filePath: path)
     let name = file.deletingPathExtension().lastPathComponent.lowercased()
@@ -60,6 +61,11 @@ struct GuestModule {
   /// file linked: whatever else a program calls of it, Embedded Swift compiles into the program.
   func hasCNames() throws -> Bool {
     try swiftFiles.contains { file in try text(of: file).contains("@c(") }
+  }
+
+  /// True where one of its files names the function with which a program begins.
+  func hasEntry() throws -> Bool {
+    try swiftFiles.contains { file in try text(of: file).contains("program_main") }
   }
 
   private func text(of file: String) throws -> String {

@@ -48,10 +48,21 @@ struct OwnProgram {
     path.add(URL(filePath: source).standardizedFileURL.path)
     var module = try GuestModule.program(at: source)
     module.name += "_" + path.text.prefix { $0 != "-" }
+    try OutputPlace.check(output)
     let program = try recipes.programs([module])[0]
-    try StepRunner(work: work).run(recipes.recipe.steps)
-    try read(program.whole).write(to: URL(filePath: output))
-    print("\(output): run it with `xokvm boot --app \(output.hasPrefix("/") ? "" : "./")\(output)`")
+    let runner = StepRunner(work: work)
+    // The compiler's messages come before the linker's, which would tell of what the compiler did not make.
+    let links = [program.whole, program.image, program.map]
+    do {
+      try runner.run(recipes.recipe.steps.filter { Set($0.outputs).isDisjoint(with: links) })
+    } catch GuestBuildError.tool(step: module.name, let tool, let status) {
+      throw GuestBuildError.tool(step: source, tool: tool, status: status)
+    }
+    guard try module.hasEntry() else { throw GuestBuildError.noEntry(source) }
+    try runner.run(recipes.recipe.steps)
+    try OutputPlace.store([UInt8](read(program.whole)), at: output)
+    let word = OutputPlace.shellWord((output.hasPrefix("/") ? "" : "./") + output)
+    print("\(output): run it with `xokvm boot --app \(word)`")
   }
 
   /// Builds the library operating system and tells everything that a build by other means needs.

@@ -49,18 +49,32 @@ enum GuestBuildError: Error, CustomStringConvertible {
   /// A file that a step needs is missing or cannot be read.
   case unreadable(String)
   /// A tool ended with an error.
-  case tool(step: String, command: String, status: Int32)
+  case tool(step: String, tool: String, status: Int32)
   /// Modules import each other in a circle, or one that is not there.
   case stuck([String])
+  /// A program that was named is not there.
+  case missing(String)
   /// A program that was named is neither a Swift file nor a folder of some.
   case noProgram(String)
+  /// No file of a program has the function with which it begins.
+  case noEntry(String)
+  /// The result cannot be made or written.
+  case unwritable(String, errno: Int32)
 
   var description: String {
     switch self {
     case .unreadable(let file): "cannot read \(file)"
-    case .tool(let step, let command, let status): "\(step) ended with status \(status): \(command)"
+    case .tool(let step, let tool, let status):
+      "\(step) is not built, since \(URL(filePath: tool).lastPathComponent) ended with status \(status): "
+        + "see its messages above"
     case .stuck(let names):
       "these steps wait for each other, or for what nobody makes: \(names.joined(separator: ", "))"
+    case .missing(let path): "\(path) does not exist: check the path"
+    case .noEntry(let path):
+      "\(path) has no function program_main, with which a program begins: "
+        + "write @c(program_main) public func programMain() -> Int32"
+    case .unwritable(let path, let errno):
+      "cannot write \(path) (\(String(cString: strerror(errno)))): name another file with -o, or check its folder"
     case .noProgram(let path): "\(path) is no Swift file and no folder of Swift files; name one that holds program_main"
     }
   }
@@ -68,8 +82,10 @@ enum GuestBuildError: Error, CustomStringConvertible {
   /// The status of sysexits(3) with which the builder ends.
   var exitStatus: Int32 {
     switch self {
-    case .unreadable, .noProgram: 66
-    case .tool: 65
+    case .unreadable, .missing, .noProgram: 66
+    case .tool, .noEntry: 65
+    case .unwritable(_, errno: ENOSPC), .unwritable(_, errno: EIO), .unwritable(_, errno: EFBIG): 74
+    case .unwritable: 73
     case .stuck: 70
     }
   }

@@ -69,9 +69,7 @@ final class StepRunner {
     try process.run()
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
-      throw GuestBuildError.tool(
-        step: step.name, command: ([step.tool] + step.arguments + step.idleArguments).joined(separator: " "),
-        status: process.terminationStatus)
+      throw GuestBuildError.tool(step: step.name, tool: step.tool, status: process.terminationStatus)
     }
     try Data(fingerprint.utf8).write(to: URL(filePath: record))
     return true

@@ -40,7 +40,6 @@ private let usage: Int32 = 64
 private let dataError: Int32 = 65
 private let noInput: Int32 = 66
 private let unavailable: Int32 = 69
-private let software: Int32 = 70
 private let cannotCreate: Int32 = 73
 private let noPermission: Int32 = 77
 
@@ -59,10 +58,14 @@ extension BadInput {
     BadInput(line: "boot --app :argument", usage, ":argument", "there is no name"),
     BadInput(line: "boot" + String(repeating: " --app hello", count: 65), usage, "65 times", "64 programs"),
     BadInput(line: "boot --timeout -1", usage, "--timeout", "'-1'", "not a positive number of seconds"),
+    BadInput(line: "boot --timeout 99999999999", usage, "'99999999999'", "at most 1000000000"),
     BadInput(line: "boot --console nowhere", usage, "--console", "nowhere"),
     BadInput(line: "boot --network internet", usage, "--network", "internet"),
     BadInput(line: "boot --network none --network user", usage, "--network none"),
     BadInput(line: "boot --publish 80", usage, "--publish", "HOSTPORT:GUESTPORT"),
+    BadInput(line: "boot --publish x", usage, "'x'", "no colon between two ports"),
+    BadInput(line: "boot --publish 8080:80 --publish 8080:81", usage, "port 8080 of 127.0.0.1", "already", "two host"),
+    BadInput(line: "boot --publish 8080:80 --publish 0.0.0.0:8080:81", usage, "already as 127.0.0.1:8080"),
     BadInput(line: "boot --publish 80:", usage, "--publish", "the guest's port '' is not a number"),
     BadInput(line: "boot --publish example:80:80", usage, "--publish", "neither localhost nor an IPv4 address"),
     BadInput(line: "boot --publish [::1:80:80", usage, "--publish", "bracket"),
@@ -72,7 +75,13 @@ extension BadInput {
     BadInput(line: "boot --publish 8080:80:90:100", usage, "--publish"),
     BadInput(line: "boot --publish 8080:80 --network tap=tap0", usage, "--publish"),
     BadInput(line: "boot --network tap=no/name", usage, "no/name"),
-    BadInput(line: "image", usage, "--kernel"),
+    BadInput(line: "image", usage, "--kernel", "see 'xokvm image --help'"),
+    BadInput(line: "image extra", usage, "'extra'", "see 'xokvm image --help'"),
+    BadInput(line: "bench primitives --rounds -1", usage, "--rounds -1", "see 'xokvm bench primitives --help'"),
+    BadInput(line: "bench primitives --rounds none", usage, "'none'", "a number of rounds from 1 to 1000000"),
+    BadInput(line: "fuzz --calls -1", usage, "'-1'", "1 to 4294967296", "see 'xokvm fuzz --help'"),
+    BadInput(line: "fuzz --seed -1", usage, "'-1'", "it is not a number from 0"),
+    BadInput("a kernel without a name", usage, "the name of the kernel is empty") { _ in ["boot", ""] },
     BadInput(line: "boot --network tap=xokvm-none", noInput, "xokvm-none", "ip tuntap add"),
     BadInput(line: "boot --network tap=lo", noInput, "'lo'", "not a TAP device"),
     BadInput(line: "boot --network unix=nothing", noInput, "nothing"),
@@ -80,6 +89,7 @@ extension BadInput {
     BadInput(line: "boot --app ./nobody", noInput, "./nobody"),
     BadInput(line: "boot nothing.elf", noInput, "nothing.elf", "check the path"),
     BadInput(line: "boot .", noInput, "not a regular file"),
+    BadInput(line: "fuzz --kernel nothing", noInput, "nothing", "check the path"),
     BadInput(line: "boot --module nothing", noInput, "nothing"),
     BadInput(line: "boot --disk nothing.img", noInput, "nothing.img", "does not exist"),
     BadInput(line: "boot --disk .", noInput, "directory"),
@@ -89,7 +99,8 @@ extension BadInput {
     BadInput(line: "image --kernel no/folder", cannotCreate, "no/folder"),
     BadInput(line: "boot --memory 1", dataError, "1 MiB", "--memory"),
     BadInput(line: "boot --memory 4", dataError, "4 MiB", "--memory"),
-    BadInput(line: "boot --memory 6", software, "too little memory"),
+    BadInput(line: "boot --memory 6", dataError, "in 6 MiB", "--memory 12"),
+    BadInput(line: "boot --memory 11", dataError, "in 11 MiB", "--memory 12"),
     BadInput(line: "boot --app web", noInput, "disk 0", "--disk"),
     BadInput(line: "boot --app web:ip=nonsense", usage, "usage"),
     BadInput(line: "boot --app hello:" + String(repeating: "x", count: 513), dataError, "longer than 512 bytes"),
@@ -206,7 +217,8 @@ extension BadInput {
       "that may not be read", noPermission, "may not be read", try ScratchFolder.noise(8192), name: "site.img,readonly",
       mode: 0),
     disk(
-      "that may not be written", noPermission, "site.img,readonly", try ScratchFolder.noise(8192), mode: 0o444),
+      "that may not be written", noPermission, "site.img,readonly' where it may be read",
+      try ScratchFolder.noise(8192), mode: 0o444),
     BadInput("a FIFO as a disk", noInput, "neither a regular file") {
       mkfifo($0.path("pipe"), 0o600)
       return ["boot", "--disk", "pipe"]

@@ -29,8 +29,8 @@ struct PublishedPortTests {
   @Test(
     "what is not a published port is refused with the reason and the form to use",
     arguments: [
-      ("", "a port of the guest is missing"), (":", "the host's port '' is not a number"),
-      ("80", "a port of the guest is missing"), ("80:", "the guest's port '' is not a number"),
+      ("", "there is no colon between two ports"), (":", "the host's port '' is not a number"),
+      ("80", "there is no colon between two ports"), ("80:", "the guest's port '' is not a number"),
       (":80", "the host's port '' is not a number"), ("0:80", "the host's port 0 is not one from 1 to 65535"),
       ("80:0", "the guest's port 0 is not one from 1 to 65535"),
       ("65536:80", "the host's port 65536 is not one from 1 to 65535"),
@@ -42,7 +42,7 @@ struct PublishedPortTests {
       ("[::1:80:80", "the bracket of an IPv6 address is not closed before a colon"),
       ("[::1]80:80", "the bracket of an IPv6 address is not closed before a colon"),
       ("[127.0.0.1]:80:80", "'127.0.0.1' is not an IPv6 address"), ("[]:80:80", "'' is not an IPv6 address"),
-      ("[::1]:80", "a port of the guest is missing"), ("[::1]:80:80:80", "there are too many colons"),
+      ("[::1]:80", "there is no colon between two ports"), ("[::1]:80:80:80", "there are too many colons"),
       ("[::1%lo]:80:80", "'::1%lo' is not an IPv6 address"),
     ])
   func malformed(text: String, reason: String) {

@@ -122,6 +122,16 @@ extension Kernel {
     write(line)
   }
 
+  /// A line of the kernel's own that ends in a count, in decimal.
+  public func writeLine(_ text: StaticString, count: UInt64) {
+    var line = newLine
+    line.append("[kernel] ")
+    line.append(text)
+    line.append(decimal: count)
+    line.endLine()
+    write(line)
+  }
+
   // Safe: the record is a part of the private state, with a line buffer of `LineWriter.capacity` bytes.
   private var record: UnsafeMutableRawPointer { unsafe hardware.privateBase + PrivateLayout.consoleRecord }
   private var newLine: LineWriter { unsafe LineWriter(base: record + 4) }

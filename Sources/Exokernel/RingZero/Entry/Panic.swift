@@ -21,6 +21,13 @@ enum Panic {
     endMachine(70)
   }
 
+  /// A reason and a count, in decimal.
+  static func end(_ text: StaticString, count: UInt64) -> Never {
+    kernel.writeLine(text, count: count)
+    RingZeroHardware().tellCrash(at: 0, record: 0)
+    endMachine(70)
+  }
+
   /// A page fault in ring 0.
   static func fault(_ frame: UnsafePointer<TrapFrame>, _ address: UInt64) -> Never {
     kernel.writeLine("panic: page fault at ", address)

@@ -14,10 +14,10 @@ enum BootChecks {
       Panic.end("this is not a PVH boot with memory map: start_info at ", address)
     }
     guard boot.commandLine.upperBound &- boot.commandLine.lowerBound < CommandLine.limit else {
-      Panic.end("the command line is too long, shorten it; bytes: at least ", CommandLine.limit)
+      Panic.end("the command line is too long, shorten it; bytes: at least ", count: CommandLine.limit)
     }
     guard boot.firstFree &+ leastMemory <= boot.endOfFree else {
-      Panic.end("too little memory, give the machine more; bytes: ", boot.memorySize)
+      Panic.end("too little memory, give the machine more; MiB: ", count: boot.memorySize &>> 20)
     }
     return boot
   }

@@ -9,8 +9,8 @@ import LibOS
 /// status 77.
 @c(program_main)
 public func booksMain() -> Int32 {
-  guard let limit = frameLimit(Environment.arguments()) else {
-    Console.line("books: usage: books[:once|:frames=N]")
+  guard let (limit, height) = limits(Environment.arguments()) else {
+    Console.line("books: usage: books[:once|:frames=N][,rows=N]")
     return ExitStatus.usage
   }
   guard Books.header.layoutVersion == BooksHeader.currentLayoutVersion else {
@@ -22,8 +22,9 @@ public func booksMain() -> Int32 {
   var drawn: UInt64 = 0
   do throws(CallError) {
     while true {
-      let snapshot = BooksSnapshot(Books.reader, columns: BooksDrawing.mapColumns, rows: BooksDrawing.mapRows)
-      let lines = BooksDrawing.lines(snapshot)
+      let snapshot = BooksSnapshot(
+        Books.reader, columns: BooksDrawing.mapColumns, rows: BooksDrawing.mapRows(height: height))
+      let lines = BooksDrawing.lines(snapshot, height: height)
       if isTerminal { try draw(screen.update(lines)) } else { print(lines) }
       drawn += 1
       if drawn == limit || limit == 0 && !snapshot.hasOthers(than: Environment.number) { break }
@@ -43,14 +44,26 @@ private let refreshInterval: UInt64 = 250_000_000
 /// Nanoseconds until the kernel takes more, the length of a usual slice.
 private let drawingPause: UInt64 = 10_000_000
 
-/// How often to draw, 0 for as long as others live; nil where the arguments are not understood.
-private func frameLimit(_ arguments: [UInt8]) -> UInt64? {
-  if arguments.isEmpty { return 0 }
-  if ArgumentText.equal(arguments[...], "once") { return 1 }
-  guard ArgumentText.equal(arguments.prefix(7), "frames="), let frames = ArgumentText.number(arguments.dropFirst(7)),
-    frames > 0
-  else { return nil }
-  return frames
+/// How often to draw, 0 for as long as others live, and how many rows the terminal has, 0 where nobody has told; nil
+/// where the arguments are not understood.
+private func limits(_ arguments: [UInt8]) -> (frames: UInt64, rows: Int)? {
+  var limits = (frames: 0 as UInt64, rows: 0)
+  for part in arguments.split(separator: UInt8(ascii: ",")) {
+    if ArgumentText.equal(part, "once") {
+      limits.frames = 1
+    } else if ArgumentText.equal(part.prefix(7), "frames="), let frames = ArgumentText.number(part.dropFirst(7)),
+      frames > 0
+    {
+      limits.frames = frames
+    } else if ArgumentText.equal(part.prefix(5), "rows="), let rows = ArgumentText.number(part.dropFirst(5)),
+      rows < 1000
+    {
+      limits.rows = Int(rows)
+    } else {
+      return nil
+    }
+  }
+  return limits
 }
 
 /// Writes lines one below the other, without their SGR sequences (from an escape character to an m), for a console that

@@ -9,7 +9,21 @@ public enum BooksDrawing {
   /// Names of the capability tree that are drawn at most.
   private static let mostNames = 24
 
+  /// Rows of a terminal that are left for what programs write.
+  private static let otherRows = 4
+
+  /// Rows of the map on a terminal with so many rows: a quarter of the usual ones where the rest would find no room. 0
+  /// is a terminal of which nothing is known.
+  public static func mapRows(height: Int) -> Int { height == 0 || height >= 36 ? mapRows : mapRows / 4 }
+
   /// The lines, without ends of line; they hold SGR sequences (ECMA-48 section 8.3.117) and no other control character.
+  /// What finds no room in a terminal of `height` rows is left out, from the last line on; 0 is one that holds all.
+  public static func lines(_ snapshot: BooksSnapshot, height: Int) -> [[UInt8]] {
+    let all = lines(snapshot)
+    return height == 0 ? all : Array(all.prefix(max(1, height - otherRows)))
+  }
+
+  /// All of them.
   public static func lines(_ snapshot: BooksSnapshot) -> [[UInt8]] {
     var lines: [[UInt8]] = []
     appendFrames(snapshot, to: &lines)

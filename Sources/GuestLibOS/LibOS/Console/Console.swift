@@ -57,6 +57,9 @@ public enum Console {
     flush()
   }
 
+  /// Writes what was put of a line, if anything.
+  static func endLine() { if unsafe count != 0 { flush() } }
+
   /// Puts bytes into the console buffer for `KernelCall.consoleDraw`, from its start, as many of them as it holds. What
   /// was put of a line is lost.
   public static func fill(_ bytes: ArraySlice<UInt8>) {

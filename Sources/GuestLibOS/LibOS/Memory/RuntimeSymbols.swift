@@ -3,13 +3,26 @@
 #if hasFeature(Embedded)
   import CLibOS
 
-  /// posix_memalign(3): memory of `size` bytes at a multiple of `alignment`; 12 (ENOMEM) where there is none.
+  /// posix_memalign(3): memory of `size` bytes at a multiple of `alignment`. Where there is none the program ends, with
+  /// a line that says so: Swift has no way to go on, and its trap would tell of an invalid instruction.
   @c(libos_allocate)
   public func posixMemalign(_ result: UnsafeMutablePointer<UInt>, _ alignment: UInt, _ size: UInt) -> Int32 {
     let address = Heap.allocate(UInt64(size), alignment: UInt64(alignment))
+    if address == 0 { endWithoutMemory(UInt64(size)) }
     // Safe: the caller passes where the result goes.
     unsafe result.pointee = UInt(address)
-    return address == 0 ? 12 : 0
+    return 0
+  }
+
+  @inline(never) private func endWithoutMemory(_ size: UInt64) -> Never {
+    // What was put of a line is no part of this one. Nothing here allocates. Safe: nothing runs beside the heap.
+    Console.endLine()
+    Console.put("out of memory: there are no frames for ")
+    Console.put(size)
+    Console.put(" bytes more, with ")
+    Console.put(unsafe Heap.bytesInUse)
+    Console.line(" in use; raise --memory, or allocate less")
+    KernelCall.exit(status: UInt8(ExitStatus.systemError))
   }
 
   /// free(3).

@@ -26,7 +26,7 @@ public enum DiskImageError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .missing(let path): "disk '\(path)' does not exist; check the path or create the image first"
     case .notPermitted(let path, writable: true):
-      "disk '\(path)' may not be read and written; change its permissions or use '\(path),readonly'"
+      "disk '\(path)' may not be read and written; change its permissions, or use '\(path),readonly' where it may be read"
     case .notPermitted(let path, writable: false): "disk '\(path)' may not be read; change its permissions"
     case .isDirectory(let path): "disk '\(path)' is a directory; pack it into an image, for example with tar -cf"
     case .notADisk(let path): "disk '\(path)' is neither a regular file nor a block device; name an image file"

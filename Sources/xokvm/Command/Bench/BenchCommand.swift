@@ -31,14 +31,23 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Measures Linux on this host as well, and estimates our time on native ring 0.")
     var againstLinux = false
 
-    @Option(help: "Repetitions of each operation that touches no device; a host that steps slowly may want fewer.")
+    @Option(
+      parsing: .unconditional,
+      help: ArgumentHelp(
+        "Repetitions of each operation that touches no device, 1000 by default; a host that steps slowly may want fewer.",
+        valueName: "ROUNDS"),
+      transform: integer(in: 1...1_000_000, "rounds"))
     var rounds = 1000
 
     @Option(
-      help: """
-        Milliseconds of a slice while instructions are counted; more where a whole way through the kernel takes longer, step by step.
-        """)
-    var slice = 40
+      parsing: .unconditional,
+      help: ArgumentHelp(
+        """
+        Milliseconds of a slice while instructions are counted, 40 by default; more where a whole way through the kernel takes longer, \
+        step by step.
+        """, valueName: "MILLISECONDS"),
+      transform: integer(in: 1...10_000, "milliseconds"))
+    var slice = PrimitivesBench.usualSlice / 1000
 
     func validate() throws {
       guard (1...1_000_000).contains(rounds) else {
@@ -52,7 +61,7 @@ struct BenchCommand: ParsableCommand {
       let linux = againstLinux ? try LinuxComparison.measured() : nil
       let (operations, entry) = try PrimitivesBench(rounds: rounds, slice: 1000 * slice).run()
       let report = PrimitivesReport(operations: operations, linux: linux, entry: entry)
-      print(json ? report.json : report.table, terminator: "")
+      try StandardOutput.write(json ? report.json : report.table)
     }
   }
 }

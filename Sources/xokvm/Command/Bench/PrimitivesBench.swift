@@ -29,6 +29,9 @@ struct PrimitivesBench {
     "packet-send",
   ]
 
+  /// The length of a slice that is enough on a usual host, in microseconds.
+  static let usualSlice = 40_000
+
   /// Repetitions of the operations that touch no device.
   let rounds: Int
   /// Length of a slice in microseconds while instructions are counted.
@@ -129,12 +132,20 @@ struct PrimitivesBench {
     let outcome = machine.run()
     let output = String(decoding: try console.contents(), as: UTF8.self)
     guard outcome == .exited(status: 0) else {
+      let isShort = tracer != nil && slice < Self.usualSlice
       throw CommandFailure(
         status: .software,
-        "the bench's machine ended with status \(outcome.exitStatus.rawValue): \(output.split(separator: "\n").last ?? "")"
-      )
+        "the bench's machine ended with status \(outcome.exitStatus.rawValue): \(Self.reason(output))"
+          + (isShort ? ": a slice of \(slice / 1000) ms may be too short, raise --slice" : ""))
     }
     return output
+  }
+
+  /// The first line in which the kernel tells why it or a program has ended, or the program itself; else the last one.
+  static func reason(_ output: String) -> String {
+    let lines = output.split(whereSeparator: \.isNewline)
+    let first = lines.first { $0.hasPrefix("[kernel] ") || $0.contains("] ended: ") || $0.contains("primitives: ") }
+    return String(first ?? lines.last ?? "there is nothing on its console")
   }
 
   /// What lines `measure NAME NANOSECONDS` tell.
