@@ -77,6 +77,7 @@ extension BadInput {
     BadInput(line: "boot --network tap=no/name", usage, "no/name"),
     BadInput(line: "image", usage, "--kernel", "see 'xokvm image --help'"),
     BadInput(line: "image extra", usage, "'extra'", "see 'xokvm image --help'"),
+    BadInput(line: "bench primitives --slice 9", usage, "--slice 9", "10 to 10000"),
     BadInput(line: "bench primitives --rounds -1", usage, "--rounds -1", "see 'xokvm bench primitives --help'"),
     BadInput(line: "bench primitives --rounds none", usage, "'none'", "a number of rounds from 1 to 1000000"),
     BadInput(line: "fuzz --calls -1", usage, "'-1'", "1 to 4294967296", "see 'xokvm fuzz --help'"),

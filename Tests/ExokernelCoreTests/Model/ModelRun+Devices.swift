@@ -28,7 +28,7 @@ extension ModelRun {
   }
 
   private func extent() -> UInt64 {
-    chance(8) ? random(0..<0x240) : model.extents.keys.randomElement(using: &generator) ?? 0
+    chance(8) ? random(0..<0x240) : model.extents.keys.sorted().randomElement(using: &generator) ?? 0
   }
 
   private func submit() {
@@ -61,7 +61,7 @@ extension ModelRun {
     switch generator.next() % 8 {
     case 0: bindFilter()
     case 1:
-      let handle = chance(5) ? random(0..<0x120) : model.filters.keys.randomElement(using: &generator) ?? 0
+      let handle = chance(5) ? random(0..<0x120) : model.filters.keys.sorted().randomElement(using: &generator) ?? 0
       let slot = slot()
       guard call(.filterUnbind, kernel.filterUnbind(slot: slot, filter: handle)) != nil else { return }
       model.require(current, slot, 8, over: model.filters[handle]?.name ?? Name(), "filterUnbind")

@@ -230,7 +230,7 @@ extension ModelRun {
 
   func regionCall() {
     let slot = slot()
-    let handle = chance(6) ? random(0..<0x200) : model.regions.keys.randomElement(using: &generator) ?? 0
+    let handle = chance(6) ? random(0..<0x200) : model.regions.keys.sorted().randomElement(using: &generator) ?? 0
     switch generator.next() % 4 {
     case 0: bindRegion(slot)
     case 1:

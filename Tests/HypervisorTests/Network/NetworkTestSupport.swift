@@ -54,6 +54,10 @@ final class RunningLoop: @unchecked Sendable {
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
+  /// Ends the loop before `served` is dropped, which the compiler may do behind its last use otherwise: on this thread,
+  /// while the loop's still calls it.
+  func stop<Served>(before served: Served) { withExtendedLifetime(served) { stop() } }
+
   /// Ends the loop; then what it served may be dropped.
   func stop() {
     loop.stop()

@@ -23,7 +23,6 @@ struct PublishedPortPatienceTests {
   @Test("a client is reset within a second, whatever is missing in the guest", arguments: Absence.allCases)
   func reset(absence: Absence) throws {
     let running = try RunningLoop()
-    defer { running.stop() }
     let card = FakeCard()
     let (backend, guest, port) = try running.sync { () -> (UserNetworkBackend, GuestSide, UInt16) in
       let backend = try UserNetworkBackend(publishing: [PublishedPort(hostPort: 0, guestPort: 81)], loop: running.loop)
@@ -37,6 +36,7 @@ struct PublishedPortPatienceTests {
       }
       return (backend, guest, backend.hostPorts[0])
     }
+    defer { running.stop(before: (backend, guest)) }
     for sends in [true, false] {
       let begin = Date()
       let client = HostClient(port: port)
@@ -52,7 +52,6 @@ struct PublishedPortPatienceTests {
       usleep(200_000)
       #expect(try running.sync { RunningLoop.threadNanoseconds } - before < 20_000_000)
     }
-    withExtendedLifetime(guest) {}
   }
 
   @Test("a guest that is busy with the port's other clients is not taken for an absent one")

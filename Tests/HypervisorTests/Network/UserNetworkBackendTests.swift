@@ -12,9 +12,9 @@ struct UserNetworkBackendTests {
   @Test("the host answers ARP and ICMP echo")
   func arpAndEcho() throws {
     let running = try RunningLoop()
-    defer { running.stop() }
     let card = FakeCard()
     let backend = try running.sync { try UserNetworkBackend(publishing: [], loop: running.loop) }
+    defer { running.stop(before: backend) }
     try running.sync {
       backend.start(receiver: card, features: .none)
       _ = backend.transmit(TestFrames.arpRequest(sender: [10, 0, 2, 15], target: [10, 0, 2, 2]))
@@ -211,13 +211,13 @@ struct UserNetworkBackendTests {
   @Test("a card whose driver is there before its programs makes clients wait, not fail")
   func lateListener() throws {
     let running = try RunningLoop()
-    defer { running.stop() }
     let card = FakeCard()
     let (backend, port) = try running.sync {
       let backend = try UserNetworkBackend(publishing: [PublishedPort(hostPort: 0, guestPort: 80)], loop: running.loop)
       backend.start(receiver: card, features: .none)
       return (backend, backend.hostPorts[0])
     }
+    defer { running.stop(before: backend) }
     let client = HostClient(port: port)
     #expect(client.send([9]))
     // The guest does not even answer ARP for a while.
@@ -231,8 +231,8 @@ struct UserNetworkBackendTests {
       guest.attachWithoutRestart()
       return guest
     }
+    defer { withExtendedLifetime(guest) {} }
     #expect(client.read(1) == [9])
-    withExtendedLifetime(guest) {}
   }
 
   @Test("16 clients at a time each get their own bytes")

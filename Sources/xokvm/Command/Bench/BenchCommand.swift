@@ -43,17 +43,17 @@ struct BenchCommand: ParsableCommand {
       parsing: .unconditional,
       help: ArgumentHelp(
         """
-        Milliseconds of a slice while instructions are counted, 40 by default; more where a whole way through the kernel takes longer, \
-        step by step.
+        Milliseconds of a slice while instructions are counted, 10 to 10000, 40 by default; more where a whole way through \
+        the kernel takes longer, step by step.
         """, valueName: "MILLISECONDS"),
-      transform: integer(in: 1...10_000, "milliseconds"))
+      transform: integer(in: 10...10_000, "milliseconds"))
     var slice = PrimitivesBench.usualSlice / 1000
 
     func validate() throws {
       guard (1...1_000_000).contains(rounds) else {
         throw ValidationError("--rounds \(rounds) is not between 1 and 1000000")
       }
-      guard (1...10_000).contains(slice) else { throw ValidationError("--slice \(slice) is not between 1 and 10000") }
+      guard (10...10_000).contains(slice) else { throw ValidationError("--slice \(slice): say 10 to 10000") }
     }
 
     func run() throws {
