@@ -40,7 +40,9 @@ struct ProcessorTests {
     #expect(result.status == 0)
   }
 
-  @Test("an idle processor that takes back what an environment owned lets the others make calls meanwhile")
+  @Test(
+    "an idle processor that takes back what an environment owned lets the others make calls meanwhile",
+    .disabled(if: Command.isSlowHost, "with native ring 0 frames are back before a call is made"))
   func chores() throws {
     let result = try Guests.boot("reaped", options: ["--cpus", "2", "--timeout", "60"])
     #expect(result.lines == ["[0 reaped] calls went on"], "\(result.all)")
