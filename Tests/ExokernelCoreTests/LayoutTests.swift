@@ -64,9 +64,11 @@ struct LayoutTests {
         ("acceptances", Place.acceptances, environments * Int(CapabilitySlot.count) * 8),
         ("slice nodes", Place.sliceNodes, 256 * MemoryLayout<SliceNode>.stride),
         ("nobody", Place.nobodysNode, MemoryLayout<SliceNode>.stride + MemoryLayout<EnvironmentRecord>.stride),
+        ("nobody's debt", Place.nobodysDebt, MemoryLayout<UInt64>.stride),
         ("console accounts", Place.consoleAccounts, environments * MemoryLayout<ConsoleAccount>.stride),
         ("lines", Place.lines, 64),
         ("device uses", Place.deviceUses, 6 * environments * MemoryLayout<DeviceUse>.stride),
+        ("clock", Place.clock, 64),
       ], from: MemoryLayout<PrivateState>.size, to: Place.size)
     #expect(MemoryLayout<ProcessorState>.size == ProcessorState.size)
   }

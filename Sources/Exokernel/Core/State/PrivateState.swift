@@ -203,6 +203,8 @@ public enum PrivateLayout {
   public static let lines = 0x1_e800
   /// `DeviceUse`s, one per environment for each disk and each interface.
   public static let deviceUses = 0x1_e900
+  /// 64 bytes for the hardware's use at boot, when the clock's rate is asked for.
+  public static let clock = 0x1_ffc0
   /// Size in bytes.
   public static let size = 0x2_0000
 }

@@ -36,9 +36,8 @@ enum ParavirtualClock {
     guard registers[1] == 0x4b4d_564b, registers[2] == 0x564b_4d56 else { return nil }  // "KVMKVMKVM"
     registers = Processor.identification(0x4000_0001)
     guard registers[0] & 8 != 0 else { return nil }
-    // The structure is 32 bytes, 4-aligned; it goes to the unused end of the private state, and is switched off after
-    // one reading.
-    let place = RingZeroHardware().physical(ring0_private_state_address()) &+ UInt64(PrivateLayout.size &- 64)
+    // The structure is 32 bytes, 4-aligned, and is switched off after one reading.
+    let place = RingZeroHardware().physical(ring0_private_state_address()) &+ UInt64(PrivateLayout.clock)
     ring0_write_msr(ModelSpecificRegister.kvmSystemTime, place | 1)
     let memory = unsafe RingZeroHardware().memory(at: place)
     // Safe: the structure was just filled in by the host, inside the private state.
