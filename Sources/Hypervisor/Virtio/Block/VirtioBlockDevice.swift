@@ -24,20 +24,6 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   /// Requests taken before other devices have their turn.
   private static let batch = 64
 
-  /// One request from its parsing to its completion.
-  private final class Operation {
-    let tag: UInt64
-    let chain = DescriptorChain()
-    var status: SharedByte?
-    var request = BlockRequest.flush
-    /// What the driver is told was written, on top of the status byte.
-    var byteCount = 0
-    /// Where the rest of a read or write goes on.
-    var position: Int64 = 0
-
-    init(tag: UInt64) { self.tag = tag }
-  }
-
   private let image: any DiskStorage
   private let log: Logger
   /// The host's errors that were told; each is told once.
@@ -48,10 +34,10 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   /// The device's lock, known from the first start on. Device thread only.
   private var lock: DeviceLock?
   /// By tag; made when first needed.
-  private var operations: [Operation] = []
-  private var free: [Operation] = []
+  private var operations: [DiskOperation] = []
+  private var free: [DiskOperation] = []
   /// Given to the ring, not yet submitted.
-  private var prepared: [Operation] = []
+  private var prepared: [DiskOperation] = []
   /// Submitted to the ring, not yet complete.
   private var inFlightCount = 0
   private let worker = DiskWorker()
@@ -188,17 +174,17 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   /// is posted to the device thread.
   public var completionDescriptor: Int32? { ring?.event.rawValue }
 
-  private func takeOperation() -> Operation? {
+  private func takeOperation() -> DiskOperation? {
     if let operation = free.popLast() { return operation }
     guard operations.count < Self.depth else { return nil }
-    let operation = Operation(tag: UInt64(operations.count))
+    let operation = DiskOperation(tag: UInt64(operations.count))
     operations.append(operation)
     return operation
   }
 
   // MARK: Execution
 
-  private func begin(_ operation: Operation, _ session: VirtioSession) {
+  private func begin(_ operation: DiskOperation, _ session: VirtioSession) {
     operation.byteCount = 0
     switch operation.request {
     case .read(let range):
@@ -225,7 +211,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   }
 
   /// Gives a read, write or flush to the ring; false when there is none or it is full.
-  private func enqueue(_ operation: Operation) -> Bool {
+  private func enqueue(_ operation: DiskOperation) -> Bool {
     guard let ring, let file = image.file else { return false }
     let request: IOURing.Operation
     switch operation.request {
@@ -272,7 +258,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     if inFlightCount > 0 { reap() }
   }
 
-  private func complete(_ operation: Operation, _ result: Int32) {
+  private func complete(_ operation: DiskOperation, _ result: Int32) {
     let list: ScatterList
     switch operation.request {
     case .read: list = operation.chain.writable
@@ -297,9 +283,9 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   }
 
   /// Has the worker do the operation, or what is left of it. Without a thread for it, it is done here and now.
-  private func hand(_ operation: Operation, _ session: VirtioSession) {
+  private func hand(_ operation: DiskOperation, _ session: VirtioSession) {
     let isDurable = !session.features.contains(.blockFlush)
-    let work = { [image] () throws(Errno) in try Self.execute(operation, on: image, isDurable: isDurable) }
+    let work = { [image] () throws(Errno) in try operation.execute(on: image, isDurable: isDurable) }
     let finished = { [weak self, thread = session.thread] in
       guard let device = self else { return }
       thread.post { [weak device] in device?.completionsReady() }
@@ -313,36 +299,12 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
     }
   }
 
-  /// Does the operation, or what is left of it, on the calling thread. Touches nothing of the device.
-  private static func execute(_ operation: Operation, on image: any DiskStorage, isDurable: Bool) throws(Errno) {
-    switch operation.request {
-    case .read:
-      try image.transfer(operation.chain.writable, at: operation.position, isWrite: false)
-    case .write:
-      try image.transfer(operation.chain.readable, at: operation.position, isWrite: true)
-      if isDurable { try image.flush() }
-    case .flush:
-      try image.flush()
-    case .discard(let ranges):
-      // Where the host cannot free the range nothing happens: a discard is a hint.
-      for range in ranges { _ = try image.punch(at: range.offset, byteCount: range.byteCount) }
-    case .writeZeroes(let ranges):
-      for range in ranges {
-        if range.mayFree, try image.punch(at: range.offset, byteCount: range.byteCount) { continue }
-        try image.zero(at: range.offset, byteCount: range.byteCount)
-      }
-      if isDurable { try image.flush() }
-    case .identify, .refuse:
-      break
-    }
-  }
-
-  private func finish(_ operation: Operation, _ error: Errno?) {
+  private func finish(_ operation: DiskOperation, _ error: Errno?) {
     if let error { fail(operation, error) } else { finish(operation, status: VirtioBlock.Status.ok) }
   }
 
   /// Tells the guest that its request failed, and the user why: the guest is not told that.
-  private func fail(_ operation: Operation, _ error: Errno) {
+  private func fail(_ operation: DiskOperation, _ error: Errno) {
     finish(operation, status: VirtioBlock.Status.ioError)
     // After a reset nobody asks for it any more.
     guard session != nil else { return }
@@ -355,7 +317,7 @@ public final class VirtioBlockDevice: VirtioDevice, @unchecked Sendable {
   }
 
   /// Stores the status and gives the request back, unless the driver is gone.
-  private func finish(_ operation: Operation, status: UInt8) {
+  private func finish(_ operation: DiskOperation, status: UInt8) {
     if let session, let queue = session.queues[0] {
       // The driver is told that all of a read's buffer was written; after an error the rest holds zeroes.
       if case .read = operation.request, status != VirtioBlock.Status.ok { operation.chain.writable.fillWithZeroes() }
