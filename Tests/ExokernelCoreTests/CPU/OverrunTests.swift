@@ -173,15 +173,22 @@ struct OverrunTests {
     #expect(kernel.debt(of: 0) == kernel.header.value.sliceLength / 16 && kernel.debt(of: 1) == 0)
   }
 
-  @Test("a transfer at the end of a slice is refused, whatever its kind")
-  func lateTransfers() throws {
-    let world = world(programs: 2)
-    let kernel = world.kernel
+  /// The same world, where the second environment sleeps and can be called by the first one, with the capability in
+  /// slot 3.
+  private func serverWorld(programs: Int) -> World {
+    let world = world(programs: programs)
     world.run(1)
-    #expect(kernel.transferBind(entry: 0x40_0400, stack: 0x5f_0000, name: 0, length: 0).error == nil)
+    #expect(world.kernel.transferBind(entry: 0x40_0400, stack: 0x5f_0000, name: 0, length: 0).error == nil)
     #expect(world.sleep(events: 0, deadline: 0))
     world.run(0)
-    kernel.capabilities[3] = Capability(name: 0, length: 0, rights: .all)
+    world.kernel.capabilities[3] = Capability(name: 0, length: 0, rights: .all)
+    return world
+  }
+
+  @Test("a transfer at the end of a slice is refused, whatever its kind")
+  func lateTransfers() throws {
+    let world = serverWorld(programs: 2)
+    let kernel = world.kernel
     #expect(runOut(world, overrun: 0))
     for mode: TransferMode in [.asynchronous, .synchronous, .final] {
       #expect(throws: CallError.again) { try kernel.transfer(slot: 3, environment: world.handle(1), mode: mode) }
@@ -191,14 +198,9 @@ struct OverrunTests {
 
   @Test("a caller goes on when its deadline has come, or it has to be told of a revocation", arguments: [true, false])
   func callsEnd(byDeadline: Bool) throws {
-    let world = world(programs: 3)
+    let world = serverWorld(programs: 3)
     let kernel = world.kernel
-    world.run(1)
-    #expect(kernel.transferBind(entry: 0x40_0400, stack: 0x5f_0000, name: 0, length: 0).error == nil)
-    #expect(world.sleep(events: 0, deadline: 0))
-    world.run(0)
     #expect(kernel.upcallBind(fault: 0, epilogue: 0x40_0100, prologue: 0, revocation: 0x40_0500).error == nil)
-    kernel.capabilities[3] = Capability(name: 0, length: 0, rights: .all)
     let deadline = byDeadline ? world.machine.now + 10 : 0
     _ = try kernel.transfer(slot: 3, environment: world.handle(1), mode: .synchronous, deadline: deadline)
     // The server never answers, nor does it run.

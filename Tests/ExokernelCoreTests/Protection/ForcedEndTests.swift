@@ -44,15 +44,21 @@ struct ForcedEndTests {
   func pinnedZombie() throws {
     let world = World()
     let kernel = world.kernel
+    _ = try waitedFor(world)
+    kernel.end(0, status: 0)
+    #expect(choresToFree(world, 0) != nil)
+    #expect(world.told(1).map(\.address) == [Repossession.predicate] && world.runNext() == 1)
+    #expect(world.page(1).matchedTerm == 0)
+  }
+
+  /// A frame of the first environment's, for which the second one waits with a predicate.
+  private func waitedFor(_ world: World) throws -> UInt32 {
     world.run(0)
     let frame = try world.allocate(slot: CapabilitySlot.disks)
     world.run(1)
     #expect(try bind(world, frame) == nil)
     #expect(world.sleepUntil())
-    kernel.end(0, status: 0)
-    #expect(choresToFree(world, 0) != nil)
-    #expect(world.told(1).map(\.address) == [Repossession.predicate] && world.runNext() == 1)
-    #expect(world.page(1).matchedTerm == 0)
+    return frame
   }
 
   /// Binds a predicate of the running environment's on a frame that everybody may read.
@@ -68,11 +74,7 @@ struct ForcedEndTests {
   func reader(isFreed: Bool) throws {
     let world = World(programs: 2)
     let kernel = world.kernel
-    world.run(0)
-    let frame = try world.allocate(slot: CapabilitySlot.disks)
-    world.run(1)
-    #expect(try bind(world, frame) == nil)
-    #expect(world.sleepUntil())
+    let frame = try waitedFor(world)
     world.run(0)
     let child = try world.spawn()
     let result =
