@@ -1,4 +1,4 @@
-import Hypervisor
+import ExokernelABI
 
 /// How much memory a machine needs for the exokernel to start, which the kernel itself would tell as its end.
 enum LeastMemory {
@@ -6,7 +6,7 @@ enum LeastMemory {
   /// Memory for programs that the kernel wants to have at the least: `BootChecks.leastMemory`.
   private static let programs = 4 << 20
   /// The kernel's table of frames has a record of so many bytes for each, and is seen through large pages.
-  private static let frameRecord = 32
+  private static let frameRecord = MemoryLayout<FrameRecord>.stride
   private static let largePage = 2 << 20
 
   /// In MiB, for the kernel whose segments end at `kernelEnd`, with a boot archive of `archive` bytes behind it and no

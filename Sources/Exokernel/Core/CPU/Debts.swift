@@ -38,7 +38,7 @@ extension Kernel {
     guard node.value.record == processor.value.record || time <= header.value.sliceLength &>> Self.politeShift else {
       return false
     }
-    charge(time, to: processor.value.sliceDebt)
+    sliceDebt.value &+= time
     return true
   }
 
@@ -51,13 +51,9 @@ extension Kernel {
   /// slice does, who gave it to somebody that cannot pay: else friends of whom one has positions and the other debts
   /// would have more than their shares.
   @inline(never) public func chargeLate(until now: UInt64) {
-    let time = now &- processor.value.sliceEnd
-    let owner = processor.value.sliceDebt
     let runner = debts.cell(at: debtIndex(of: current, on: processor.value.index))
-    guard owner == nobodysDebt || canPay(runner.value) else {
-      return charge(time, to: owner)
-    }
-    runner.value &+= time
+    let payer = sliceDebt.address == nobodysDebt || canPay(runner.value) ? runner : sliceDebt
+    payer.value &+= now &- processor.value.sliceEnd
   }
 
   /// True where the running environment, which owes `debt` here, can pay for more.
@@ -65,9 +61,10 @@ extension Kernel {
     debt < header.value.sliceLength && hasSlice(current, on: processor.value.index)
   }
 
-  @inline(__always) private func charge(_ time: UInt64, to debt: UInt) {
+  /// What the owner of the slice owes this processor, or what nobody pays.
+  @inline(__always) private var sliceDebt: Cell<UInt64> {
     // Safe: the address is that of an environment's debt, or of nobody's.
-    unsafe Cell<UInt64>(UnsafeMutableRawPointer(bitPattern: debt).unsafelyUnwrapped).value &+= time
+    unsafe Cell<UInt64>(UnsafeMutableRawPointer(bitPattern: processor.value.sliceDebt).unsafelyUnwrapped)
   }
 
   /// True where an environment owes a processor a slice or more. Then it can give neither positions nor children to it:
@@ -84,13 +81,13 @@ extension Kernel {
     return true
   }
 
-  /// Pays this processor what an environment owes it, or, where that is a slice or more, half a slice; returns what was
-  /// paid.
-  func payWithTime(_ environment: UInt32) -> UInt64 {
-    let index = debtIndex(of: environment, on: processor.value.index)
+  /// Pays this processor what the owner of the slice owes it, or, where that is a slice or more, half a slice; returns
+  /// what was paid.
+  func payWithTime() -> UInt64 {
+    let debt = sliceDebt
     let length = header.value.sliceLength
-    let paid = debts[index] < length ? debts[index] : length &>> 1
-    debts[index] &-= paid
+    let paid = debt.value < length ? debt.value : length &>> 1
+    debt.value &-= paid
     return paid
   }
 

@@ -116,7 +116,7 @@ extension Kernel {
     case EnvironmentState.sleeping.rawValue: return sleepIsOver(owner) || mustBeTold(owner) ? owner : nil
     case EnvironmentState.waiting.rawValue: return predicateHolds(owner) || mustBeTold(owner) ? owner : nil
     case EnvironmentState.calling.rawValue:
-      if callIsOver(owner) || mustBeTold(owner) {
+      if deadlineIsOver(owner) || mustBeTold(owner) {
         endCall(of: owner)
         return owner
       }
@@ -132,15 +132,14 @@ extension Kernel {
   /// `nextTurn`.
   public func enter(_ turn: Turn) {
     let processor = self.processor
-    let index = sliceIndex(turn.position)
-    let node = sliceNodes.cell(at: index)
+    let node = sliceNodes.cell(at: sliceIndex(turn.position))
     processor.value.node = node.address
     processor.value.sliceDebt = node.value.debt
     setTurn(node.value.turn)
     environments[turn.environment].slicesRun &+= 1
     switchTo(environments.cell(at: turn.environment))
     processor.value.lateness = 0
-    let end = hardware.timeStamp &+ header.value.sliceLength &- payWithTime(slices[index].ownerPlusOne &- 1)
+    let end = hardware.timeStamp &+ header.value.sliceLength &- payWithTime()
     processor.value.sliceEnd = end
     hardware.armTimer(at: end)
   }

@@ -26,14 +26,11 @@ extension Kernel {
     page(of: environment).value.events != environments[environment].sleepEvents || deadlineIsOver(environment)
   }
 
-  /// True where an environment's deadline has come.
-  @inline(__always) private func deadlineIsOver(_ environment: UInt32) -> Bool {
+  /// True where the deadline has come of an environment that sleeps or calls.
+  @inline(__always) func deadlineIsOver(_ environment: UInt32) -> Bool {
     let deadline = environments[environment].sleepDeadline
     return deadline != 0 && hardware.timeStamp >= deadline
   }
-
-  /// True where a caller has waited long enough: it goes on behind its call, where rax tells handle 0.
-  @inline(__always) func callIsOver(_ environment: UInt32) -> Bool { deadlineIsOver(environment) }
 
   /// Checks `CallNumber.wake`.
   func decodeWake(slot: UInt64, environment handle: UInt64) throws(CallError) -> UInt32 {

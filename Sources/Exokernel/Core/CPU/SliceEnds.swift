@@ -22,7 +22,7 @@ extension Kernel {
   public func sliceEnded(at instruction: UInt64, now: UInt64) -> SliceEnd {
     let processor = self.processor
     hardware.armTimer(at: now &+ header.value.sliceLength)
-    guard processor.value.epiloguePending == 0 else { return overran(at: instruction, now: now) }
+    guard processor.value.epiloguePending == 0 else { return overran(at: instruction) }
     guard processor.value.isAlone == 0 else {
       // Alone on this processor: its next slice begins at once.
       currentRecord.value.slicesRun &+= 1
@@ -34,7 +34,7 @@ extension Kernel {
 
   /// The timer fired while an epilogue is outstanding: the environment that ran at the end of the slice still does, and
   /// that is one overrun more. At `overrunLimit` it is ended; before, a deferred upcall is tried again.
-  private func overran(at instruction: UInt64, now: UInt64) -> SliceEnd {
+  private func overran(at instruction: UInt64) -> SliceEnd {
     processor.value.overrun &+= 1
     guard processor.value.overrun < Self.overrunLimit else { return .abort }
     return processor.value.epiloguePending == 1 ? .goOn : epilogue(at: instruction)

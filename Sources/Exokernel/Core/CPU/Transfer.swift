@@ -115,9 +115,7 @@ extension Kernel {
     guard callee.value.handle == handle, callee.value.activity == UInt64(EnvironmentState.sleeping.rawValue),
       slot < CapabilitySlot.count, !sliceIsOver
     else { return nil }
-    let place = processor.value.environment &* UInt32(CapabilitySlot.count) | UInt32(truncatingIfNeeded: slot)
-    // Safe: a processor runs one of the environments, or none, and then nobody calls.
-    let capability = unsafe Cell<Capability>(UnsafeMutableRawPointer(capabilities.base + Int(place)))
+    let capability = ownCapability(slot)
     guard capability.value.rights.contains(.call),
       (callee.value.guardName ^ capability.value.name) & capability.value.mask == 0
     else { return nil }

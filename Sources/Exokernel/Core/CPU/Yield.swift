@@ -3,9 +3,8 @@ import ExokernelABI
 // Giving the processor up, giving it to somebody, and going on afterwards.
 extension Kernel {
   /// The running environment gives up the processor at time-stamp `now`, stays runnable, and goes on at `instruction`
-  /// with `stack` when its turn comes. The time that it ran past the end of the slice is owed.
-  /// False where `chargeLate` has to decide who owes it.
-  /// `node` is `sliceNode`.
+  /// with `stack` when its turn comes. The time that it ran past the end of the slice is owed; false where `chargeLate`
+  /// has to decide by whom. `node` is `sliceNode`.
   @inline(__always)
   public func giveUp(instruction: UInt64, stack: UInt64, node: Cell<SliceNode>, now: UInt64) -> Bool {
     leave(instruction: instruction, stack: stack)

@@ -104,30 +104,19 @@ extension Kernel {
   }
 
   /// A line of the kernel's own.
-  func writeLine(_ text: StaticString) {
-    var line = newLine
-    line.append("[kernel] ")
-    line.append(text)
-    line.endLine()
-    write(line)
-  }
+  func writeLine(_ text: StaticString) { writeLine(text) { _ in } }
 
   /// A line of the kernel's own that ends in a number.
-  public func writeLine(_ text: StaticString, _ value: UInt64) {
-    var line = newLine
-    line.append("[kernel] ")
-    line.append(text)
-    line.append(hexadecimal: value)
-    line.endLine()
-    write(line)
-  }
+  public func writeLine(_ text: StaticString, _ value: UInt64) { writeLine(text) { $0.append(hexadecimal: value) } }
 
   /// A line of the kernel's own that ends in a count, in decimal.
-  public func writeLine(_ text: StaticString, count: UInt64) {
+  public func writeLine(_ text: StaticString, count: UInt64) { writeLine(text) { $0.append(decimal: count) } }
+
+  @inline(__always) private func writeLine(_ text: StaticString, _ appendEnd: (inout LineWriter) -> Void) {
     var line = newLine
     line.append("[kernel] ")
     line.append(text)
-    line.append(decimal: count)
+    appendEnd(&line)
     line.endLine()
     write(line)
   }

@@ -12,7 +12,7 @@ extension Kernel {
   }
 
   /// The same for a slot that is one, empty or not. Only where an environment runs.
-  @inline(__always) private func ownCapability(_ slot: UInt64) -> Cell<Capability> {
+  @inline(__always) func ownCapability(_ slot: UInt64) -> Cell<Capability> {
     // Safe: who runs is one of the environments, and the callers have checked the slot.
     unsafe Cell(UnsafeMutableRawPointer(capabilities.base + Int(self.slot(slot, of: current))))
   }
