@@ -91,12 +91,9 @@ public enum EventLoopError: Error, Equatable, CustomStringConvertible {
     unsafe events = .allocate(capacity: EventLoop.batch)
     // Safe: the event lives for the duration of the call.
     var event = unsafe epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: EventLoop.wakeupMark))
+    // The object is whole by now: its end closes both, and frees the events.
     guard unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, wakeup, &event) == 0 else {
-      let reason = Errno(rawValue: errno)
-      close(epoll)
-      close(wakeup)
-      unsafe events.deallocate()
-      throw .cannotCreate(reason)
+      throw .cannotCreate(Errno(rawValue: errno))
     }
   }
 

@@ -35,10 +35,10 @@ final class WebClient {
         connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
+    // The object is whole by now, so its end closes the socket; closed here as well, the number might be somebody
+    // else's.
     guard connected == 0 else {
-      let code = errno
-      close(descriptor)
-      throw WebFailure(description: "connect to port \(port): \(String(cString: strerror(code)))")
+      throw WebFailure(description: "connect to port \(port): \(String(cString: strerror(errno)))")
     }
   }
 
